@@ -1,0 +1,87 @@
+"""Exact counts for one request: function calls, and values decoded and encoded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any, NamedTuple
+from wsgiref.types import WSGIApplication
+
+from benchmarks.client import Client
+from benchmarks.contenders.plain import bare, with_session
+from benchmarks.table import table
+from wsgi_sessions import Codec, MemoryStore, MsgpackCodec, SessionMiddleware, Store
+
+SECRET = "the signing secret of the benchmarks"
+
+
+class Counts(NamedTuple):
+    """Of one request, the application without sessions taken off."""
+
+    python: int
+    """Calls of Python functions."""
+    c: int
+    """Calls of functions written in C."""
+    decoded: int
+    encoded: int
+
+
+class CountingCodec:
+    """MessagePack, counted."""
+
+    def __init__(self) -> None:
+        self._codec: Codec = MsgpackCodec()
+        self.decoded = self.encoded = 0
+
+    def loads(self, data: bytes) -> Any:
+        self.decoded += 1
+        return self._codec.loads(data)
+
+    def dumps(self, value: Any) -> bytes:
+        self.encoded += 1
+        return self._codec.dumps(value)
+
+
+def counts(store: Store, scenario: str) -> Counts:
+    """Of one request of *scenario* to the middleware over *store*."""
+
+    def application(**options: Any) -> WSGIApplication:
+        return SessionMiddleware(with_session("wsgi.session"), store, secret=SECRET, **options)
+
+    python, c = _calls(Client(application()).request(scenario))
+    base_python, base_c = _calls(Client(bare).request("untouched"))
+    codec = CountingCodec()
+    send = Client(application(codec=codec)).request(scenario)
+    codec.decoded = codec.encoded = 0
+    send()
+    return Counts(python - base_python, c - base_c, codec.decoded, codec.encoded)
+
+
+def _calls(function: Callable[[], object]) -> tuple[int, int]:
+    """How many functions one call of *function* calls, written in Python and in C."""
+    function()  # what is done once is done
+    python = c = 0
+
+    def note(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal python, c
+        python += event == "call"
+        c += event == "c_call"
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return python, c
+
+
+def measure(scenarios: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Over a :class:`~wsgi_sessions.MemoryStore`, by scenario."""
+    return {scenario: counts(MemoryStore(), scenario)._asdict() for scenario in scenarios}
+
+
+def show(figures: dict[str, dict[str, int]]) -> str:
+    columns = list(Counts._fields)
+    rows = [[name, *(str(row[column]) for column in columns)] for name, row in figures.items()]
+    return table(["calls per request, MemoryStore", *columns], rows)

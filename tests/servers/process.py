@@ -1,0 +1,92 @@
+"""Start a server process, wait until it answers, stop it again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+REQUIRED = os.environ.get("WSGI_SESSIONS_REQUIRE_SERVERS") == "1"
+
+
+def require_program(name: str, package: str, *, also_in: Sequence[str] = ()) -> str:
+    """The path of a server program; without it the test is skipped, in CI it fails."""
+    path = shutil.which(name) or next(
+        (str(found) for pattern in also_in for found in sorted(Path("/").glob(pattern))), None
+    )
+    if path is None:
+        unavailable(f"{name} is not installed: sudo apt-get install {package}")
+    return path
+
+
+def unavailable(reason: str) -> None:
+    """Skip, or fail where every server has to be there."""
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ServerProcess:
+    """A child process that serves until :meth:`stop`."""
+
+    def __init__(self, command: Sequence[str], *, log: Path, **popen: object) -> None:
+        self.command, self.log, self._popen = list(command), log, popen
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, ready: Callable[[], object], *, seconds: float = 30) -> None:
+        """Start, and return when *ready* no longer raises."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **self._popen
+            )
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                ready()
+                return
+            except Exception as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    output = self.log.read_text(errors="replace")[-4000:]
+                    raise RuntimeError(f"{self.command[0]} did not start: {output}") from error
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def signal(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def wait(self, seconds: float = 20) -> None:
+        if self.process is not None:
+            self.process.wait(seconds)
+
+    def stop(self) -> None:
+        """End it in an orderly way; at once if it does not."""
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        try:
+            self.wait()
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def accepts_connections(port: int, host: str = "127.0.0.1") -> None:
+    """Raise unless something listens there."""
+    socket.create_connection((host, port), timeout=1).close()

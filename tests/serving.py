@@ -1,0 +1,36 @@
+"""An application under a real gunicorn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.servers.process import ServerProcess, accepts_connections, free_port
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextmanager
+def gunicorn(
+    application: str, directory: Path, *arguments: str, **environment: str
+) -> Iterator[str]:
+    """The URL at which gunicorn serves *application* (``module:name``), run in *directory*."""
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"),
+        *("--chdir", str(directory), "--pythonpath", str(ROOT), "--log-level", "warning"),
+        *("--no-control-socket",),
+        *arguments,
+        application,
+    ]
+    server = ServerProcess(
+        command, log=directory / "gunicorn.log", env=os.environ | environment, cwd=str(directory)
+    )
+    server.start(lambda: accepts_connections(port))
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop()

@@ -1,0 +1,41 @@
+"""The URL of each store that several processes can use, as an operator would write it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import pytest
+
+Fixture = pytest.FixtureRequest
+
+
+def _redis(request: Fixture) -> str:
+    return f"{request.getfixturevalue('redis_server').url}?prefix={secrets.token_hex(4)}:"
+
+
+def _memcached(request: Fixture) -> str:
+    return f"memcached://{request.getfixturevalue('memcached').address}"
+
+
+def _postgresql(request: Fixture) -> str:
+    return str(request.getfixturevalue("postgresql_server").new_place(f"u{secrets.token_hex(4)}"))
+
+
+def _mariadb(request: Fixture) -> str:
+    return str(request.getfixturevalue("mariadb_server").new_place(f"u{secrets.token_hex(4)}"))
+
+
+def _mongodb(request: Fixture) -> str:
+    return f"{request.getfixturevalue('mongodb_url')}/u{secrets.token_hex(4)}"
+
+
+STORE_URLS: dict[str, Callable[[Fixture], str]] = {
+    "sqlite": lambda request: f"sqlite:///{request.getfixturevalue('tmp_path')}/s.db",
+    "file": lambda request: f"file://{request.getfixturevalue('tmp_path')}/sessions",
+    "redis": _redis,
+    "memcached": _memcached,
+    "postgresql": _postgresql,
+    "mariadb": _mariadb,
+    "mongodb": _mongodb,
+}

@@ -1,0 +1,397 @@
+"""What FileStore alone has."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import secrets
+import signal
+import socket
+import stat
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.file import FileStore
+from wsgi_sessions.stores.file_shard import UNFINISHED
+from wsgi_sessions.testing import ManualClock, StoreContract, forked
+
+LATER = 4e9
+NOBODY = 65534
+
+
+class TestContract(StoreContract):
+    """FileStore keeps the rules of every store."""
+
+    @pytest.fixture
+    def clock(self):
+        return ManualClock()
+
+    @pytest.fixture
+    def store(self, clock, tmp_path):
+        return FileStore(tmp_path / "sessions", clock=clock)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "sessions"
+
+
+@pytest.fixture
+def store(directory):
+    return FileStore(directory)
+
+
+def save(store, key="key", data=b"data", replacing=None):
+    return store.save(key, data, expires_at=LATER, replacing=replacing)
+
+
+def record_of(directory: Path) -> Path:
+    """The only record's file."""
+    [path] = [path for path in directory.glob("*/*") if path.name != UNFINISHED]
+    return path
+
+
+def modes(directory: Path) -> set[tuple[bool, int]]:
+    paths = [directory, *directory.rglob("*")]
+    return {(path.is_dir(), stat.S_IMODE(path.lstat().st_mode)) for path in paths}
+
+
+# -- the directory
+
+
+def test_building_and_reading_make_nothing(store, directory):
+    """The directory is made by the first creation."""
+    assert store.load("key") is None
+    assert store.touch("key", expires_at=LATER) is False
+    assert save(store, replacing=b"x" * 16) is None
+    store.delete("key")
+    assert store.purge() == 0
+    assert list(store.keys()) == []
+    assert not directory.exists()
+    save(store)
+    assert directory.exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_everything_is_for_the_owner_alone(store, directory, umask):
+    """0700 and 0600, whatever the umask."""
+    before = os.umask(umask)
+    try:
+        version = save(store)
+        save(store, data=b"again", replacing=version)
+    finally:
+        os.umask(before)
+    assert modes(directory) == {(True, 0o700), (False, 0o600)}
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_directory_that_others_may_write_to_is_refused(store, directory, mode):
+    """They could have put records there for us to find."""
+    directory.mkdir()
+    directory.chmod(mode)
+    for operation in (lambda: store.load("key"), lambda: save(store)):
+        with pytest.raises(StoreUnavailable, match="chmod"):
+            operation()
+
+
+def test_a_directory_made_by_the_operator_is_used(store, directory):
+    """Readable by others is no danger: the files in it are not."""
+    directory.mkdir(mode=0o755)
+    save(store)
+    assert store.load("key").data == b"data"
+
+
+def test_a_removed_directory_is_made_again(store, directory, tmp_path):
+    """Without a restart; the sessions are gone."""
+    save(store)
+    directory.rename(tmp_path / "away")
+    assert store.load("key") is None
+    assert save(store) is not None
+    assert store.load("key").data == b"data"
+
+
+def test_a_relative_directory_is_that_of_the_time_of_building(tmp_path, monkeypatch):
+    """A later chdir, as daemons do, changes nothing."""
+    monkeypatch.chdir(tmp_path)
+    store = FileStore("below/sessions")
+    monkeypatch.chdir("/")
+    save(store)
+    assert record_of(tmp_path / "below/sessions").is_file()
+
+
+# -- what is not ours
+
+
+def put_symlink(path, elsewhere):
+    path.symlink_to(elsewhere)
+
+
+def put_fifo(path, elsewhere):
+    os.mkfifo(path)
+
+
+def put_socket(path, elsewhere):
+    with socket.socket(socket.AF_UNIX) as server:
+        before = os.getcwd()
+        os.chdir(path.parent)  # the whole path is too long for a socket's name
+        server.bind(path.name)
+        os.chdir(before)
+
+
+def put_text(path, elsewhere):
+    path.write_bytes(b"not a record, but longer than the header of one")
+
+
+def put_short(path, elsewhere):
+    path.write_bytes(b"wss1")
+
+
+def put_zeros(path, elsewhere):
+    path.write_bytes(bytes(500))
+
+
+@pytest.mark.parametrize("put", [put_symlink, put_fifo, put_socket, put_text, put_short, put_zeros])
+def test_what_is_not_a_record_is_missing_and_gives_way(store, directory, tmp_path, put):
+    """Never followed, never waited for: missing for all, and save puts the record in its place."""
+    version = save(store)
+    path = record_of(directory)
+    elsewhere = tmp_path / "elsewhere"
+    path.rename(elsewhere)
+    os.utime(elsewhere, (LATER, LATER))
+    put(path, elsewhere)
+    with suppress(OSError):
+        os.utime(path, (LATER, LATER), follow_symlinks=False)
+    content = elsewhere.read_bytes()
+    assert store.load("key") is None
+    assert store.touch("key", expires_at=LATER - 1) is False
+    assert save(store, data=b"lost", replacing=version) is None
+    assert save(store, data=b"new") is not None
+    assert store.load("key").data == b"new"
+    assert stat.S_ISREG(path.lstat().st_mode)
+    path.unlink()
+    put(path, elsewhere)
+    store.delete("key")
+    assert not os.path.lexists(path)
+    assert elsewhere.read_bytes() == content
+    assert elsewhere.stat().st_mtime == LATER
+
+
+def test_a_directory_in_place_of_a_record(store, directory):
+    """Missing, and since it may hold anything, saving is a fault."""
+    save(store)
+    path = record_of(directory)
+    path.unlink()
+    path.mkdir()
+    os.utime(path, (LATER, LATER))
+    assert store.load("key") is None
+    assert store.touch("key", expires_at=LATER) is False
+    store.delete("key")
+    with pytest.raises(StoreUnavailable, match="directory"):
+        save(store)
+    assert path.is_dir()
+    assert not path.with_name(UNFINISHED).exists()
+
+
+def test_a_shard_that_is_a_symbolic_link_is_refused(store, directory, tmp_path):
+    """What is behind it is not read, written or deleted."""
+    save(store)
+    shard = record_of(directory).parent
+    shard.rename(tmp_path / "elsewhere")
+    shard.symlink_to(tmp_path / "elsewhere")
+    operations = [
+        lambda: store.load("key"),
+        lambda: save(store),
+        lambda: store.touch("key", expires_at=LATER),
+        lambda: store.delete("key"),
+        lambda: store.purge(),
+        lambda: list(store.keys()),
+    ]
+    for operation in operations:
+        with pytest.raises(StoreUnavailable):
+            operation()
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+
+
+def test_names_differ_on_file_systems_that_ignore_case(store, directory):
+    """No two keys have file names that differ in case only."""
+    for key in ("abc", "ABC", "aBC"):
+        save(store, key)
+    names = [path.name for path in directory.glob("*/*")]
+    assert len({name.lower() for name in names}) == 3
+
+
+def test_foreign_files_are_neither_listed_nor_purged(store, directory):
+    """purge and keys pass over what has no name of ours."""
+    save(store)
+    shard = record_of(directory).parent
+    for name in ("README", "AB", "a b", "6b65", "c3a9"):
+        (shard / name).write_bytes(b"")
+        os.utime(shard / name, (1, 1))
+    (shard / "6b65").unlink()
+    (shard / "6b65").symlink_to("README")
+    assert list(store.keys()) == ["key"]
+    assert store.purge() == 0
+    assert len(list(shard.iterdir())) == 6
+
+
+# -- faults
+
+
+def test_no_space_leaves_the_old_record(store, directory):
+    """All or nothing; the unfinished file is gone, and a smaller record can be saved."""
+    version = save(store, data=b"old")
+
+    def child():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        with pytest.raises(StoreUnavailable):
+            save(store, data=b"x" * 10_000, replacing=version)
+
+    with forked(child):
+        pass
+    assert store.load("key").data == b"old"
+    assert os.listdir(record_of(directory).parent) == [record_of(directory).name]
+    assert save(store, data=b"new", replacing=version) is not None
+
+
+@pytest.mark.parametrize("closed", ["directory", "shard", "record"])
+def test_no_permission_is_a_fault(closed):
+    """It is not "missing", and nothing changes."""
+    with tempfile.TemporaryDirectory() as place:
+        if os.geteuid() == 0:
+            os.chown(place, NOBODY, NOBODY)
+
+        def child():
+            if os.geteuid() == 0:  # permissions do not concern the superuser
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+            store = FileStore(f"{place}/sessions")
+            save(store)
+            record = record_of(Path(place, "sessions"))
+            path = {"directory": record.parents[1], "shard": record.parent, "record": record}
+            path[closed].chmod(0)
+            with pytest.raises(StoreUnavailable, match="Permission"):
+                store.load("key")
+            with pytest.raises(StoreUnavailable, match="Permission"):
+                save(store)
+            path[closed].chmod(0o700)
+            assert store.load("key").data == b"data"
+
+        with forked(child):
+            pass
+
+
+def test_a_file_in_place_of_the_directory_is_a_fault(store, directory):
+    """Neither "missing" nor overwritten."""
+    directory.write_text("mine")
+    for operation in (lambda: store.load("key"), lambda: save(store)):
+        with pytest.raises(StoreUnavailable):
+            operation()
+    assert directory.read_text() == "mine"
+
+
+def test_a_lock_that_is_not_released_is_a_fault(store, directory):
+    """After half a second, also if it is held by a process that was stopped. Loads go on."""
+    version = save(store)
+    shard = os.open(record_of(directory).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(shard, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            save(store, data=b"new", replacing=version)
+        assert 0.4 < time.monotonic() - began < 3
+        assert store.load("key").data == b"data"
+    finally:
+        os.close(shard)
+    assert save(store, data=b"new", replacing=version) is not None
+
+
+def test_messages_name_the_directory_and_no_key(store, directory):
+    """An operator sees where and why."""
+    directory.write_text("")
+    with pytest.raises(StoreUnavailable) as caught:
+        store.load("a-key")
+    assert str(directory) in str(caught.value)
+    assert b"a-key".hex() not in str(caught.value)
+
+
+def test_no_descriptor_stays_open(store, directory):
+    """After success, refusal and fault."""
+
+    def use_all():
+        version = save(store)
+        save(store)
+        save(store, data=b"x" * 50_000, replacing=version)
+        store.load("key")
+        store.touch("key", expires_at=LATER)
+        store.purge()
+        list(store.keys())
+        store.delete("key")
+
+    use_all()
+    before = len(os.listdir("/proc/self/fd"))
+    use_all()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# -- killed writers
+
+
+def write_for_ever(store, key, ready):
+    """Replace the record by complete ones of different sizes: one letter, many times."""
+    found = store.load(key)
+    version = found and found.version
+    os.write(ready, b"x")
+    while True:
+        data = bytes([secrets.choice(range(65, 91))]) * (1 + secrets.randbelow(60_000))
+        version = store.save(key, data, expires_at=LATER, replacing=version)
+        assert version is not None
+
+
+def test_a_killed_writer_leaves_a_complete_record(store, directory):
+    """Killed at any point: the old or the new, no lock, and the next save works."""
+    for _ in range(40):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                write_for_ever(store, "key", writer)
+            finally:
+                os._exit(1)
+        os.close(writer)
+        assert os.read(reader, 1)
+        time.sleep(secrets.randbelow(3000) / 1e6)
+        os.kill(child, signal.SIGKILL)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        os.close(reader)
+        found = store.load("key")
+        if found is not None:
+            assert found.data == found.data[:1] * len(found.data)
+        assert save(store, data=b"!!", replacing=found and found.version) is not None
+    store.purge()
+    assert os.listdir(record_of(directory).parent) == [record_of(directory).name]
+
+
+def test_what_a_killed_writer_left_is_purged(store, directory):
+    """It is not counted, and not listed."""
+    save(store)
+    left = record_of(directory).with_name(UNFINISHED)
+    left.write_bytes(b"half")
+    assert list(store.keys()) == ["key"]
+    assert store.purge() == 0
+    assert not left.exists()
+    assert store.load("key").data == b"data"
+
+
+def test_touch_never_rewrites_the_record(store, directory):
+    """It is one system call on the file's time, which keeps fractions of a second."""
+    save(store)
+    inode = record_of(directory).stat().st_ino
+    store.touch("key", expires_at=LATER + 0.25)
+    assert record_of(directory).stat().st_mtime == LATER + 0.25
+    assert record_of(directory).stat().st_ino == inode

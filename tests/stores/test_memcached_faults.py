@@ -1,0 +1,650 @@
+"""MemcachedStore on a bad day: whatever happens, a fault is not an answer, and it is soon over."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pymemcache.client.base import Client, PooledClient
+from pymemcache.client.hash import HashClient
+
+from tests.servers.memcached import memcached, start_memcached  # noqa: F401
+from tests.servers.process import free_port
+from tests.servers.proxy import FaultProxy
+from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.memcached import MemcachedStore
+
+LATER = time.time() + 3600
+
+OPERATIONS = {
+    "load": lambda store, key, version: store.load(key),
+    "create": lambda store, key, version: store.save(key, b"", expires_at=LATER, replacing=None),
+    "replace": lambda store, key, version: store.save(
+        key, b"new", expires_at=LATER, replacing=version
+    ),
+    "replace, nothing left": lambda store, key, version: store.save(
+        key, b"", expires_at=0, replacing=version
+    ),
+    "touch": lambda store, key, version: store.touch(key, expires_at=LATER),
+    "end": lambda store, key, version: store.touch(key, expires_at=0),
+    "delete": lambda store, key, version: store.delete(key),
+}
+
+
+@pytest.fixture(params=OPERATIONS)
+def operation(request):
+    return OPERATIONS[request.param]
+
+
+@pytest.fixture
+def proxy(memcached):  # noqa: F811
+    with FaultProxy(memcached.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def store(proxy):
+    store = MemcachedStore(f"127.0.0.1:{proxy.port}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def direct(memcached):  # noqa: F811
+    """The same records, past the proxy."""
+    store = MemcachedStore(memcached.address)
+    yield store
+    store.close()
+
+
+def new_key():
+    return secrets.token_urlsafe(16)
+
+
+@contextlib.contextmanager
+def soon_unavailable():
+    """StoreUnavailable within 1.2 seconds."""
+    start = time.monotonic()
+    with pytest.raises(StoreUnavailable) as caught:
+        yield caught
+    assert time.monotonic() - start < 1.2
+
+
+# -- no server
+
+
+def test_refused(operation):
+    """Nothing listens there."""
+    store = MemcachedStore(f"127.0.0.1:{free_port()}")
+    version = saved_elsewhere()
+    with soon_unavailable():
+        operation(store, "key", version)
+
+
+def test_no_such_socket(tmp_path):
+    """Nor at a path."""
+    with soon_unavailable():
+        MemcachedStore(str(tmp_path / "memcached.sock")).load("key")
+
+
+def test_no_such_host():
+    """The resolver's error is one of the store's."""
+    with pytest.raises(StoreUnavailable):
+        MemcachedStore("host.invalid").load("key")
+
+
+def test_connecting_takes_too_long(tmp_path):
+    """A listener whose queue is full does not answer at all."""
+    with socket.socket() as listener, contextlib.ExitStack() as queue:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        start = time.monotonic()
+        with soon_unavailable():
+            MemcachedStore(listener.getsockname()).load("key")
+        assert time.monotonic() - start < 0.4
+
+
+def test_something_else_listens_there():
+    """An answer that is not Memcached's is an error, and is not repeated in it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(1000)
+                        connection.sendall(b"HTTP/1.1 400 hidden\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        store = MemcachedStore(listener.getsockname())
+        for operation in (OPERATIONS["load"], OPERATIONS["create"]):
+            with soon_unavailable() as caught:
+                operation(store, "key", None)
+            assert "hidden" not in str(caught.value)
+            assert caught.value.__cause__ is None
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def saved_elsewhere():
+    """A version that only looks as if it were known."""
+    from wsgi_sessions.stores.memcached import _Version
+
+    return _Version(bytes(8), b"1", time.monotonic())
+
+
+# -- a server that stops
+
+
+def test_stalled(start_memcached, operation):  # noqa: F811
+    """SIGSTOP. Afterwards it goes on, and nobody gets an earlier answer."""
+    server = start_memcached()
+    store, key, other = MemcachedStore(server.address), new_key(), new_key()
+    store.save(key, b"data", expires_at=LATER, replacing=None)
+    store.save(other, b"other", expires_at=LATER, replacing=None)
+    version = store.load(key).version
+    server.stall()
+    with soon_unavailable():
+        operation(store, key, version)
+    server.go_on()
+    assert store.load(other).data == b"other"
+    assert store.load("missing") is None
+    store.close()
+
+
+def test_many_wait_at_the_same_time(start_memcached):  # noqa: F811
+    """No caller waits for another's timeout."""
+    server = start_memcached()
+    store = MemcachedStore(server.address)
+    server.stall()
+
+    def load(number):
+        with soon_unavailable():
+            store.load("key")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(load, range(8)))
+    server.go_on()
+    assert store.load("key") is None
+    store.close()
+
+
+def test_bytes_that_come_too_slowly(store, direct, proxy):
+    """Each in time, all together not."""
+    key = new_key()
+    direct.save(key, bytes(1_000_000), expires_at=LATER, replacing=None)
+    proxy.delay(0.2)
+    with soon_unavailable():
+        store.load(key)
+    proxy.restore()
+    assert store.load(key).data == bytes(1_000_000)
+
+
+def test_all_steps_together(store, direct, proxy):
+    """A save that has to ask first and to look afterwards is over in time, too."""
+    key = new_key()
+    version = store.save(key, b"data", expires_at=LATER, replacing=None)
+    token = direct.load(key).version.token.decode()
+    asked = f"VALUE session:{key} 0 16 {token}\r\nwss1........data\r\nEND\r\n"
+    proxy.delay(0.4)
+    proxy.cut_reply_after(len(asked) + 2)
+    with soon_unavailable():
+        store.save(key, b"new", expires_at=LATER, replacing=version)
+    proxy.restore()
+    assert direct.load(key).data == b"new"
+
+
+def test_large_data_that_nobody_reads(start_memcached):  # noqa: F811
+    """Sending it takes no longer either."""
+    server = start_memcached()
+    store = MemcachedStore(server.address)
+    store.load("key")
+    server.stall()
+    with soon_unavailable():
+        store.save("key", bytes(store.max_bytes), expires_at=LATER, replacing=None)
+    server.go_on()
+    store.close()
+
+
+# -- a connection that ends
+
+REPLY = len(b"VALUE session: 0 16 1\r\nwss1........data\r\nEND\r\n") + 22
+
+
+@pytest.mark.parametrize("stop", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 5, 8, 35, 45, 60, REPLY - 2])
+def test_load_is_never_a_part(store, direct, proxy, count, stop):
+    """Cut, it is sent again; stalled, it is an error. Then all is well."""
+    key, other = new_key(), new_key()
+    direct.save(key, b"data", expires_at=LATER, replacing=None)
+    direct.save(other, b"other", expires_at=LATER, replacing=None)
+    assert store.load(other).data == b"other"
+    if stop:
+        proxy.stop_reply_after(count)
+        with soon_unavailable():
+            store.load(key)
+    else:
+        proxy.cut_reply_after(count)
+        assert store.load(key).data == b"data"
+    assert store.load(other).data == b"other"
+    assert store.load(key).data == b"data"
+
+
+FAULTS = {
+    "request cut at once": lambda proxy: proxy.cut_request_after(0),
+    "request cut": lambda proxy: proxy.cut_request_after(20),
+    "request cut in the data": lambda proxy: proxy.cut_request_after(60),
+    "reply cut at once": lambda proxy: proxy.cut_reply_after(0),
+    "reply cut": lambda proxy: proxy.cut_reply_after(3),
+    "reply cut at its end": lambda proxy: proxy.cut_reply_after(7),
+    "reply stops at once": lambda proxy: proxy.stop_reply_after(0),
+    "reply stops": lambda proxy: proxy.stop_reply_after(3),
+}
+
+
+@pytest.fixture(params=FAULTS)
+def fault(request):
+    return request.param
+
+
+def arrived(fault):
+    return fault.startswith("reply")
+
+
+def test_create_whose_reply_was_lost(store, direct, proxy, fault):
+    """It finds out: accepted under a version that is good, or an error and nothing is there."""
+    key = new_key()
+    store.load(key)
+    FAULTS[fault](proxy)
+    if arrived(fault):
+        version = store.save(key, bytes(range(100)), expires_at=LATER, replacing=None)
+        assert version == direct.load(key).version
+        assert store.save(key, b"next", expires_at=LATER, replacing=version) is not None
+    else:
+        with soon_unavailable():
+            store.save(key, bytes(range(100)), expires_at=LATER, replacing=None)
+        assert direct.load(key) is None
+
+
+def test_create_that_was_refused_and_whose_reply_was_lost(store, direct, proxy):
+    """It cannot know that it was not stored and then replaced: an error."""
+    key = new_key()
+    direct.save(key, b"first", expires_at=LATER, replacing=None)
+    store.load("missing")
+    proxy.cut_reply_after(0)
+    with soon_unavailable():
+        store.save(key, b"second", expires_at=LATER, replacing=None)
+    assert direct.load(key).data == b"first"
+
+
+def test_replace_whose_reply_was_lost(store, direct, proxy, fault):
+    """It finds out: accepted, or an error and the old data is there."""
+    key = new_key()
+    direct.save(key, b"old", expires_at=LATER, replacing=None)
+    version = store.load(key).version
+    FAULTS[fault](proxy)
+    if arrived(fault):
+        newer = store.save(key, bytes(range(100)), expires_at=LATER, replacing=version)
+        assert newer == direct.load(key).version
+        assert store.save(key, b"next", expires_at=LATER, replacing=newer) is not None
+    else:
+        with soon_unavailable():
+            store.save(key, bytes(range(100)), expires_at=LATER, replacing=version)
+        assert direct.load(key).data == b"old"
+
+
+@pytest.mark.parametrize("name", ["replace, nothing left", "end"])
+def test_what_cannot_be_found_out(store, direct, proxy, name):
+    """Gone, but whether by us nobody can tell: an error, and no half of anything."""
+    key = new_key()
+    direct.save(key, b"data", expires_at=LATER, replacing=None)
+    version = store.load(key).version
+    proxy.cut_reply_after(0)
+    with soon_unavailable():
+        OPERATIONS[name](store, key, version)
+    assert direct.load(key) is None
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize("direction", ["request", "reply"])
+def test_touch_and_delete_are_sent_again(store, direct, proxy, direction, count):
+    """Twice does what once does."""
+    key = new_key()
+    direct.save(key, b"data", expires_at=LATER, replacing=None)
+    store.load(key)
+    cut = proxy.cut_reply_after if direction == "reply" else proxy.cut_request_after
+    cut(count)
+    assert store.touch(key, expires_at=LATER + 60) is True
+    cut(count)
+    store.delete(key)
+    assert direct.load(key) is None
+
+
+def test_once_more_and_no_more(store, proxy):
+    """A server that closes every connection is not asked for ever."""
+    store.load("key")
+    before = proxy.accepted
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        other = MemcachedStore(closing.getsockname())
+        accepted = []
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = closing.accept()
+                    accepted.append(connection.recv(1000))
+                    connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with soon_unavailable():
+            other.load("key")
+        closing.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert len(accepted) == 2
+    assert proxy.accepted == before
+
+
+# -- a server that is gone, and comes back
+
+
+def test_killed_and_started_again(start_memcached, operation):  # noqa: F811
+    """Unavailable while it is down. Then it works at once, although the connections were old."""
+    server = start_memcached()
+    store, key = MemcachedStore(server.address), new_key()
+    store.save(key, b"data", expires_at=LATER, replacing=None)
+    version = store.load(key).version
+    server.kill()
+    with soon_unavailable():
+        operation(store, key, version)
+    server.start()
+    assert store.load(key) is None
+    assert store.save(key, b"anew", expires_at=LATER, replacing=None) is not None
+    store.close()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_restart_that_nobody_noticed(start_memcached, name):  # noqa: F811
+    """All idle connections are dead, and no operation fails because of that."""
+    server = start_memcached()
+    store, key = MemcachedStore(server.address), new_key()
+    with ThreadPoolExecutor(4) as threads:
+        barrier = threading.Barrier(4)
+        list(threads.map(lambda _: (barrier.wait(), store.load(key)), range(4)))
+    store.save(key, b"data", expires_at=LATER, replacing=None)
+    version = store.load(key).version
+    server.kill()
+    server.start()
+    result = OPERATIONS[name](store, key, version)
+    assert bool(result) is (name == "create")
+    store.close()
+
+
+@pytest.mark.parametrize("by", ["load", "save"])
+def test_a_version_from_before_a_restart(start_memcached, by):  # noqa: F811
+    """The server counts from 1 again; the same token is not the same version."""
+    server = start_memcached()
+    store = MemcachedStore(server.address)
+    version = store.save("key", b"old", expires_at=LATER, replacing=None)
+    old = store.load("key").version
+    server.kill()
+    server.start()
+    MemcachedStore(server.address).close()
+    store.save("key", b"new", expires_at=LATER, replacing=None)
+    assert store.load("key").version.token == old.token
+    outdated = old if by == "load" else version
+    assert store.save("key", b"lost", expires_at=LATER, replacing=outdated) is None
+    assert store.load("key").data == b"new"
+    store.close()
+
+
+@pytest.mark.parametrize("handed_in", [None, Client, PooledClient])
+def test_one_of_several_is_down(start_memcached, handed_in):  # noqa: F811
+    """Its keys are unavailable, for as long as it is down; the others are what they were; and none
+    moves to another server, where it would be missing now, and double later."""
+    servers = [start_memcached() for _ in range(3)]
+    addresses = [server.address for server in servers]
+    client = handed_in and HashClient(
+        addresses, use_pooling=handed_in is PooledClient, connect_timeout=0.5, timeout=0.5
+    )
+    store = MemcachedStore(client or addresses)
+    keys = [new_key() for _ in range(40)]
+    for key in keys:
+        store.save(key, key.encode(), expires_at=LATER, replacing=None)
+    servers[0].kill()
+    for _ in range(4):
+        down = 0
+        for key in keys:
+            try:
+                assert store.load(key).data == key.encode()
+            except StoreUnavailable:
+                down += 1
+                with pytest.raises(StoreUnavailable):
+                    store.save(key, b"", expires_at=LATER, replacing=None)
+                with pytest.raises(StoreUnavailable):
+                    store.touch(key, expires_at=LATER)
+                with pytest.raises(StoreUnavailable):
+                    store.delete(key)
+        assert 0 < down < 40
+    servers[0].start()
+    found = [store.load(key) for key in keys]
+    assert found.count(None) == down
+    assert all(
+        each is None or each.data == key.encode() for each, key in zip(found, keys, strict=True)
+    )
+    (client or store).close()
+
+
+# -- a server that is full
+
+
+@pytest.mark.parametrize("size", [1_000, 100_000, 600_000])
+def test_full(start_memcached, size):  # noqa: F811
+    """Without eviction it refuses; what is there stays there, and can still be ended."""
+    server = start_memcached("-m", "4", "-M")
+    store = MemcachedStore(server.address)
+    versions = {}
+    with soon_unavailable() as caught:
+        for number in range(10_000):
+            key = f"key-{number}"
+            versions[key] = store.save(key, b"a" * size, expires_at=LATER, replacing=None)
+    assert "memory" in str(caught.value)
+    assert store.load(f"key-{len(versions)}") is None
+    with soon_unavailable():
+        store.save("key-0", b"b" * size, expires_at=LATER, replacing=versions["key-0"])
+    for key in versions:
+        assert store.load(key).data == b"a" * size
+        assert store.touch(key, expires_at=LATER) is True
+    store.delete("key-1")
+    assert store.load("key-1") is None
+    store.close()
+
+
+def test_evicting(start_memcached):  # noqa: F811
+    """With eviction some are missing, as if they had expired; no operation fails because of it."""
+    server = start_memcached("-m", "4")
+    store = MemcachedStore(server.address)
+    versions = {}
+    for number in range(200):
+        key = f"key-{number}"
+        versions[key] = store.save(key, bytes(50_000), expires_at=LATER, replacing=None)
+    found = {key: store.load(key) for key in versions}
+    evicted = [key for key in versions if found[key] is None]
+    assert len(evicted) == server.stats()["evictions"] > 100
+    assert all(each is None or each.data == bytes(50_000) for each in found.values())
+    key = evicted[0]
+    assert store.touch(key, expires_at=LATER) is False
+    assert store.save(key, b"", expires_at=LATER, replacing=versions[key]) is None
+    store.delete(key)
+    store.close()
+
+
+# -- interrupted
+
+
+class Interrupted(BaseException):
+    """Like gevent.Timeout, KeyboardInterrupt, a worker's SystemExit."""
+
+
+@pytest.fixture(params=["own", "Client", "PooledClient", "HashClient"])
+def any_store(request, proxy):
+    address = f"127.0.0.1:{proxy.port}"
+    ways = {
+        "own": lambda: address,
+        "Client": lambda: Client(address),
+        "PooledClient": lambda: PooledClient(address),
+        "HashClient": lambda: HashClient([address]),
+    }
+    given = ways[request.param]()
+    store = MemcachedStore(given)
+    yield store
+    (store if request.param == "own" else given).close()
+
+
+def test_interrupted_in_the_middle_of_a_reply(any_store, direct, proxy):
+    """The connection is not used again, so the next one gets its own answer."""
+    one, two = new_key(), new_key()
+    direct.save(one, b"one", expires_at=LATER, replacing=None)
+    direct.save(two, b"two", expires_at=LATER, replacing=None)
+    assert any_store.load(one).data == b"one"
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(3):
+            proxy.stall()
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(Interrupted):
+                any_store.load(one)
+            proxy.restore()
+            assert any_store.load(two).data == b"two"
+            assert any_store.load("missing") is None
+            assert any_store.touch(two, expires_at=LATER) is True
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert proxy.open_connections <= 2
+
+
+def test_answers_are_never_mixed_up(any_store, direct, proxy):
+    """Threads with keys of their own, while connections are cut all the time."""
+    contents = {new_key(): secrets.token_bytes(5000) for _ in range(4)}
+    for key, data in contents.items():
+        direct.save(key, data, expires_at=LATER, replacing=None)
+    done = threading.Event()
+
+    def cut():
+        while not done.wait(0.002):
+            proxy.cut()
+
+    def run(key):
+        answers = 0
+        while answers < 60:
+            with contextlib.suppress(StoreUnavailable):
+                assert any_store.load(key).data == contents[key]
+                assert any_store.touch(key, expires_at=LATER) is True
+                assert any_store.load("missing-" + key) is None
+                answers += 1
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(run, contents))
+    finally:
+        done.set()
+        cutter.join()
+
+
+def test_the_child_leaves_the_parents_connections(memcached, direct):  # noqa: F811
+    """And may be forked with connections in use."""
+    direct.load("key")
+    mine = direct._servers._only._idle[0]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        direct.load("key")
+        kept = mine in direct._servers._only._idle or mine.sock is not None
+        os.write(writer, b"kept" if kept else b"left")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 10) == b"left"
+    os.close(reader)
+    os.close(writer)
+    assert mine in direct._servers._only._idle
+    assert direct.load("key") is None
+
+
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import sys, time, gevent
+from tests.servers.proxy import FaultProxy
+from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.memcached import MemcachedStore
+
+later = time.time() + 60
+with FaultProxy(int(sys.argv[1])) as proxy:
+    store = MemcachedStore(f"127.0.0.1:{proxy.port}", prefix="gevent:")
+    keys = [f"key-{number}" for number in range(50)]
+
+    def run(key):
+        version = store.save(key, key.encode(), expires_at=later, replacing=None)
+        for _ in range(10):
+            assert store.load(key).data == key.encode()
+        for number in range(5):
+            with gevent.Timeout(0.0005, False):
+                store.load(key)
+            assert store.load(key).data == key.encode()
+
+    for job in [gevent.spawn(run, key) for key in keys]:
+        job.get()
+
+    # They wait together, and not one after the other.
+    proxy.stall()
+    def wait(key):
+        try:
+            store.load(key)
+        except StoreUnavailable:
+            return True
+    start = time.monotonic()
+    assert all(job.get() for job in [gevent.spawn(wait, key) for key in keys])
+    assert time.monotonic() - start < 1.2
+    proxy.restore()
+
+    killed = gevent.spawn(store.load, keys[0])
+    gevent.sleep(0)
+    killed.kill()
+    for key in keys:
+        assert store.load(key).data == key.encode()
+    store.close()
+print("fine")
+"""
+
+
+def test_gevent(memcached):  # noqa: F811
+    """Greenlets share the store; timeouts and kills in the middle of a reply harm nobody else."""
+    result = subprocess.run(
+        [sys.executable, "-c", inspect.cleandoc(GEVENT), str(memcached.port)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (result.stdout, result.returncode) == ("fine\n", 0), result.stderr

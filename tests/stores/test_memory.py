@@ -1,0 +1,158 @@
+"""What MemoryStore alone has."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.stores import memory
+from wsgi_sessions.stores.memory import MemoryStore
+from wsgi_sessions.testing import ManualClock, StoreContract, forked
+
+
+class TestContract(StoreContract):
+    """MemoryStore keeps the rules of every store."""
+
+    shared = False
+
+    @pytest.fixture
+    def clock(self):
+        return ManualClock()
+
+    @pytest.fixture
+    def store(self, clock):
+        return MemoryStore(clock=clock)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def store(clock):
+    return MemoryStore(max_sessions=3, clock=clock)
+
+
+def save(store, *keys, expires_at=9e9):
+    for key in keys:
+        assert store.save(key, b"data", expires_at=expires_at, replacing=None) is not None
+
+
+def test_what_was_least_recently_used_goes_first(store):
+    """Loading, saving and touching are use; the newest always fits."""
+    save(store, "loaded", "saved", "touched")
+    version = store.load("saved").version
+    save(store, "a")
+    assert store.load("loaded") is None
+    store.save("saved", b"new", expires_at=9e9, replacing=version)
+    store.load("touched")
+    save(store, "b")
+    assert sorted(store.keys()) == ["b", "saved", "touched"]
+    store.touch("saved", expires_at=9e9)
+    save(store, "c", "d")
+    assert sorted(store.keys()) == ["c", "d", "saved"]
+
+
+def test_what_has_expired_goes_before(store, clock, caplog):
+    """However recently it was used, and without a warning."""
+    save(store, "old")
+    save(store, "short", expires_at=clock() + 1)
+    save(store, "also")
+    clock.advance(1)
+    save(store, "new")
+    assert sorted(store.keys()) == ["also", "new", "old"]
+    assert caplog.messages == []
+
+
+def test_a_moved_end_counts(store, clock):
+    """Neither the end before a touch nor that of a deleted record makes room."""
+    save(store, "a", "b", expires_at=clock() + 1)
+    store.touch("a", expires_at=9e9)
+    store.delete("b")
+    save(store, "b", "c")
+    clock.advance(2)
+    assert store.purge() == 0
+    assert sorted(store.keys()) == ["a", "b", "c"]
+
+
+def test_dropping_is_warned_about_but_not_each_time(store, caplog):
+    """One line on wsgi_sessions, however many are dropped, and no key in it."""
+    save(store, *(f"key-{number}" for number in range(500)))
+    [record] = caplog.records
+    assert record.name == "wsgi_sessions"
+    assert "max_sessions=3" in record.getMessage()
+    assert "key" not in record.getMessage()
+
+
+def test_the_next_warning_says_how_many_were_dropped(store, caplog, monkeypatch):
+    """Those since the last."""
+    save(store, *"abcdefg")
+    monkeypatch.setattr(memory, "WARN_EVERY", 0.0)
+    caplog.clear()
+    save(store, "h")
+    assert "4 that had not expired" in caplog.messages[0]
+
+
+def test_nothing_is_scanned_and_nothing_piles_up(clock):
+    """A record saved and touched a thousand times leaves what one leaves, expired ones nothing."""
+    store = MemoryStore(clock=clock)
+    for number in range(2000):
+        save(store, f"{number}", expires_at=clock() + 5)
+        store.link("ann", f"{number}", expires_at=clock() + 5)
+        store.touch(f"{number}", expires_at=clock() + 10)
+        clock.advance(1)
+    for _ in range(2000):
+        store.touch(f"{number}", expires_at=clock() + 10)
+        store.link("ann", f"{number}", expires_at=clock() + 10)
+    kept = [store._records, store._ends, store._ends._heap]
+    kept += [store._note_ends, store._note_ends._heap, store._owners["ann"]]
+    assert max(map(len, kept)) < 200
+
+
+def test_owners_without_notes_are_forgotten(store, clock):
+    """Users who come once leave nothing, whether they log out or not."""
+    for number in range(100):
+        store.link(f"user {number}", "key", expires_at=clock() + 1)
+        if number % 2:
+            store.unlink(f"user {number}", "key")
+    clock.advance(2)
+    store.purge()
+    assert store._owners == {}
+    assert store._note_ends == {}
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_max_sessions_is_at_least_one(number):
+    """A store that holds nothing would log everybody out."""
+    with pytest.raises(ConfigurationError, match="max_sessions"):
+        MemoryStore(max_sessions=number)
+
+
+def test_a_fork_never_happens_in_the_middle(store):
+    """A child finds no lock that a thread of the parent has taken."""
+    stop = threading.Event()
+
+    def keep_using():
+        while not stop.is_set():
+            store.touch("key", expires_at=9e9)
+
+    def child():
+        signal.alarm(10)
+        save(store, f"child {os.getpid()}")
+
+    threads = [threading.Thread(target=keep_using) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            with forked(child):
+                pass
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

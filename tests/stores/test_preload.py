@@ -1,0 +1,69 @@
+"""Every store in a master process before the fork, and in its workers after it."""
+
+from __future__ import annotations
+
+import http.client
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.serving import gunicorn
+from tests.store_urls import STORE_URLS
+
+APPLICATION = """
+import os
+from wsgi_sessions import SessionManager, SessionMiddleware, open_store
+
+store = open_store(os.environ["STORE"])
+manager = SessionManager(store, secret="x")
+for _ in range(3):                              # connections are open when the workers are forked
+    session = manager.open("")
+    session["made in"] = "the master"
+    manager.commit(session)
+    assert store.load(session.id) is not None
+
+def app(environ, start_response):
+    session = environ["wsgi.session"]
+    visitor = environ["PATH_INFO"]
+    before = session.setdefault("visitor", visitor)
+    count = session.increment("count")
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Worker", str(os.getpid()))])
+    return [f"{before} {count}".encode()]
+
+app = SessionMiddleware(app, store, secret="x")
+"""
+VISITORS, REQUESTS = 8, 50
+
+
+@pytest.mark.parametrize("worker", ["gthread", "gevent"])
+@pytest.mark.parametrize("name", STORE_URLS)
+def test_four_workers_of_a_preloaded_application_keep_visitors_apart(
+    name: str, worker: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """400 requests of eight visitors at once: each sees its own session, and no request is lost."""
+    (tmp_path / "application.py").write_text(APPLICATION)
+    store = STORE_URLS[name](request)
+    arguments = ["--preload", "-w", "4", "-k", worker]
+    if worker == "gthread":
+        arguments += ["--threads", "4"]
+
+    with gunicorn("application:app", tmp_path, *arguments, STORE=store) as url:
+        address = url.removeprefix("http://")
+
+        def visit(visitor: int) -> set[str | None]:
+            workers, cookie = set(), ""
+            for count in range(1, REQUESTS + 1):
+                connection = http.client.HTTPConnection(address, timeout=30)
+                connection.request("GET", f"/{visitor}", headers={"Cookie": cookie})
+                response = connection.getresponse()
+                body = response.read().decode()
+                assert (response.status, body) == (200, f"/{visitor} {count}")
+                workers.add(response.getheader("X-Worker"))
+                cookie = (response.getheader("Set-Cookie") or cookie).partition(";")[0]
+                connection.close()
+            return workers
+
+        with ThreadPoolExecutor(VISITORS) as pool:
+            workers = set().union(*pool.map(visit, range(VISITORS)))
+    assert len(workers) > 1

@@ -1,0 +1,335 @@
+"""RedisStore: the contract over each way to reach a server, what it costs, what it refuses."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import pytest
+import redis
+import redis.asyncio
+import valkey
+from redis.cluster import LoadBalancingStrategy
+from redis.sentinel import Sentinel
+
+from tests.servers.proxy import FaultProxy
+from tests.servers.redis import (
+    PASSWORD,
+    RedisCluster,
+    RedisSentinel,
+    RedisServer,
+)
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.stores.redis import RedisStore
+from wsgi_sessions.testing import StoreContract
+
+LATER = 4_000_000_000.0
+
+
+class Way(NamedTuple):
+    """What is given to the store, and the server behind it."""
+
+    target: Any
+    server: Any
+
+
+def _tls(server: RedisServer) -> str:
+    place = f"{quote(PASSWORD, safe='')}@localhost:{server.tls_port}"
+    return f"rediss://:{place}?ssl_ca_certs={server.certificate}"
+
+
+def _limited_user(server: RedisServer) -> str:
+    return f"redis://sessions:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/3"
+
+
+WAYS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "tcp": ("redis_server", lambda server, stack: server.url),
+    "client": (
+        "redis_server",
+        lambda server, stack: stack.enter_context(redis.Redis(port=server.port)),
+    ),
+    "cluster": (
+        "redis_cluster",
+        lambda cluster, stack: stack.enter_context(cluster.client()),
+    ),
+    "unix": ("redis_server", lambda server, stack: f"unix://{server.socket}"),
+    "tls": ("secured_redis", lambda server, stack: _tls(server)),
+    "limited-user": ("secured_redis", lambda server, stack: _limited_user(server)),
+    "sentinel": (
+        "redis_sentinel",
+        lambda sentinel, stack: stack.enter_context(sentinel.client()),
+    ),
+    "valkey": (
+        "redis_server",
+        lambda server, stack: stack.enter_context(valkey.Valkey(port=server.port)),
+    ),
+}
+
+
+def open_way(name: str, request: pytest.FixtureRequest, stack: ExitStack) -> Way:
+    fixture, target = WAYS[name]
+    server = request.getfixturevalue(fixture)
+    return Way(target(server, stack), getattr(server, "first", server))
+
+
+def open_store(target: Any, **options: Any) -> RedisStore:
+    """A store that shares its server with nobody's keys."""
+    return RedisStore(target, prefix=f"session:{secrets.token_hex(4)}:", **options)
+
+
+class _Contract(StoreContract):
+    late = 0.2  # the time that is left is sent, so connecting and transit come on top
+
+    @pytest.fixture
+    def soon(self) -> float:
+        return time.time() + 0.4
+
+    @pytest.fixture
+    def store(self, way: str, request: pytest.FixtureRequest) -> Iterator[RedisStore]:
+        with ExitStack() as stack:
+            store = open_store(open_way(way, request, stack).target)
+            store.load("key")  # connects
+            yield store
+            store.close()
+
+
+@pytest.mark.parametrize("way", ["tcp"])
+class TestContract(_Contract):
+    """RedisStore keeps the rules of every store."""
+
+
+@pytest.mark.parametrize("way", ["unix", "tls", "limited-user"])
+class TestContractOverOtherTransports(_Contract):
+    """The same; how time is counted does not differ."""
+
+    test_nothing_ends_early = None
+    test_the_last_accepted_time_counts = None
+    test_notes_expire = None
+
+
+@pytest.mark.parametrize("way", ["client", "cluster", "sentinel", "valkey"])
+class TestContractWithClients(_Contract):
+    """The same with clients that are handed in.
+
+    But not forking while other threads use the client: redis-py 8.1 deadlocks in the child if its
+    pool's lock is held in that moment. With a URL the store has no lock.
+    """
+
+    test_nothing_ends_early = None
+    test_threads_after_fork = None
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+    with ExitStack() as stack:
+        yield open_way(request.param, request, stack)
+
+
+@pytest.fixture
+def store(way: Way) -> Iterator[RedisStore]:
+    store = open_store(way.target)
+    yield store
+    store.close()
+
+
+OPERATIONS: dict[str, tuple[Callable[[RedisStore, str, Any], object], dict[str, int]]] = {
+    "load": (lambda store, key, version: store.load(key), {"get": 1}),
+    "load missing": (lambda store, key, version: store.load("missing"), {"get": 1}),
+    "create": (
+        lambda store, key, version: store.save("new", b"", expires_at=LATER, replacing=None),
+        {"set": 1},
+    ),
+    "replace": (
+        lambda store, key, version: store.save(key, b"", expires_at=LATER, replacing=version),
+        {"evalsha": 1},
+    ),
+    "refused": (
+        lambda store, key, version: store.save(key, b"", expires_at=LATER, replacing=b"8" * 8),
+        {"evalsha": 1},
+    ),
+    "compare and delete": (
+        lambda store, key, version: store.save(key, b"", expires_at=0, replacing=version),
+        {"evalsha": 1},
+    ),
+    "touch": (lambda store, key, version: store.touch(key, expires_at=LATER), {"pexpire": 1}),
+    "delete": (lambda store, key, version: store.delete(key), {"del": 1}),
+    "link": (lambda store, key, version: store.link("ann", key, expires_at=LATER), {"evalsha": 1}),
+    "unlink": (lambda store, key, version: store.unlink("ann", key), {"zrem": 1}),
+    "keys of": (lambda store, key, version: store.keys_of("ann"), {"zrangebyscore": 1}),
+}
+INSIDE_SCRIPTS = {"getrange", "set", "del", "zadd", "zremrangebyscore", "pttl", "pexpire"}
+BACKGROUND = {"info", "ping", "replconf", "publish", "auth", "select", "cluster|info", "hello"}
+"""What the tests, replication and Sentinel send."""
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_each_operation_is_one_command(store: RedisStore, way: Way, operation: str) -> None:
+    """One command a operation, counted at the server."""
+    run, expected = OPERATIONS[operation]
+    version = store.save("key", b"", expires_at=LATER, replacing=None)
+    version = store.save("key", b"data", expires_at=LATER, replacing=version)
+    store.link("bob", "key", expires_at=LATER)
+
+    before = way.server.calls()
+    run(store, "key", version)
+    after = way.server.calls()
+
+    sent = {name: after[name] - before.get(name, 0) for name in after if name not in BACKGROUND}
+    if "evalsha" in expected:
+        sent = {name: count for name, count in sent.items() if name not in INSIDE_SCRIPTS}
+    assert {name: count for name, count in sent.items() if count} == expected
+
+
+def test_scripts_survive_that_the_server_forgets_them(store: RedisStore, way: Way) -> None:
+    """After SCRIPT FLUSH, a restart or a failover the script goes out once more."""
+    version = store.save("key", b"0", expires_at=LATER, replacing=None)
+    for number in range(3):
+        for server in getattr(way.server, "nodes", [way.server]):
+            server.ask("SCRIPT", "FLUSH")
+        version = store.save("key", b"%d" % number, expires_at=LATER, replacing=version)
+        assert version is not None
+        store.link("ann", "key", expires_at=LATER)
+    assert store.load("key").data == b"2"
+
+
+def test_what_is_no_record_is_missing(store: RedisStore, way: Way) -> None:
+    """Another type and a string too short: nothing to load, in the way of saves, can be deleted."""
+    server = way.server if not hasattr(way.server, "nodes") else None
+    for number, write in enumerate([("RPUSH", "x"), ("SET", "1234567"), ("HSET", "f", "v")]):
+        key = f"key{number}"
+        name = store._prefix + key
+        node = server or way.server.node_of(name)[1]
+        database = 3 if isinstance(way.target, str) and way.target.endswith("/3") else 0
+        with redis.Redis(
+            unix_socket_path=str(node.socket), db=database, **node.admin_options
+        ) as admin:
+            admin.execute_command(write[0], name, *write[1:])
+        assert store.load(key) is None
+        assert store.save(key, b"", expires_at=LATER, replacing=None) is None
+        assert store.save(key, b"", expires_at=LATER, replacing=b"12345678") is None
+        assert store.save(key, b"", expires_at=0, replacing=b"12345678") is None
+        store.delete(key)
+        assert store.save(key, b"data", expires_at=LATER, replacing=None) is not None
+
+
+@pytest.mark.parametrize("way", ["url", "client"])
+@pytest.mark.parametrize("operation", ["replace", "delete", "compare and delete"])
+def test_wait_replicas(redis_sentinel: RedisSentinel, way: str, operation: str) -> None:
+    """Confirmed by as many replicas as wanted, in one round trip, or StoreUnavailable in time."""
+    server = redis_sentinel.first
+    run, _ = OPERATIONS[operation]
+    with redis.Redis(port=server.port) as client:
+        target = server.url if way == "url" else client
+        confirmed, unconfirmed = (open_store(target, wait_replicas=count) for count in (1, 2))
+        for store in (confirmed, unconfirmed):
+            version = store.save("key", b"data", expires_at=LATER, replacing=None)
+            begun = time.monotonic()
+            if store is confirmed:
+                run(store, "key", version)
+            else:
+                with pytest.raises(StoreUnavailable, match="1 of 2 Redis replicas"):
+                    run(store, "key", version)
+            assert time.monotonic() - begun < 1.2
+            assert store.load("missing") is None
+            store.close()
+
+
+def test_refused_saves_need_no_confirmation(redis_server: RedisServer) -> None:
+    """Where nothing was written, nothing has to be confirmed."""
+    store = open_store(redis_server.url, wait_replicas=1)
+    assert store.save("key", b"", expires_at=LATER, replacing=b"12345678") is None
+    store.delete("key")
+    store.close()
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "decoding client": (lambda: redis.Redis(decode_responses=True), "decode_responses"),
+    "decoding URL": (lambda: "redis://localhost?decode_responses=1", "'decode_responses'"),
+    "asyncio client": (lambda: redis.asyncio.Redis(), "asyncio"),
+    "Sentinel itself": (lambda: Sentinel([("localhost", 1)]), "master_for"),
+    "connection pool": (lambda: redis.ConnectionPool(), "URL or client"),
+    "other scheme": (lambda: "http://localhost", "redis://"),
+    "unknown option": (lambda: "redis://localhost?tiemout=1", "'tiemout'"),
+    "unknown ssl option": (lambda: "rediss://localhost?ssl_ca=x", "ssl_"),
+    "password not quoted": (lambda: "redis://:sec/ret@localhost", "%XX"),
+    "password with a question mark": (lambda: "redis://:sec?ret@localhost", "%XX|unknown"),
+    "database not a number": (lambda: "redis://localhost?db=first", "redis://"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_refused(case: str) -> None:
+    """At once, with a message that says what to do and quotes no password."""
+    make, message = REFUSED[case]
+    target = make()
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        RedisStore(target)
+    assert "sec" not in str(caught.value)
+    assert "ret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "a*", "{tag}", "ä", "a b", "x" * 65])
+def test_prefixes_are_plain(prefix: str) -> None:
+    """So that an ACL line and SCAN can name them."""
+    with pytest.raises(ConfigurationError, match="prefix"):
+        RedisStore(prefix=prefix)
+
+
+def test_cluster_clients_that_could_not_keep_the_rules(redis_cluster: RedisCluster) -> None:
+    """Reading from replicas, which may be behind; waiting for them, which it cannot."""
+    strategy = LoadBalancingStrategy.ROUND_ROBIN
+    with (
+        redis_cluster.client(load_balancing_strategy=strategy) as reads_elsewhere,
+        redis_cluster.client() as client,
+    ):
+        with pytest.raises(ConfigurationError, match="replicas"):
+            RedisStore(reads_elsewhere)
+        with pytest.raises(ConfigurationError, match="wait_replicas"):
+            RedisStore(client, wait_replicas=1)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+def test_options_in_the_url(redis_server: RedisServer, scheme: str) -> None:
+    """from_url takes the store's options and redis-py's from the query string."""
+    options = "prefix=session:from-url:&wait_replicas=0&socket_timeout=2&db=4"
+    store = RedisStore.from_url(f"{scheme}://127.0.0.1:{redis_server.port}?{options}")
+    store.save("key", b"data", expires_at=LATER, replacing=None)
+    assert store._server.deadline() - time.monotonic() > 3
+    store.close()
+    with redis.Redis(port=redis_server.port, db=4) as client:
+        assert client.keys() == [b"session:from-url:key"]
+    with pytest.raises(ConfigurationError, match="wait_replicas"):
+        RedisStore.from_url("redis://localhost?wait_replicas=many")
+
+
+def test_redis_py_is_imported_when_it_is_needed() -> None:
+    """The module can be imported without it; a store says what to install."""
+    program = """
+import sys
+sys.modules["redis"] = None
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.stores.redis import RedisStore
+RedisStore()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert 'pip install "wsgi-sessions[redis]"' in done.stderr
+
+
+def test_connections_are_used_again_and_closed(redis_server: RedisServer) -> None:
+    """One connection serves operations that follow each other; close() leaves none."""
+    with FaultProxy(redis_server.port) as proxy:
+        store = open_store(f"redis://127.0.0.1:{proxy.port}")
+        for number in range(20):
+            store.save(f"key{number}", b"", expires_at=LATER, replacing=None)
+            store.load(f"key{number}")
+        assert proxy.accepted == 1
+        store.close()
+        redis_server.wait_until(lambda _: proxy.open_connections == 0)
+        assert store.load("key1") is not None
+        store.close()

@@ -1,0 +1,711 @@
+"""RedisStore on a bad day: a fault is StoreUnavailable in time, never an answer, and it passes."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import redis
+
+from tests.servers.process import accepts_connections
+from tests.servers.proxy import FaultProxy
+from tests.servers.redis import (
+    PASSWORD,
+    SHORT,
+    RedisCluster,
+    RedisSentinel,
+    RedisServer,
+)
+from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.redis import RedisStore
+from wsgi_sessions.stores.redis_connections import Connections
+from wsgi_sessions.testing import new_key
+
+LATER = 4_000_000_000.0
+IN_TIME = 1.2
+
+Open = Callable[..., RedisStore]
+
+
+@pytest.fixture(params=["url", "client"])
+def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """A function that opens a store on a port, by a URL or with a client that is handed in."""
+    with ExitStack() as stack:
+
+        def open_store(port: int, **options: Any) -> RedisStore:
+            target: Any = f"redis://127.0.0.1:{port}"
+            if request.param == "client":
+                target = stack.enter_context(redis.Redis(port=port, **SHORT))
+            store = RedisStore(target, prefix=f"session:{secrets.token_hex(4)}:", **options)
+            stack.callback(store.close)
+            return store
+
+        yield open_store
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[FaultProxy]:
+    with FaultProxy(redis_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def store(open_store: Open, proxy: FaultProxy) -> RedisStore:
+    """A store behind the proxy, connected."""
+    store = open_store(proxy.port)
+    store.load("key")
+    return store
+
+
+@contextmanager
+def unavailable(match: str | None = None) -> Iterator[pytest.ExceptionInfo[StoreUnavailable]]:
+    """StoreUnavailable is raised, in time."""
+    begun = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=match) as caught:
+        yield caught
+    assert time.monotonic() - begun < IN_TIME
+
+
+def create(store: RedisStore, key: str, data: bytes = b"old") -> Any:
+    version = store.save(key, data, expires_at=LATER, replacing=None)
+    assert version is not None
+    return version
+
+
+def data_of(store: RedisStore, key: str) -> bytes | None:
+    found = store.load(key)
+    return None if found is None else found.data
+
+
+Step = Callable[[RedisStore, str, Any], object]
+STEPS: dict[str, tuple[Step, bytes | None]] = {
+    "load": (lambda store, key, version: store.load(key), b"old"),
+    "touch": (lambda store, key, version: store.touch(key, expires_at=LATER), b"old"),
+    "delete": (lambda store, key, version: store.delete(key), None),
+    "create": (
+        lambda store, key, version: store.save(
+            key + "-new", b"new", expires_at=LATER, replacing=None
+        ),
+        b"old",
+    ),
+    "replace": (
+        lambda store, key, version: store.save(key, b"new", expires_at=LATER, replacing=version),
+        b"new",
+    ),
+    "compare and delete": (
+        lambda store, key, version: store.save(key, b"", expires_at=0, replacing=version),
+        None,
+    ),
+    "link": (lambda store, key, version: store.link("ann", key, expires_at=LATER), b"old"),
+    "keys of": (lambda store, key, version: store.keys_of("ann"), b"old"),
+}
+"""Each operation, and what is under the key after it."""
+
+
+def all_at_once(store: RedisStore, keys: dict[str, tuple[str, Any]]) -> dict[str, float]:
+    """Run all operations at the same time; each raises StoreUnavailable. The seconds it took."""
+
+    def run(name: str) -> float:
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            STEPS[name][0](store, *keys[name])
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(len(STEPS)) as pool:
+        return dict(zip(STEPS, pool.map(run, STEPS), strict=True))
+
+
+def records(store: RedisStore) -> dict[str, tuple[str, Any]]:
+    """A record for each operation: its key and version."""
+    keys = {name: new_key() for name in STEPS}
+    return {name: (key, create(store, key)) for name, key in keys.items()}
+
+
+# -- the server is away
+
+
+def test_refused(store: RedisStore, proxy: FaultProxy) -> None:
+    """Nobody listens: every operation says so, and works again when somebody does."""
+    keys = records(store)
+    proxy.refuse()
+    assert max(all_at_once(store, keys).values()) < IN_TIME
+    proxy.restore()
+    for name, (run, after) in STEPS.items():
+        assert data_of(store, keys[name][0]) == b"old"
+        run(store, *keys[name])
+        assert data_of(store, keys[name][0]) == after
+
+
+def test_stopped(open_store: Open, start_redis: Callable[..., RedisServer]) -> None:
+    """A server that hangs: every operation gives up in time. Afterwards it may have done each, but
+    whole, and nobody gets an earlier answer."""
+    server = start_redis()
+    store = open_store(server.port)
+    keys = records(store)
+    create(store, "other", b"other")
+    server.process.signal(signal.SIGSTOP)
+    seconds = all_at_once(store, keys)
+    server.process.signal(signal.SIGCONT)
+    assert max(seconds.values()) < IN_TIME
+    for name, (_, after) in STEPS.items():
+        assert data_of(store, "other") == b"other"
+        assert data_of(store, keys[name][0]) in (b"old", after)
+
+
+def test_stalled_while_connecting(secured_redis: RedisServer) -> None:
+    """The server accepts and says nothing, in the TLS handshake or to the password."""
+    place = f"sessions:{quote(PASSWORD, safe='')}@localhost"
+    for scheme, port in (("redis", secured_redis.port), ("rediss", secured_redis.tls_port)):
+        with FaultProxy(port) as proxy:
+            proxy.stall()
+            url = f"{scheme}://{place}:{proxy.port}"
+            if scheme == "rediss":
+                url += f"?ssl_ca_certs={secured_redis.certificate}"
+            store = RedisStore(url)
+            with unavailable():
+                store.load("key")
+            with unavailable():
+                create(store, "key")
+            proxy.restore()
+            assert store.load("key") is None
+            store.close()
+
+
+def test_a_reply_that_drips_in(proxy: FaultProxy) -> None:
+    """The time for an answer counts for all of it, not for each piece."""
+    store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+    key = new_key()
+    version = create(store, key, b"x" * 100)
+    proxy.drip(0.3)
+    with unavailable():
+        store.load(key)
+    with unavailable():
+        store.save(key, b"", expires_at=LATER, replacing=version)
+    proxy.restore()
+    assert store.load(key) is not None
+    store.close()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_restarted(
+    store: RedisStore, redis_server: RedisServer, proxy: FaultProxy, step: str
+) -> None:
+    """The connections that are kept were all closed by the server: nobody notices."""
+    key = new_key()
+    version = create(store, key)
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(store.load, [key] * 20))
+    proxy.cut()
+    run, after = STEPS[step]
+    result = run(store, key, version)
+    if step not in ("delete", "link"):
+        assert result is not None
+    assert data_of(store, key) == after
+
+
+def test_killed_and_restarted(open_store: Open, start_redis: Callable[..., RedisServer]) -> None:
+    """Its memory is gone, the store goes on: missing is missing, scripts are sent again."""
+    server = start_redis()
+    store = open_store(server.port)
+    version = create(store, "key")
+    server.process.kill()
+    with unavailable():
+        store.load("key")
+    with unavailable():
+        store.save("key", b"new", expires_at=LATER, replacing=version)
+    server.start()
+    assert store.load("key") is None
+    version = create(store, "key")
+    assert store.save("key", b"new", expires_at=LATER, replacing=version) is not None
+    assert data_of(store, "key") == b"new"
+
+
+# -- the connection breaks
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("count", [0, 1, 3, 1000])
+@pytest.mark.parametrize("where", ["reply", "request"])
+def test_cut(store: RedisStore, proxy: FaultProxy, step: str, where: str, count: int) -> None:
+    """Cut before, in or after request or reply: the operation takes effect once, and says so.
+
+    It is sent again, and a save knows its own version. A compare-and-delete leaves none: what was
+    done already is either unknown or, by a client that repeats by itself, refused.
+    """
+    key = new_key()
+    version = create(store, key)
+    getattr(proxy, f"cut_{where}_after")(count)
+    run, after = STEPS[step]
+    if step == "compare and delete" and where == "reply" and count < 4:
+        with contextlib.suppress(StoreUnavailable):
+            assert run(store, key, version) is None
+    elif step in ("delete", "link", "keys of"):
+        run(store, key, version)
+    else:
+        result = run(store, key, version)
+        assert result
+    if step == "replace":
+        assert store.load(key).version == result  # type: ignore[union-attr]
+        assert store.save(key, b"next", expires_at=LATER, replacing=version) is None
+    assert data_of(store, key) == after
+    proxy.restore()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_truncated(store: RedisStore, proxy: FaultProxy, step: str) -> None:
+    """A reply that stops half-way: found out, or StoreUnavailable; the next ones are right."""
+    key = new_key()
+    version = create(store, key)
+    create(store, key + "-other", b"other")
+    run, after = STEPS[step]
+    proxy.stop_reply_after(2)
+    begun = time.monotonic()
+    try:
+        result = run(store, key, version)
+    except StoreUnavailable:
+        assert step not in ("create", "replace"), "a save can find out"
+    else:
+        assert step in ("delete", "link", "compare and delete") or result is not None
+    assert time.monotonic() - begun < IN_TIME
+    assert data_of(store, key + "-other") == b"other"
+    assert data_of(store, key) == after
+
+
+def test_late(store: RedisStore, proxy: FaultProxy) -> None:
+    """An answer that comes after its time is never taken for the answer to the next question."""
+    keys = {new_key(): b"%d" % number for number in range(5)}
+    for key, data in keys.items():
+        create(store, key, data)
+    proxy.delay(0.6)
+    with unavailable():
+        store.load(next(iter(keys)))
+    proxy.restore()
+    for key, data in keys.items():
+        assert data_of(store, key) == data
+
+
+class Interrupted(BaseException):
+    """As KeyboardInterrupt, or a worker's timeout."""
+
+
+def test_interrupted(store: RedisStore, proxy: FaultProxy) -> None:
+    """Any exception while an answer is awaited, whatever raises it, costs the connection only."""
+    one, two = new_key(), new_key()
+    create(store, one, b"one")
+    create(store, two, b"two")
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        proxy.delay(0.2)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Interrupted):
+            store.load(one)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    proxy.restore()
+    assert data_of(store, two) == b"two"
+    assert data_of(store, one) == b"one"
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """No ``__del__`` of another test's objects runs meanwhile."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
+def test_interrupted_anywhere(redis_server: RedisServer) -> None:
+    """At every call and return on the way: the next operation gets its own answer."""
+    store = RedisStore(redis_server.url)
+    one, two = new_key(), new_key()
+    create(store, one, b"one")
+    create(store, two, b"two")
+    for steps in itertools.count(1):
+        left = steps
+
+        def interrupt(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left
+            left -= event in ("call", "return") and "disconnect" not in frame.f_code.co_name
+            if left == 0:
+                raise Interrupted
+
+        sys.setprofile(interrupt)
+        try:
+            store.load(one)
+        except Interrupted:
+            pass
+        finally:
+            sys.setprofile(None)
+        if left > 0:
+            break
+        assert data_of(store, two) == b"two"
+    assert steps > 20
+    store.close()
+
+
+def test_a_lost_reply_and_another_writer(
+    proxy: FaultProxy, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If somebody saved in between, nobody can tell what became of ours, and nobody guesses."""
+    rival = RedisStore(redis_server.url)
+    store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+    key = new_key()
+    version = create(store, key)
+    send_again = Connections._call_again
+
+    def after_the_rival(self: Connections, *arguments: Any) -> Any:
+        found = rival.load(key)
+        assert found is not None
+        assert found.data == b"ours"
+        assert rival.save(key, b"theirs", expires_at=LATER, replacing=found.version)
+        return send_again(self, *arguments)
+
+    monkeypatch.setattr(Connections, "_call_again", after_the_rival)
+    proxy.cut_reply_after(0)
+    with unavailable("cannot be told"):
+        store.save(key, b"ours", expires_at=LATER, replacing=version)
+    assert data_of(rival, key) == b"theirs"
+    rival.close()
+    store.close()
+
+
+# -- the server refuses
+
+CONDITIONS: dict[str, tuple[list[tuple[object, ...]], list[tuple[object, ...]], str]] = {
+    "full": (
+        [("CONFIG", "SET", "maxmemory", 1), ("CONFIG", "SET", "maxmemory-policy", "noeviction")],
+        [("CONFIG", "SET", "maxmemory", 0)],
+        "full",
+    ),
+    "read-only replica": (
+        [("REPLICAOF", "127.0.0.1", 1)],
+        [("REPLICAOF", "NO", "ONE")],
+        "read-only",
+    ),
+    "too few replicas": (
+        [("CONFIG", "SET", "min-replicas-to-write", 1)],
+        [("CONFIG", "SET", "min-replicas-to-write", 0)],
+        "NOREPLICAS",
+    ),
+    "no right to write": (
+        [("ACL", "SETUSER", "default", "-set", "-evalsha")],
+        [("ACL", "SETUSER", "default", "+@all")],
+        "permit",
+    ),
+    "no right to the keys": (
+        [("ACL", "SETUSER", "default", "resetkeys", "%R~*", "~elsewhere:*")],
+        [("ACL", "SETUSER", "default", "~*")],
+        "permit",
+    ),
+}
+
+
+def test_a_failover_behind_one_address(start_redis: Callable[..., RedisServer]) -> None:
+    """A master that has become a replica is left for whoever has its address now."""
+    old, new = start_redis(), start_redis()
+    with FaultProxy(old.port) as proxy:
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+        create(store, "key")
+        old.ask("REPLICAOF", "127.0.0.1", new.port)
+        proxy.redirect(new.port)
+        with unavailable("read-only"):
+            create(store, "new")
+        create(store, "new")
+        assert proxy.accepted == 2
+        store.close()
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_refusing_server(
+    open_store: Open, start_redis: Callable[..., RedisServer], condition: str
+) -> None:
+    """Reads go on, writes say why not and leave what was there, and it passes by itself."""
+    begin, end, reason = CONDITIONS[condition]
+    server = start_redis()
+    store = open_store(server.port)
+    version = create(store, "key")
+    store.save("key", b"x", expires_at=LATER, replacing=b"12345678")  # the script is known
+    for command in begin:
+        server.ask(*command)
+    with unavailable(reason):
+        create(store, "new")
+    with unavailable(reason):
+        store.save("key", b"new", expires_at=LATER, replacing=version)
+    assert data_of(store, "key") == b"old"
+    assert store.load("new") is None
+    for command in end:
+        server.ask(*command)
+    assert store.save("key", b"new", expires_at=LATER, replacing=version) is not None
+    create(store, "new")
+
+
+def test_a_replica_without_its_master(
+    open_store: Open, start_redis: Callable[..., RedisServer]
+) -> None:
+    """It may know nothing yet, so what it says is not "missing"."""
+    server = start_redis("--replica-serve-stale-data", "no")
+    store = open_store(server.port)
+    create(store, "key")
+    server.ask("REPLICAOF", "127.0.0.1", 1)
+    for step in ("load", "touch", "delete", "replace", "create"):
+        with unavailable("replica"):
+            STEPS[step][0](store, "key", b"12345678")
+    server.ask("REPLICAOF", "NO", "ONE")
+    assert data_of(store, "key") == b"old"
+
+
+def test_loading(open_store: Open, start_redis: Callable[..., RedisServer]) -> None:
+    """A server that is still reading its file knows nothing yet."""
+    slowly = ("--key-load-delay", 500, "--loading-process-events-interval-bytes", 1024)
+    server = start_redis(*slowly)
+    store = open_store(server.port)
+    create(store, "key")
+    server.ask("DEBUG", "POPULATE", 3000)
+    server.ask("SAVE")
+    server.process.kill()
+    server.process.start(lambda: accepts_connections(server.port))
+    for step in ("load", "touch", "delete", "create", "replace"):
+        with unavailable("still loading"):
+            STEPS[step][0](store, "key", b"12345678")
+    server.wait_until(lambda server: server.ask("INFO", "persistence")["loading"] == 0)
+    assert data_of(store, "key") == b"old"
+
+
+@pytest.mark.parametrize("user", ["", "sessions", "nobody"])
+@pytest.mark.parametrize("handed_in", [False, True])
+def test_wrong_password(secured_redis: RedisServer, user: str, handed_in: bool) -> None:
+    """It says so, and does not say which; none at all is the same."""
+    for password in ("", "wrong/secret"):
+        with redis.Redis(
+            port=secured_redis.port, username=user or None, password=password or None, **SHORT
+        ) as client:
+            place = f"{user}:{quote(password, safe='')}@" if password else ""
+            url = f"redis://{place}127.0.0.1:{secured_redis.port}"
+            store = RedisStore(client if handed_in else url)
+            with unavailable("password") as caught:
+                store.load("key")
+            assert "wrong" not in repr(caught.value)
+            store.close()
+
+
+def test_errors_quote_nothing(open_store: Open, start_redis: Callable[..., RedisServer]) -> None:
+    """Neither key nor data nor version, whatever the server's error reply repeats of them."""
+    server = start_redis("--rename-command", "EVALSHA", "", "--rename-command", "SET", "")
+    store = open_store(server.port)
+    for replacing in (None, b"12345678"):
+        with unavailable() as caught:
+            store.save("secretkey", b"secretdata", expires_at=LATER, replacing=replacing)
+        assert "secret" not in str(caught.value)
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+
+
+def test_a_node_of_a_cluster(redis_cluster: RedisCluster) -> None:
+    """A URL that leads to one says what to hand in."""
+    store = RedisStore(redis_cluster.nodes[0].url)
+    moved = 0
+    for number in range(10):
+        if redis_cluster.node_of(f"session:key{number}")[1] is redis_cluster.nodes[0]:
+            assert store.load(f"key{number}") is None
+        else:
+            with unavailable("RedisCluster"):
+                store.load(f"key{number}")
+            moved += 1
+    assert moved
+    store.close()
+
+
+# -- many at once
+
+
+def increment(store: RedisStore, key: str) -> None:
+    """Add one, again as long as others are faster."""
+    while True:
+        found = store.load(key)
+        assert found is not None
+        data = b"%d" % (int(found.data) + 1)
+        if store.save(key, data, expires_at=LATER, replacing=found.version) is not None:
+            return
+        time.sleep(secrets.randbelow(1000) / 1e6)
+
+
+@contextmanager
+def load_from(count: int, function: Callable[[], object]) -> Iterator[list[int]]:
+    """Call *function* in *count* threads meanwhile. Yields how often it returned, by thread."""
+    over = threading.Event()
+    done = [0] * count
+
+    def run(number: int) -> None:
+        while not over.is_set():
+            function()
+            done[number] += 1
+
+    with ThreadPoolExecutor(count) as pool:
+        running = [pool.submit(run, number) for number in range(count)]
+        try:
+            yield done
+        finally:
+            over.set()
+    for result in running:
+        result.result()
+
+
+def test_cut_again_and_again_under_load(
+    store: RedisStore, open_store: Open, redis_server: RedisServer, proxy: FaultProxy
+) -> None:
+    """Every increment that was accepted is there, and no other that was refused."""
+    key = new_key()
+    create(store, key, b"0")
+    failed = []
+
+    def try_to_increment() -> None:
+        try:
+            increment(store, key)
+        except StoreUnavailable as error:
+            failed.append(error)
+
+    with load_from(4, try_to_increment) as done:
+        for number in range(60):
+            proxy.cut() if number % 3 == 0 else proxy.cut_reply_after(number % 5)
+            time.sleep(0.01)
+    proxy.restore()
+    final = int(data_of(store, key) or b"")
+    assert final >= sum(done) - len(failed) > 0
+
+
+def test_slots_move_under_load(redis_cluster: RedisCluster) -> None:
+    """A cluster client follows, step by step, and nothing is lost."""
+    with redis_cluster.client() as client:
+        store = RedisStore(client, prefix=f"session:{secrets.token_hex(4)}:")
+        key = new_key()
+        create(store, key, b"0")
+        with load_from(3, lambda: increment(store, key)) as done:
+            for _ in range(4):
+                redis_cluster.migrate(store._prefix + key, lambda: _more(done, 5))
+        assert int(data_of(store, key) or b"") == sum(done)
+
+
+def _more(done: list[int], count: int) -> None:
+    """Wait until so many calls more have returned."""
+    until = sum(done) + count
+    deadline = time.monotonic() + 10
+    while sum(done) < until:
+        assert time.monotonic() < deadline, "nothing goes on"
+        time.sleep(0.002)
+
+
+def test_failover_under_load(tmp_path: Path) -> None:
+    """The master dies: StoreUnavailable for a while, then on with the replica by itself. What was
+    confirmed by the replica is there."""
+    sentinel = RedisSentinel(tmp_path)
+    with sentinel.client(**SHORT) as client:
+        confirmed = RedisStore(client, wait_replicas=1)
+        store = RedisStore(client)
+        key = new_key()
+        create(confirmed, key, b"0")
+
+        accepted = 0
+
+        def increment_while_it_lives() -> None:
+            nonlocal accepted
+            with contextlib.suppress(StoreUnavailable):
+                increment(confirmed, key)
+                accepted += 1
+
+        with load_from(1, increment_while_it_lives) as done:
+            _more(done, 30)
+            sentinel.first.process.kill()
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                increment(store, key)
+                break
+            except StoreUnavailable:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert int(data_of(store, key) or b"") > accepted >= 30
+        assert sentinel.second.ask("ROLE")[0] == b"master"
+    sentinel.stop()
+
+
+# -- processes and greenlets
+
+
+def test_children_leave_the_parents_connections_alone(proxy: FaultProxy) -> None:
+    """A child opens its own; at its end the parent's is as good as before."""
+    store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+    key = new_key()
+    create(store, key)
+    assert proxy.accepted == 1
+    for _ in range(3):
+        program = os.fork()
+        if program == 0:
+            os._exit(data_of(store, key) != b"old")
+        assert os.waitpid(program, 0)[1] == 0
+        assert data_of(store, key) == b"old"
+    assert proxy.accepted == 4
+    store.close()
+
+
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import sys, gevent, redis
+from wsgi_sessions.stores.redis import RedisStore
+from tests.stores.test_redis_faults import SHORT, FaultProxy, create, data_of, increment
+
+port = int(sys.argv[2])
+with FaultProxy(port) as proxy:
+    target = f"redis://127.0.0.1:{proxy.port}"
+    store = RedisStore(target if sys.argv[1] == "url" else redis.Redis(port=proxy.port, **SHORT))
+    create(store, sys.argv[3], b"0")
+    greenlets = [gevent.spawn(increment, store, sys.argv[3]) for _ in range(50)]
+    gevent.joinall(greenlets, raise_error=True)
+    assert data_of(store, sys.argv[3]) == b"50"
+    assert 1 < proxy.accepted <= 60, proxy.accepted
+
+    keys = {f"{sys.argv[3]}{number}": b"%d" % number for number in range(20)}
+    for key, data in keys.items():
+        create(store, key, data)
+    def give_up(key):
+        with gevent.Timeout(0.02, False):
+            assert data_of(store, key) == keys[key]
+    proxy.delay(0.04)
+    gevent.joinall([gevent.spawn(give_up, key) for key in keys], raise_error=True)
+    proxy.restore()
+    for key, data in reversed(keys.items()):
+        assert data_of(store, key) == data
+    store.close()
+"""
+
+
+@pytest.mark.parametrize("way", ["url", "client"])
+def test_greenlets(redis_server: RedisServer, way: str) -> None:
+    """Under gevent: they wait for each other's answers at the same time, and a greenlet that is
+    interrupted leaves nothing for the next."""
+    arguments = [sys.executable, "-c", GREENLETS, way, str(redis_server.port), new_key()]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,143 @@
+"""Reading the Cookie header and writing Set-Cookie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgi_sessions import ConfigurationError, MemoryStore, SessionManager
+from wsgi_sessions.cookies import SetCookie, cookie_values
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("", []),
+        ("sid=v", ["v"]),
+        ("a=1; sid=v; b=2", ["v"]),
+        ("a=1;sid=v;b=2", ["v"]),
+        ("\t sid \t=\t v \t;x", ["v"]),
+        ("sid=a; sid=b", ["a", "b"]),
+        ("sid=", [""]),
+        ("sid", []),
+        ("xsid=v; sidx=v; SID=v; Sid=v", []),
+        ('a="x; sid=v', ["v"]),
+        ('a="x; sid=v; y"', ["v"]),
+        ("sid=a=b", ["a=b"]),
+        ('sid="v"', ['"v"']),
+        ("si%64=v; sid=%76", ["%76"]),
+        ("\xa0sid=v; \u2003sid=v; \x85sid=v; \x0bsid=v", []),
+        ("sid\xa0=v", []),
+        ("a=1, sid=v", []),
+        ("=sid; =; ;;; sid=v", ["v"]),
+        ("__Host-sid=v; sid=w", ["w"]),
+        ("a\x00=1; sid=v", ["v"]),
+    ],
+)
+def test_the_header_is_read_literally(header: str, values: list[str]) -> None:
+    """Split on ';', strip space and tab, compare the name; nothing is interpreted."""
+    assert cookie_values(header, "sid") == values
+
+
+@given(st.lists(st.text(alphabet='sid=;"\\ \t,%x\xa0', max_size=12)), st.integers(0, 20))
+def test_no_neighbour_hides_ours(neighbours: list[str], position: int) -> None:
+    """Whatever stands in other pairs, ours is found."""
+    pairs = [one.replace(";", "") for one in neighbours]
+    pairs.insert(position, "sid=ours")
+    assert "ours" in cookie_values(";".join(pairs), "sid")
+
+
+def test_a_large_header_is_read_in_linear_time() -> None:
+    """Ten thousand cookies of our name are ten thousand values, without a quadratic step."""
+    assert len(cookie_values("sid=x;" * 10_000, "sid")) == 10_000
+
+
+def issue(**options: Any) -> str:
+    manager = SessionManager(MemoryStore(), secret="x", clock=lambda: 1_800_000_000.0, **options)
+    session = manager.open("")
+    session["a"] = 1
+    [(name, line)] = manager.commit(session)
+    assert name == "Set-Cookie"
+    return line.partition(";")[2].strip()
+
+
+@pytest.mark.parametrize(
+    ("options", "attributes"),
+    [
+        ({}, "Path=/; HttpOnly; SameSite=Lax"),
+        ({"cookie_secure": True}, "Path=/; Secure; HttpOnly; SameSite=Lax"),
+        ({"cookie_path": "/app"}, "Path=/app; HttpOnly; SameSite=Lax"),
+        ({"cookie_domain": ".example.com"}, "Domain=example.com; Path=/; HttpOnly; SameSite=Lax"),
+        ({"cookie_httponly": False}, "Path=/; SameSite=Lax"),
+        ({"cookie_samesite": None}, "Path=/; HttpOnly"),
+        ({"cookie_samesite": "strict"}, "Path=/; HttpOnly; SameSite=Strict"),
+        (
+            {"cookie_samesite": "None", "cookie_secure": True, "cookie_partitioned": True},
+            "Path=/; Secure; HttpOnly; SameSite=None; Partitioned",
+        ),
+        (
+            {"cookie_name": "__Host-sid", "cookie_secure": True},
+            "Path=/; Secure; HttpOnly; SameSite=Lax",
+        ),
+    ],
+)
+def test_set_cookie_has_the_attributes_asked_for(options: dict[str, Any], attributes: str) -> None:
+    """Each option is one attribute."""
+    assert issue(**options) == attributes
+
+
+def test_a_permanent_cookie_outlives_the_browser() -> None:
+    """Max-Age and, for old browsers, Expires."""
+    cookie = SetCookie(
+        "sid", path="/", domain=None, secure=None, httponly=True, samesite="Lax", partitioned=False
+    )
+    assert cookie.issue("v", secure=True, max_age=60, now=0.0) == (
+        "sid=v; Expires=Thu, 01 Jan 1970 00:01:00 GMT; Max-Age=60; "
+        "Path=/; Secure; HttpOnly; SameSite=Lax"
+    )
+
+
+def test_expiring_carries_the_attributes_of_setting() -> None:
+    """Otherwise the browser keeps the other cookie."""
+    cookie = SetCookie(
+        "__Secure-s", path="/a", domain="e.org", secure=True, httponly=True, samesite="None",
+        partitioned=True,
+    )  # fmt: skip
+    set_attributes = cookie.issue("v", secure=True, max_age=None, now=0).partition("; ")[2]
+    assert cookie.expire(secure=True) == (
+        "__Secure-s=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; " + set_attributes
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cookie_name": ""}, "not a token"),
+        ({"cookie_name": "a b"}, "not a token"),
+        ({"cookie_name": "a;b"}, "not a token"),
+        ({"cookie_name": "é"}, "not a token"),
+        ({"cookie_name": "__Host-sid"}, "needs cookie_secure=True"),
+        ({"cookie_name": "__host-sid", "cookie_secure": False}, "needs cookie_secure=True"),
+        ({"cookie_name": "__Host-sid", "cookie_secure": True, "cookie_path": "/a"}, "cookie_path"),
+        (
+            {"cookie_name": "__Host-sid", "cookie_secure": True, "cookie_domain": "e.org"},
+            "no cookie_domain",
+        ),
+        ({"cookie_name": "__Secure-sid"}, "needs cookie_secure=True"),
+        ({"cookie_path": "app"}, "must start with '/'"),
+        ({"cookie_path": "/a;b"}, "without ';'"),
+        ({"cookie_path": "/\r\nX: y"}, "cookie_path"),
+        ({"cookie_domain": ""}, "not a domain name"),
+        ({"cookie_domain": "e.org; x"}, "not a domain name"),
+        ({"cookie_samesite": "sometimes"}, "cookie_samesite"),
+        ({"cookie_samesite": "None", "cookie_secure": False}, "needs cookie_secure=True"),
+        ({"cookie_partitioned": True, "cookie_secure": False}, "needs cookie_secure=True"),
+    ],
+)
+def test_attributes_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
+    """At construction, with the remedy."""
+    with pytest.raises(ConfigurationError, match=message):
+        SessionManager(MemoryStore(), secret="x", **options)

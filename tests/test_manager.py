@@ -1,0 +1,518 @@
+"""The policy: which cookies are accepted, what is logged, what a store's faults do."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.recording import RecordingStore
+from tests.visitor import Visitor
+from wsgi_sessions import (
+    ConfigurationError,
+    ConflictError,
+    MemoryStore,
+    Session,
+    SessionManager,
+    SessionTooLarge,
+    StoreError,
+    StoreUnavailable,
+)
+from wsgi_sessions.signing import SECRET_KEY
+from wsgi_sessions.testing import ManualClock
+
+SECRET = "the signing secret of the tests"
+
+
+def fill(visitor: Visitor, **values: Any) -> Visitor:
+    with visitor.request() as session:
+        session.update(values or {"x": 1})
+    return visitor
+
+
+# Cookies
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda value: "",
+        lambda value: "x" * 95,
+        lambda value: value[:-1] + ("A" if value[-1] != "A" else "E"),
+        lambda value: value[1:] + "A",
+        lambda value: value.replace(".", ".A", 1),
+    ],
+)
+def test_a_forged_cookie_costs_no_store_call(
+    visitor: Visitor, store: RecordingStore, forge: Callable[[str], str]
+) -> None:
+    """It is refused before the store is asked."""
+    fill(visitor)
+    store.taken()
+    forged = Visitor(visitor.manager, forge(visitor.cookie))
+    with forged.request() as session:
+        assert session.copy() == {}
+    assert (store.taken(), forged.set_cookie) == ([], None)
+
+
+def test_a_cookie_older_than_any_lifetime_costs_no_store_call(
+    visitor: Visitor, store: RecordingStore, clock: ManualClock
+) -> None:
+    """Its signed date says so."""
+    fill(visitor)
+    store.taken()
+    clock.advance(timedelta(days=31))
+    assert visitor.read() == {}
+    assert store.taken() == []
+
+
+def test_two_different_valid_cookies_are_refused(
+    manager: SessionManager, store: RecordingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which of them is the visitor's cannot be told."""
+    one, other = fill(Visitor(manager)), fill(Visitor(manager))
+    store.taken()
+    with caplog.at_level(logging.INFO):
+        session = manager.open(f"sid={one.cookie}; sid={other.cookie}")
+        assert session.copy() == {}
+    assert store.taken() == []
+    assert "2 different valid cookies" in caplog.text
+
+
+def test_the_same_cookie_twice_is_one(manager: SessionManager) -> None:
+    """As a browser sends it that has it under two paths, signed at two times perhaps."""
+    visitor = fill(Visitor(manager))
+    assert manager.open(f"sid={visitor.cookie}; sid={visitor.cookie}").copy() == {"x": 1}
+
+
+@pytest.mark.parametrize("junk", ["", "x", "y" * 95, '"'])
+def test_worthless_cookies_of_our_name_do_not_hide_ours(manager: SessionManager, junk: str) -> None:
+    """The valid one counts, wherever it stands."""
+    visitor = fill(Visitor(manager))
+    header = "; ".join([f"sid={junk}"] * 50 + [f"sid={visitor.cookie}"] + [f"sid={junk}"] * 50)
+    assert manager.open(header).copy() == {"x": 1}
+
+
+def test_an_id_that_was_not_issued_is_never_adopted(
+    manager: SessionManager, store: RecordingStore
+) -> None:
+    """Rightly signed, but of no record: the new session has another id."""
+    visitor = fill(Visitor(manager))
+    old = visitor.open().id
+    store.inner.delete(old)
+    fill(visitor, y=2)
+    assert visitor.read() == {"y": 2}
+    assert visitor.open().id != old
+
+
+def test_a_wrong_secret_opens_nothing(visitor: Visitor, caplog: pytest.LogCaptureFixture) -> None:
+    """The id alone proves nothing; the log names the id."""
+    fill(visitor)
+    id = visitor.open().id
+    signer = visitor.manager._signer
+    assert signer is not None
+    forged = Visitor(visitor.manager, signer.sign(id + "A" * 22, visitor.manager.now()))
+    assert forged.read() == {}
+    assert f"session {id}: a cookie with another secret" in caplog.text
+
+
+# The signing secret
+
+
+def test_rotation_keeps_everybody_logged_in(store: RecordingStore, clock: ManualClock) -> None:
+    """While the old secret is a fallback."""
+    old = fill(Visitor(SessionManager(store, secret="old", clock=clock)))
+    new = SessionManager(store, secret=b"new", fallback_secrets=["older", "old"], clock=clock)
+    assert Visitor(new, old.cookie).read() == {"x": 1}
+    without = SessionManager(store, secret="new", clock=clock)
+    assert Visitor(without, old.cookie).read() == {}
+
+
+@pytest.mark.parametrize("lone", ["secret", b"secret"])
+def test_a_lone_fallback_secret_is_a_type_error(lone: Any) -> None:
+    """Its characters would be taken for secrets."""
+    with pytest.raises(TypeError, match="list"):
+        SessionManager(MemoryStore(), secret="x", fallback_secrets=lone)
+
+
+@pytest.mark.parametrize("wrong", [1, ["x"], object()])
+def test_a_secret_is_text_or_bytes(wrong: Any) -> None:
+    """As a fallback too."""
+    with pytest.raises(TypeError, match="str or bytes"):
+        SessionManager(MemoryStore(), secret=wrong)
+    with pytest.raises(TypeError, match="str or bytes"):
+        SessionManager(MemoryStore(), secret="x", fallback_secrets=[wrong])
+
+
+@pytest.mark.parametrize("empty", ["", b""])
+def test_an_empty_secret_is_refused(empty: Any) -> None:
+    """With the command that makes a good one."""
+    with pytest.raises(ConfigurationError, match="token_hex"):
+        SessionManager(MemoryStore(), secret=empty)
+
+
+def test_the_environment_gives_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the program gives none."""
+    monkeypatch.setenv("WSGI_SESSIONS_SECRET", "from the environment")
+    store = RecordingStore()
+    visitor = fill(Visitor(SessionManager(store)))
+    assert store.taken() == ["save"]
+    explicit = SessionManager(store, secret="from the environment")
+    assert Visitor(explicit, visitor.cookie).read() == {"x": 1}
+
+
+def test_without_a_secret_workers_share_one_through_the_store() -> None:
+    """Each asks once."""
+    store = RecordingStore()
+    one = fill(Visitor(SessionManager(store)))
+    assert store.taken() == ["load", "save", "save"]
+    other = Visitor(SessionManager(store), one.cookie)
+    assert other.read() == {"x": 1}
+    assert store.taken() == ["load", "load"]
+    assert other.read() == {"x": 1}
+    assert store.taken() == ["load"]
+
+
+def test_workers_that_start_at_once_agree_on_one_secret() -> None:
+    """Each accepts the cookies of all others."""
+    store = MemoryStore()
+    barrier = threading.Barrier(8)
+    visitors = [Visitor(SessionManager(store)) for _ in range(8)]
+
+    def start(visitor: Visitor) -> None:
+        barrier.wait()
+        fill(visitor)
+
+    threads = [threading.Thread(target=start, args=[visitor]) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one in visitors:
+        for other in visitors:
+            assert Visitor(other.manager, one.cookie).read() == {"x": 1}
+
+
+def test_a_store_that_lost_the_secret_gets_it_back(clock: ManualClock) -> None:
+    """Workers that are running and one that starts later accept each other's cookies."""
+    store = MemoryStore(clock=clock)
+    running = SessionManager(store, clock=clock)
+    fill(Visitor(running))
+    store.delete(SECRET_KEY)
+    clock.advance(61)
+    visitor = fill(Visitor(running))
+    assert Visitor(SessionManager(store, clock=clock), visitor.cookie).read() == {"x": 1}
+
+
+def test_a_worker_takes_over_the_secret_that_another_put_there(clock: ManualClock) -> None:
+    """And goes on accepting its own."""
+    store = MemoryStore(clock=clock)
+    running = SessionManager(store, clock=clock)
+    before = fill(Visitor(running))
+    store.delete(SECRET_KEY)
+    started_later = SessionManager(store, clock=clock)
+    theirs = fill(Visitor(started_later))
+    clock.advance(61)
+    after = fill(Visitor(running))
+    assert Visitor(started_later, after.cookie).read() == {"x": 1}
+    assert Visitor(running, theirs.cookie).read() == {"x": 1}
+    assert before.read() == {"x": 1}
+
+
+def test_a_damaged_shared_secret_is_replaced() -> None:
+    """It costs the sessions, and is no permanent error."""
+    store = MemoryStore()
+    store.save(SECRET_KEY, b"short", expires_at=1e10, replacing=None)
+    visitor = fill(Visitor(SessionManager(store)))
+    assert Visitor(SessionManager(store), visitor.cookie).read() == {"x": 1}
+
+
+def test_a_store_that_evicts_needs_a_secret() -> None:
+    """The error says so before the first request."""
+
+    class Evicting(MemoryStore):
+        evicts = True
+
+    with pytest.raises(ConfigurationError, match="WSGI_SESSIONS_SECRET"):
+        SessionManager(Evicting())
+    SessionManager(Evicting(), secret="x")
+
+
+# Options
+
+
+def test_an_unknown_option_is_a_type_error() -> None:
+    """Named."""
+    with pytest.raises(TypeError, match="cookie_nam"):
+        SessionManager(MemoryStore(), cookie_nam="sid")
+
+
+@pytest.mark.parametrize("name", ["lifetime", "permanent_lifetime", "absolute_lifetime"])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(0, ConfigurationError), (-1, ConfigurationError), (timedelta(0), ConfigurationError),
+     (float("nan"), ConfigurationError), (float("inf"), ConfigurationError), ("1", TypeError),
+     (True, TypeError)],
+)  # fmt: skip
+def test_durations_are_positive(name: str, value: Any, error: type[Exception]) -> None:
+    """Seconds or a timedelta."""
+    with pytest.raises(error, match=name):
+        SessionManager(MemoryStore(), secret="x", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"on_store_error": "ignore"}, "'raise' or 'anonymous'"),
+        ({"max_bytes": 0}, "positive"),
+        ({"max_bytes": "1M"}, "positive"),
+    ],
+)
+def test_other_options_are_checked_too(options: dict[str, Any], message: str) -> None:
+    """At construction."""
+    with pytest.raises(ConfigurationError, match=message):
+        SessionManager(MemoryStore(), secret="x", **options)
+
+
+def test_no_secret_shows_in_a_repr() -> None:
+    """Of manager or options."""
+    manager = SessionManager(MemoryStore(), secret="hunter2", fallback_secrets=["hunter3"])
+    assert "hunter" not in repr(manager) + repr(manager.options) + repr(vars(manager))
+
+
+# Size
+
+
+def test_a_record_over_max_bytes_is_refused_before_it_is_sent(
+    store: RecordingStore, clock: ManualClock
+) -> None:
+    """What was stored is intact."""
+    visitor = Visitor(SessionManager(store, secret=SECRET, max_bytes=1000, clock=clock))
+    fill(visitor, small=1)
+    session = visitor.open()
+    session["large"] = "x" * 1000
+    store.taken()
+    with pytest.raises(SessionTooLarge, match="limit is 1000") as caught:
+        visitor.respond(session)
+    assert store.taken() == ["load"]
+    assert (caught.value.size > 1000, caught.value.limit) == (True, 1000)
+    assert pickle.loads(pickle.dumps(caught.value)).size == caught.value.size
+    assert visitor.read() == {"small": 1}
+
+
+def test_a_store_with_a_smaller_limit_sets_it() -> None:
+    """It knows what it can hold."""
+
+    class Small(MemoryStore):
+        max_bytes = 500
+
+    session = SessionManager(Small(), secret="x").open("")
+    session["large"] = "x" * 500
+    with pytest.raises(SessionTooLarge, match="limit is 500"):
+        session.save()
+
+
+def test_a_lower_limit_does_not_end_larger_sessions(
+    store: RecordingStore, clock: ManualClock
+) -> None:
+    """They can be read, and made smaller."""
+    visitor = fill(Visitor(SessionManager(store, secret=SECRET, clock=clock)), large="x" * 2000)
+    lowered = SessionManager(store, secret=SECRET, max_bytes=1000, clock=clock)
+    smaller = Visitor(lowered, visitor.cookie)
+    with smaller.request() as session:
+        assert len(session["large"]) == 2000
+        session["large"] = "x"
+    assert smaller.read() == {"large": "x"}
+
+
+# Damage and faults
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:-1],
+        lambda data: data[:20] + b"\x00" + data[21:],
+        lambda data: b"\x02" + data[1:],
+        lambda data: pickle.dumps({"x": 1}),
+        lambda data: b"\x01" * (2 << 20),
+    ],
+)
+def test_a_record_that_cannot_be_read_costs_that_session(
+    visitor: Visitor,
+    store: RecordingStore,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[bytes], bytes],
+) -> None:
+    """Anonymous, logged by id, left in the store; the next session works."""
+    fill(visitor)
+    id = visitor.open().id
+    stored = store.inner.load(id)
+    assert stored is not None
+    damaged = damage(stored.data)
+    store.inner.save(id, damaged, expires_at=1e10, replacing=stored.version)
+    with visitor.request() as session:
+        assert session.copy() == {}
+        session["y"] = 2
+    assert f"session {id}: the record cannot be used" in caplog.text
+    assert visitor.read() == {"y": 2}
+    left = store.inner.load(id)
+    assert left is not None
+    assert left.data == damaged
+
+
+def test_a_store_that_is_down_can_make_visitors_anonymous(
+    store: RecordingStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If so configured: empty, not saved, no cookie, logged."""
+    manager = SessionManager(store, secret=SECRET, on_store_error="anonymous", clock=clock)
+    visitor = fill(Visitor(manager))
+    store.failing = {"load"}
+    with visitor.request() as session:
+        assert session.copy() == {}
+        session["y"] = 2
+    assert visitor.set_cookie is None
+    assert "could not be loaded" in caplog.text
+    session = visitor.open()
+    session.invalidate()
+    with pytest.raises(StoreUnavailable):
+        visitor.respond(session)
+    store.failing = set()
+    assert visitor.read() == {"x": 1}
+
+
+@pytest.mark.parametrize("failing", ["load", "save", "delete"])
+def test_a_failed_commit_leaves_what_was_stored(
+    visitor: Visitor, store: RecordingStore, failing: str
+) -> None:
+    """And the error says so."""
+    fill(visitor)
+    session = visitor.open()
+    if failing == "delete":
+        session.invalidate()
+    session["x"] = 2
+    store.failing = {failing}
+    with pytest.raises(StoreUnavailable):
+        visitor.respond(session)
+    store.failing = set()
+    assert visitor.read() == {"x": 1}
+
+
+def test_a_session_that_is_always_changed_by_others_is_a_conflict_error(
+    visitor: Visitor, store: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 32 attempts."""
+    monkeypatch.setattr("wsgi_sessions.manager.time.sleep", lambda seconds: None)
+    fill(visitor)
+    twin = visitor.twin()
+
+    def interfere() -> None:
+        with Visitor(SessionManager(store.inner, secret=SECRET, clock=visitor.manager.now),
+                     twin.cookie).request() as session:  # fmt: skip
+            session.increment("theirs")
+        store.before["save"] = interfere
+
+    session = visitor.open()
+    session["mine"] = 1
+    store.taken()
+    interfere()
+    with pytest.raises(ConflictError, match="32 times"):
+        visitor.respond(session)
+    assert store.taken().count("save") == 32
+    store.before.clear()
+    assert visitor.read() == {"x": 1, "theirs": 33}
+    assert issubclass(ConflictError, StoreError)
+
+
+def test_bad_cookies_give_a_bounded_number_of_lines(
+    manager: SessionManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many come."""
+    with caplog.at_level(logging.DEBUG):
+        for number in range(10_000):
+            assert not manager.open(f"sid=bad{number}").copy()
+    assert 0 < len(caplog.records) < 200
+
+
+# Owners
+
+
+def test_a_login_is_listed_under_its_owner(clock: ManualClock) -> None:
+    """Until it ends."""
+    store = MemoryStore(clock=clock)
+    visitor = Visitor(SessionManager(store, secret="x", clock=clock))
+    with visitor.request() as session:
+        session.login("42")
+        id = session.id
+    assert list(store.keys_of("42")) == [id]
+    with visitor.request() as session:
+        session["x"] = 1
+        session.regenerate()
+    assert list(store.keys_of("42")) == [id]
+    with visitor.request() as session:
+        session.invalidate()
+    assert list(store.keys_of("42")) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "calls"),
+    [
+        (lambda s: None, []),
+        (lambda s: s.get("x"), ["load"]),
+        (lambda s: s.update(y=1), ["load", "save"]),
+        (lambda s: s.regenerate(), ["load", "save"]),
+        (lambda s: s.login("o"), ["load", "save"]),
+        (lambda s: s.invalidate(), ["load", "delete"]),
+        (lambda s: (s.get("x"), s.invalidate()), ["load", "delete"]),
+        (lambda s: (s.login("o"), s.update(y=1), s.get("x")), ["load", "save"]),
+    ],
+)
+def test_round_trips(
+    visitor: Visitor,
+    store: RecordingStore,
+    action: Callable[[Session], Any],
+    calls: list[str],
+) -> None:
+    """Exactly as many as promised."""
+    fill(visitor)
+    store.taken()
+    with visitor.request() as session:
+        action(session)
+    assert store.taken() == calls
+
+
+def test_a_read_with_renewal_due_costs_two_round_trips(
+    visitor: Visitor, store: RecordingStore, clock: ManualClock
+) -> None:
+    """The renewal is a compare-and-set, which proves that no newer login exists."""
+    fill(visitor)
+    store.taken()
+    clock.advance(timedelta(hours=2.5))
+    with visitor.request() as session:
+        assert session["x"] == 1
+    assert store.taken() == ["load", "save"]
+    assert visitor.set_cookie is not None
+    with visitor.request() as session:
+        assert session["x"] == 1
+    assert (store.taken(), visitor.set_cookie) == (["load"], None)
+
+
+def test_a_renewal_that_was_overtaken_by_a_login_sends_no_cookie(
+    visitor: Visitor, clock: ManualClock
+) -> None:
+    """It would overwrite the login's."""
+    fill(visitor)
+    clock.advance(timedelta(hours=2.5))
+    twin = visitor.twin()
+    session = twin.open()
+    assert session["x"] == 1
+    with visitor.request() as login:
+        login.login("o")
+    assert twin.respond(session) is None
+    assert visitor.open().owner == "o"

@@ -1,0 +1,87 @@
+"""Server-side sessions for any WSGI application that lose nothing when requests overlap.
+
+>>> app = SessionMiddleware(app, store=SQLiteStore("sessions.db"))
+
+The application finds its session, a dict, in ``environ["wsgi.session"]``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from wsgi_sessions.codec import Codec, MsgpackCodec
+from wsgi_sessions.cookie_store import CookieStore
+from wsgi_sessions.errors import (
+    ConfigurationError,
+    ConflictError,
+    SessionClosed,
+    SessionError,
+    SessionTooLarge,
+    StoreError,
+    StoreUnavailable,
+    UnsupportedValue,
+)
+from wsgi_sessions.manager import SessionManager
+from wsgi_sessions.middleware import SessionMiddleware
+from wsgi_sessions.session import Session
+from wsgi_sessions.stores import open_store
+from wsgi_sessions.stores.base import Listable, OwnerIndex, Purgeable, Store, Stored
+
+if TYPE_CHECKING:
+    from wsgi_sessions.stores.file import FileStore
+    from wsgi_sessions.stores.memcached import MemcachedStore
+    from wsgi_sessions.stores.memory import MemoryStore
+    from wsgi_sessions.stores.mongodb import MongoDBStore
+    from wsgi_sessions.stores.redis import RedisStore
+    from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
+    from wsgi_sessions.stores.sqlite import SQLiteStore
+
+__version__ = "0.1.0"
+
+_STORES = {
+    "FileStore": "file",
+    "MemcachedStore": "memcached",
+    "MemoryStore": "memory",
+    "MongoDBStore": "mongodb",
+    "RedisStore": "redis",
+    "SQLAlchemyStore": "sqlalchemy",
+    "SQLiteStore": "sqlite",
+}
+
+__all__ = [
+    "Codec",
+    "ConfigurationError",
+    "ConflictError",
+    "CookieStore",
+    "FileStore",
+    "Listable",
+    "MemcachedStore",
+    "MemoryStore",
+    "MongoDBStore",
+    "MsgpackCodec",
+    "OwnerIndex",
+    "Purgeable",
+    "RedisStore",
+    "SQLAlchemyStore",
+    "SQLiteStore",
+    "Session",
+    "SessionClosed",
+    "SessionError",
+    "SessionManager",
+    "SessionMiddleware",
+    "SessionTooLarge",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "Stored",
+    "UnsupportedValue",
+    "open_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A store's module is imported when the store is first named."""
+    if name in _STORES:
+        return getattr(import_module(f"wsgi_sessions.stores.{_STORES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

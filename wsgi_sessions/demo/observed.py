@@ -1,0 +1,101 @@
+"""The outermost layer: sessions for an application, and on each page what the session did.
+
+How this works. The panel has to tell what was saved and which cookie went out, and that is known
+only after :class:`~wsgi_sessions.SessionMiddleware` has committed. So the page comes with a place
+for it, which is filled here, outside the middleware. A POST has no page: its summary travels to
+the page it redirects to in a cookie of its own. That needs neither a session, which a logout has
+just ended, nor a memory that the workers share.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from werkzeug.wrappers import Request, Response
+
+from wsgi_sessions.demo.frame import PANEL, SECURITY, panel
+from wsgi_sessions.demo.pages import unavailable
+from wsgi_sessions.demo.recording import RecordingCodec, RecordingStore, recorded
+from wsgi_sessions.demo.report import Cookie, Report, Summary
+from wsgi_sessions.middleware import DEFAULT_STORE, SessionMiddleware
+from wsgi_sessions.stores import open_store
+from wsgi_sessions.stores.base import Store
+
+__all__ = ["NOTE", "SID", "Observed"]
+
+SID: Final = "demo-sid"
+"""The session's cookie. Not ``sid``: cookies know no ports, and another application that is being
+developed on this host may use that."""
+NOTE: Final = "demo-report"
+_NOTE_BYTES = 3000
+_NOTE_SECONDS = 60
+
+
+class Observed:
+    """*app* with sessions in *store*; the options are those of the middleware."""
+
+    def __init__(self, app: WSGIApplication, store: Store | None = None, **options: Any) -> None:
+        if store is None:
+            store = open_store(os.environ.get("WSGI_SESSIONS_STORE", DEFAULT_STORE))
+        self._sessions = SessionMiddleware(
+            app, RecordingStore(store), codec=RecordingCodec(), cookie_name=SID, **options
+        )
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # A HEAD is answered as the GET it stands for, less the body.
+        method = environ["REQUEST_METHOD"]
+        inside = {**environ, "REQUEST_METHOD": "GET" if method == "HEAD" else method}
+        request = Request(inside)
+        with recorded() as report:
+            response = Response.from_app(self._sessions, inside, buffered=True)
+        if response.status_code == 503:
+            self._apologise(response)
+        response.headers.update(SECURITY)
+        self._show(request, response, _summary(request, response, report))
+        return response(environ, start_response)
+
+    def _apologise(self, response: Response) -> None:
+        """The middleware's own answer to a failed commit is plain; its headers stay."""
+        if response.mimetype == "text/plain":
+            response.data = unavailable()
+            response.content_type = "text/html; charset=utf-8"
+
+    def _show(self, request: Request, response: Response, summary: Summary) -> None:
+        note = request.cookies.get(NOTE, "")
+        if request.method == "POST" and response.status_code == 303:
+            response.set_cookie(
+                NOTE,
+                summary.to_note()[:_NOTE_BYTES],
+                max_age=_NOTE_SECONDS,
+                httponly=True,
+                secure=request.is_secure,
+                samesite="Lax",
+            )
+            return
+        place = PANEL.encode()
+        if place in response.data:
+            before = Summary.from_note(note[:_NOTE_BYTES]) if note else None
+            response.data = response.data.replace(place, panel(summary, before).encode(), 1)
+            if note:
+                response.delete_cookie(NOTE, httponly=True, samesite="Lax")
+                response.headers["Cache-Control"] = "no-store"
+
+
+def _summary(request: Request, response: Response, report: Report) -> Summary:
+    line = f"{request.method} {request.path[:80]} → {response.status_code}"
+    facts = report.facts(
+        touched="Cookie" in response.vary,
+        carried=SID in request.cookies,
+        cookie=_cookie(response),
+    )
+    return Summary(f"{line}, worker {os.getpid()}", facts)
+
+
+def _cookie(response: Response) -> Cookie:
+    for line in response.headers.getlist("Set-Cookie"):
+        if line.startswith(f"{SID}="):
+            return Cookie.EXPIRED if "Max-Age=0" in line else Cookie.ISSUED
+    return Cookie.LEFT

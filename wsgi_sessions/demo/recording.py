@@ -1,0 +1,111 @@
+"""A store and a codec that note what they are asked in the current request's report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any
+
+from wsgi_sessions.codec import Codec, MsgpackCodec
+from wsgi_sessions.demo.report import Call, Report
+from wsgi_sessions.errors import StoreError
+from wsgi_sessions.signing import SECRET_KEY
+from wsgi_sessions.stores.base import Store, Stored
+
+__all__ = ["RecordingCodec", "RecordingStore", "recorded"]
+
+_current: ContextVar[Report] = ContextVar("report")
+
+
+@contextmanager
+def recorded() -> Iterator[Report]:
+    """The report of what is done in this block, in this thread."""
+    token = _current.set(Report())
+    try:
+        yield _current.get()
+    finally:
+        _current.reset(token)
+
+
+def _report() -> Report:
+    return _current.get(Report())  # outside of a request it is thrown away
+
+
+@contextmanager
+def _call(name: str, key: str = "") -> Iterator[Call]:
+    call = Call(name, outcome="the shared signing secret" if key == SECRET_KEY else "")
+    _report().calls.append(call)
+    began = perf_counter()
+    try:
+        yield call
+    except StoreError as error:
+        call.outcome, call.failed = type(error).__name__, True
+        raise
+    finally:
+        call.seconds = perf_counter() - began
+
+
+class RecordingStore:
+    """*store*, with its optional abilities."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        for name in ("max_bytes", "evicts"):
+            if hasattr(store, name):
+                setattr(self, name, getattr(store, name))
+        for name in ("link", "unlink", "keys_of"):
+            if hasattr(store, name):
+                setattr(self, name, _recording(name, getattr(store, name)))
+
+    def load(self, key: str) -> Stored | None:
+        with _call("load", key) as call:
+            stored = self._store.load(key)
+        if stored is None:
+            call.outcome = call.outcome or "nothing there"
+        elif key != SECRET_KEY:
+            _report().loaded(key, stored.data)
+        return stored
+
+    def save(
+        self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
+    ) -> Hashable | None:
+        with _call("save", key) as call:
+            version = self._store.save(key, data, expires_at=expires_at, replacing=replacing)
+        if version is None:
+            call.outcome = "refused: another request was faster"
+        elif key != SECRET_KEY:
+            _report().saved(key, data)
+        return version
+
+    def touch(self, key: str, *, expires_at: float) -> bool:
+        with _call("touch", key):
+            return self._store.touch(key, expires_at=expires_at)
+
+    def delete(self, key: str) -> None:
+        with _call("delete", key):
+            self._store.delete(key)
+        _report().deleted()
+
+
+def _recording(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        with _call(name):
+            return method(*arguments, **keywords)
+
+    return call
+
+
+class RecordingCodec:
+    """*codec*, whose decoding is noted."""
+
+    def __init__(self, codec: Codec | None = None) -> None:
+        self._codec = codec or MsgpackCodec()
+
+    def dumps(self, value: Any) -> bytes:
+        return self._codec.dumps(value)
+
+    def loads(self, data: bytes) -> Any:
+        _report().decoded(data)
+        return self._codec.loads(data)

@@ -1,0 +1,188 @@
+"""What one request has in hand and wants stored.
+
+How this works. A record holds values as bytes. One that is asked for is decoded once and kept;
+if it is mutable, the bytes it was decoded from are remembered too, and comparing those with a
+fresh encoding is how changes inside it are found. Every change of a value goes into
+:class:`~wsgi_sessions.changes.Changes`, the few changes of the record's header into the fields
+below; :meth:`Draft.edit` makes them all on a record: once normally, again for each conflict.
+
+Rules for whoever edits this: no I/O and no clock. A mutable value that the application has in hand
+is watched for as long as its key exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from wsgi_sessions.changes import MISSING, Changes, Function
+from wsgi_sessions.codec import IMMUTABLE, Codec
+from wsgi_sessions.errors import UnsupportedValue
+from wsgi_sessions.origin import Edit
+from wsgi_sessions.record import Record
+from wsgi_sessions.tokens import hash_secret
+
+__all__ = ["SUPERSEDED_FOR", "Draft"]
+
+SUPERSEDED_FOR: Final = 30.0
+"""Seconds for which a replaced secret is remembered. No request is in flight longer than a
+server's worker timeout, 30 s by gunicorn's default."""
+
+Values = dict[str, bytes]
+
+
+class Draft:
+    """The values of a session as Python objects, and the changes made to them and its header."""
+
+    __slots__ = (
+        "_codec",
+        "_known",
+        "changes",
+        "forced",
+        "live",
+        "owner",
+        "permanent",
+        "restarted",
+        "secret",
+    )
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self.live: dict[str, Any] = {}
+        """Values that were decoded or assigned, by key."""
+        self._known: Values = {}
+        """The last known encoding of those among them that are mutable."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Start with no changes; values that were handed out stay watched."""
+        self.changes = Changes()
+        self.forced = False
+        self.secret = ""
+        """The new secret, if the session is regenerated."""
+        self.restarted = False
+        self.owner: Any = MISSING
+        self.permanent: Any = MISSING
+
+    def __bool__(self) -> bool:
+        """Whether anything is to be stored. See :meth:`collect`."""
+        return (
+            bool(self.changes)
+            or self.forced
+            or bool(self.secret)
+            or self.owner is not MISSING
+            or self.permanent is not MISSING
+        )
+
+    # Reading
+
+    def get(self, key: str, stored: Values) -> Any:
+        """The value of *key*. Raises ``KeyError``, or ``ValueError`` if it cannot be decoded."""
+        data = self.changes.current(key, stored.get(key))
+        if data is None:
+            raise KeyError(key)
+        value = self._codec.loads(data)
+        self._keep(key, value, data)
+        return value
+
+    def has(self, key: str, stored: Values) -> bool:
+        return self.changes.current(key, stored.get(key)) is not None
+
+    def view(self, stored: Values) -> Values:
+        """All keys, with their values as they were last encoded."""
+        return self.changes.apply(stored, self._codec.loads, self._encode)
+
+    # Changing
+
+    def put(self, key: str, value: Any) -> None:
+        data = self._encode(key, value)
+        self.changes.put(key, data)
+        self._keep(key, value, data)
+
+    def delete(self, key: str) -> None:
+        self.changes.delete(key)
+        self.live.pop(key, None)
+        self._known.pop(key, None)
+
+    def clear(self, *, permanent: bool = False) -> None:
+        self.changes.clear()
+        self.live.clear()
+        self._known.clear()
+        self.owner, self.permanent = None, permanent
+
+    def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
+        self.collect()
+        decode = self._codec.loads
+        there = stored.get(key)
+        data = self.changes.mutate(key, function, default, there, decode, self._encode)
+        value = decode(data)
+        self._keep(key, value, data)
+        return value
+
+    def collect(self) -> None:
+        """Note the values that were changed in place."""
+        for key, known in list(self._known.items()):
+            data = self._encode(key, self.live[key])
+            if data != known:
+                self._known[key] = data
+                self.changes.put(key, data)
+
+    def _keep(self, key: str, value: Any, data: bytes) -> None:
+        self.live[key] = value
+        if type(value) in IMMUTABLE:
+            self._known.pop(key, None)
+        else:
+            self._known[key] = data
+
+    def _encode(self, key: str, value: Any) -> bytes:
+        try:
+            return self._codec.dumps(value)
+        except UnsupportedValue as error:
+            raise UnsupportedValue(key + error.path, error.reason) from None
+
+    # Storing
+
+    def edit(self, record: Record, now: float) -> Record:
+        """*record* with all changes made."""
+        record = record._replace(
+            values=self.view(record.values),
+            owner=record.owner if self.owner is MISSING else self.owner,
+            permanent=record.permanent if self.permanent is MISSING else self.permanent,
+            created_at=now if self.restarted else record.created_at,
+        )
+        if not self.secret:
+            return record
+        recent = [old for old in record.superseded if 0 <= now - old[1] < SUPERSEDED_FOR]
+        superseded = [*recent, (record.secret_hash, now)]
+        return record._replace(secret_hash=hash_secret(self.secret), superseded=superseded)
+
+    def first_writer(self, key: str, made: Any) -> Edit:
+        """An edit that puts *made* under *key* if nothing is there, and does nothing else."""
+        changes = Changes()
+
+        def keep(there: Any) -> Any:
+            return made if there is MISSING else there
+
+        changes.mutate(key, keep, MISSING, None, self._codec.loads, self._encode)
+        return lambda record, _now: record._replace(
+            values=changes.apply(record.values, self._codec.loads, self._encode)
+        )
+
+    def saved(self, stored: Values) -> None:
+        """All changes are in *stored* now, where a merge may have computed some values anew."""
+        recomputed = self.changes.computed
+        self.forget()
+        self.follow(stored, recomputed)
+
+    def follow(self, stored: Values, recomputed: Collection[str] = ()) -> None:
+        """Let later reads see what other requests saved.
+
+        A mutable value stays the object it was, since the application may change it in place
+        again; unless its key is gone or its value was recomputed.
+        """
+        for key in list(self.live):
+            data = self.changes.current(key, stored.get(key))
+            known = self._known.get(key)
+            if known is None or data is None or (known != data and key in recomputed):
+                del self.live[key]
+                self._known.pop(key, None)

@@ -1,0 +1,74 @@
+"""The exceptions. The type says whose fault it is::
+
+    SessionError
+    ├── StoreError               the store did not do what was asked
+    │   ├── StoreUnavailable       it is down, slow, full, read-only, or refuses us
+    │   └── ConflictError          other requests kept changing this session
+    ├── UnsupportedValue         the application's value cannot be kept with its type (a TypeError)
+    ├── SessionTooLarge          the application put too much into one session (a ValueError)
+    ├── SessionClosed            the application changed a session too late (a RuntimeError)
+    └── ConfigurationError       the options contradict each other (a ValueError)
+
+``BadRecord`` never leaves the library: a record that cannot be read is an anonymous session.
+"""
+
+from __future__ import annotations
+
+
+class SessionError(Exception):
+    """Base of everything this library raises on purpose."""
+
+
+class StoreError(SessionError):
+    """The store did not do what was asked. What it held before is intact."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, does not answer in time, is full, or refuses the operation."""
+
+
+class ConflictError(StoreError):
+    """The session was changed by other requests in each of the attempts to save it."""
+
+
+class UnsupportedValue(SessionError, TypeError):
+    """A value that would not come back with the same type and content.
+
+    :attr:`path` says where it is, for example ``cart[3].when``.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnsupportedValue], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
+
+
+class SessionTooLarge(SessionError, ValueError):
+    """The record would be larger than ``max_bytes``. Nothing was sent; what is stored is intact."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the session's record has {size} bytes, the limit is {limit}: "
+            f"keep less in the session, or raise max_bytes if the store can hold it"
+        )
+        self.size = size
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[type[SessionTooLarge], tuple[int, int]]:
+        return type(self), (self.size, self.limit)
+
+
+class SessionClosed(SessionError, RuntimeError):
+    """The session was changed after the response headers, in a way that needs a cookie, or after
+    the request was over."""
+
+
+class ConfigurationError(SessionError, ValueError):
+    """Options that cannot work, alone or together. The message names the option and the remedy."""
+
+
+class BadRecord(SessionError):
+    """Bytes in the store that are not a record of ours, or are one that was damaged."""

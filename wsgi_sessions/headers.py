@@ -1,0 +1,59 @@
+"""What a session adds to the headers of a response, so that no cache mixes up two visitors.
+
+A response for which the session was looked at varies by cookie and belongs to one visitor
+(RFC 9111 sections 4.1 and 5.2.2.7); one that sets the session's cookie is kept by nobody
+(section 7.3; CVE-2023-30861).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["Headers", "personal", "setting_cookie"]
+
+Headers = list[tuple[str, str]]
+
+
+def personal(headers: Headers) -> Headers:
+    """A copy of *headers* that varies by cookie, and is private unless it says something else."""
+    merged, vary, cached = [], [], False
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == "vary":
+            vary.append(value)
+        else:
+            cached = cached or lowered == "cache-control"
+            merged.append((name, value))
+    merged.append(("Vary", _with_cookie(vary) if vary else "Cookie"))
+    if not cached:
+        merged.append(("Cache-Control", "private"))
+    return merged
+
+
+def _with_cookie(vary: list[str]) -> str:
+    fields = [field.strip() for value in vary for field in value.split(",") if field.strip()]
+    if "*" in fields:
+        return "*"
+    if "cookie" not in (field.lower() for field in fields):
+        fields.append("Cookie")
+    return ", ".join(fields)
+
+
+def setting_cookie(
+    headers: Headers, ours: Headers, cookie_name: str, overridden: Callable[[str], None]
+) -> Headers:
+    """*headers* with *ours*, which hold a ``Set-Cookie`` of *cookie_name*, and ``no-store``.
+
+    *overridden* is told what of the application was taken out for it.
+    """
+    merged = []
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == "cache-control":
+            if "public" in value.lower():
+                overridden("Cache-Control: public")
+        elif lowered == "set-cookie" and value.partition("=")[0].strip(" \t") == cookie_name:
+            overridden("a Set-Cookie of the session's name")
+        else:
+            merged.append((name, value))
+    return [*merged, ("Cache-Control", "no-store"), *ours]

@@ -1,0 +1,382 @@
+"""The policy of sessions, without WSGI: what is accepted, when it is saved, which cookie goes out.
+
+A :class:`SessionManager` turns a ``Cookie`` header into a :class:`~wsgi_sessions.Session` and a
+session into ``Set-Cookie`` headers. Middleware and framework adapters do nothing but call
+:meth:`~SessionManager.open` and :meth:`~SessionManager.commit`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from hmac import compare_digest
+from random import uniform
+from typing import TYPE_CHECKING, Any, cast
+
+from wsgi_sessions.codec import Codec
+from wsgi_sessions.cookie_store import CookieStore, SealedCookies
+from wsgi_sessions.cookies import SetCookie, cookie_values
+from wsgi_sessions.draft import SUPERSEDED_FOR
+from wsgi_sessions.errors import (
+    BadRecord,
+    ConfigurationError,
+    ConflictError,
+    SessionTooLarge,
+    StoreError,
+)
+from wsgi_sessions.events import Events
+from wsgi_sessions.lifetimes import Lifetimes
+from wsgi_sessions.options import DEFAULT_MAX_BYTES, Options
+from wsgi_sessions.origin import Edit, Origin, Outcome
+from wsgi_sessions.record import ENDED, Record, pack, unpack
+from wsgi_sessions.sealing import Sealer
+from wsgi_sessions.session import Cookie, Session
+from wsgi_sessions.signing import SharedSigner
+from wsgi_sessions.stores.base import OwnerIndex, Store, Stored
+from wsgi_sessions.tokens import ID_LENGTH, Token, TokenSigner, hash_secret, new_id
+
+if TYPE_CHECKING:
+    from wsgi_sessions.migration.takeover import Takeover
+
+__all__ = ["SessionManager"]
+
+_ATTEMPTS = 32  # at a compare-and-set before ConflictError
+_CANDIDATES = 200  # cookies of our name that are looked at; browsers keep fewer for a whole site
+
+
+class SessionManager:
+    """Opens and commits sessions kept in *store*; the options are those of :class:`Options`.
+
+    Building it does no I/O. One manager serves all threads, and the processes forked after it was
+    built.
+    """
+
+    def __init__(self, store: Store | CookieStore, **options: Any) -> None:
+        self.options = settings = Options(**options)
+        self.codec: Codec = settings.codec
+        self.now = settings.clock
+        self.permanent = settings.permanent
+        self.events = Events("wsgi_sessions")
+        self.security_events = Events("wsgi_sessions.security")
+        self._cookie = SetCookie(
+            settings.cookie_name,
+            path=settings.cookie_path,
+            domain=settings.cookie_domain,
+            secure=settings.cookie_secure,
+            httponly=settings.cookie_httponly,
+            samesite=settings.cookie_samesite,
+            partitioned=settings.cookie_partitioned,
+        )
+        self._lifetimes = Lifetimes(*settings.lifetimes)
+        self._sealer = Sealer(settings.keys) if settings.keys else None
+        self._signer: TokenSigner | None = None
+        self._sealed: SealedCookies | None = None
+        self._use_secret(store)
+        self.in_cookie = self._sealed is not None
+        self.store = cast(Any, self._sealed if self.in_cookie else store)
+        self._max_bytes = min(
+            settings.max_bytes, getattr(self.store, "max_bytes", settings.max_bytes)
+        )
+        self._owners: OwnerIndex | None = self.store if hasattr(store, "link") else None
+        self._takeover = self._take_over_from(settings.readers)
+        self._shared = SharedSigner(
+            self.store, settings.fallback_secrets, settings.cookie_name, settings.clock
+        )
+
+    def _use_secret(self, store: Store | CookieStore) -> None:
+        options = self.options
+        if options.secret is not None:
+            secrets = (options.secret, *options.fallback_secrets)
+            self._signer = TokenSigner(secrets, options.cookie_name)
+            if isinstance(store, CookieStore):
+                self._sealed = store.bind(secrets, options.cookie_name)
+        elif isinstance(store, CookieStore) or getattr(store, "evicts", False):
+            raise ConfigurationError(
+                f"{type(store).__name__} cannot keep a signing secret that the workers share: "
+                f"set secret=… or the environment's WSGI_SESSIONS_SECRET"
+            )
+
+    def _take_over_from(self, readers: Sequence[Any]) -> Takeover | None:
+        if not readers:
+            return None
+        if self.in_cookie:
+            raise ConfigurationError("migrate_from needs a store that keeps records")
+        from wsgi_sessions.migration.takeover import Takeover
+
+        return Takeover(self, readers)
+
+    # For the ways in
+
+    def open(self, cookie_header: str | None) -> Session:
+        """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
+        return Session(self, cookie_header or "")
+
+    def commit(self, session: Session, *, secure: bool = False) -> list[tuple[str, str]]:
+        """Save what changed; the headers to add, at most one ``Set-Cookie``.
+
+        *secure* says whether the request came over https, for ``cookie_secure=None``. Costs no
+        round trip if nothing was looked at or changed, one to save. Raises what
+        :meth:`Session.save` raises.
+        """
+        if session._untouched:
+            return []
+        session.save()
+        match session._cookie:
+            case Cookie.ISSUE:
+                return [("Set-Cookie", self._issue(session, secure))]
+            case Cookie.EXPIRE:
+                return self._expire(secure)
+        return []
+
+    def abandon(self, session: Session, *, secure: bool = False) -> list[tuple[str, str]]:
+        """The headers to add if the commit failed: a logout expires the cookie all the same."""
+        carried = self._cookie.name in session._cookies
+        return self._expire(secure) if carried and session._is_ending else []
+
+    def _expire(self, secure: bool) -> list[tuple[str, str]]:
+        return [("Set-Cookie", self._cookie.expire(secure=self._is_secure(secure)))]
+
+    def _issue(self, session: Session, secure: bool) -> str:
+        origin, now = session._load(), self.now()
+        record = origin.record
+        max_age = None
+        if record is not None and record.permanent:
+            max_age = max(1, int(self._lifetimes.idle_end(record, now) - now))
+        if self.in_cookie:
+            value = str(origin.version)
+        else:
+            signer = self._signer or self._shared.get()
+            value = signer.sign(origin.id + origin.secret, now)
+        return self._cookie.issue(value, secure=self._is_secure(secure), max_age=max_age, now=now)
+
+    def _is_secure(self, secure: bool) -> bool:
+        configured = self.options.cookie_secure
+        return secure if configured is None else configured
+
+    # For the session: loading
+
+    def load(self, cookie_header: str, *, strict: bool = False) -> Origin:
+        """What the cookie header stands for. One round trip if it holds a valid cookie, else none,
+        unless ``migrate_from`` finds an old one.
+
+        *strict* raises a store's error whatever ``on_store_error`` says.
+        """
+        now = self.now()
+        values = cookie_values(cookie_header, self._cookie.name) if cookie_header else []
+        if self._sealed is not None:
+            return self._open_sealed(self._sealed, values, now)
+        token = self._token(values, now) if values else None
+        try:
+            if token is None and self._takeover is not None:
+                token = self._takeover.token(cookie_header)
+            if token is None:
+                return Origin(now)
+            stored = self.store.load(token.id)
+        except StoreError:
+            if strict or self.options.on_store_error == "raise":
+                raise
+            id = "of an old cookie" if token is None else token.id
+            self.events.warning("session %s could not be loaded, the visitor is anonymous", id)
+            return Origin(now, detached_from=id)
+        return self._accept(token, stored, now)
+
+    def _token(self, values: list[str], now: float) -> Token | None:
+        """The one valid token among the values of our cookie."""
+        verify = (self._signer or self._shared.get()).verify
+        tokens = {}
+        for value in values[:_CANDIDATES]:
+            token = verify(value)
+            if token is not None and now - token.issued_at < self._lifetimes.longest:
+                tokens[value[:44]] = token
+        if len(tokens) == 1:
+            return token if len(values) == 1 else tokens.popitem()[1]
+        self._note_refused(len(tokens))
+        return None
+
+    def _note_refused(self, valid: int) -> None:
+        if valid > 1:
+            self.security_events.info(
+                "a request with %d different valid cookies was refused", valid
+            )
+        elif not valid:
+            self.security_events.info("a cookie was refused: not signed by us, or too old")
+
+    def _open_sealed(self, sealed: SealedCookies, values: list[str], now: float) -> Origin:
+        """The session that the cookie itself holds."""
+        origin = Origin(now)
+        opened = {value: sealed.open(value) for value in values[:_CANDIDATES]}
+        found = [one for one in opened.values() if one is not None]
+        if values:
+            self._note_refused(len(found))
+        if len(found) == 1:
+            id, stored = found[0]
+            record = self._unpack(id, stored)
+            if record is not None and not self._lifetimes.is_over(record, 0, now):
+                secret = record.secret_hash.hex()[:ID_LENGTH]
+                origin.adopt((id, secret, record.saved_at), record, stored.version)
+        return origin
+
+    def _accept(self, token: Token, stored: Stored | None, now: float) -> Origin:
+        """The session that *token* opens in what the store holds under its id."""
+        origin = Origin(now)
+        record = self._unpack(token.id, stored) if stored is not None else None
+        if record is None or stored is None:
+            return origin
+        proof = hash_secret(token.secret)
+        if not compare_digest(proof, record.secret_hash):
+            self._refuse(origin, token.id, proof, record)
+        elif not self._lifetimes.is_over(record, token.issued_at, now):
+            origin.adopt(token, record, stored.version)
+        return origin
+
+    def _refuse(self, origin: Origin, id: str, proof: bytes, record: Record) -> None:
+        """The cookie has not the record's secret; perhaps the one before."""
+        for secret_hash, replaced_at in record.superseded:
+            recent = origin.opened_at - replaced_at < SUPERSEDED_FOR
+            if compare_digest(proof, secret_hash) and recent:
+                origin.detached_from = id
+                return
+        self.security_events.warning("session %s: a cookie with another secret was refused", id)
+
+    def _pack(self, id: str, record: Record) -> bytes:
+        data = pack(record)
+        if self._sealer is not None:
+            data = self._sealer.seal(data, _context(id))
+        if len(data) > self._max_bytes:
+            raise SessionTooLarge(len(data), self._max_bytes)
+        return data
+
+    def _unpack(self, id: str, stored: Stored) -> Record | None:
+        try:
+            data: bytes | None = stored.data
+            if not isinstance(data, bytes):  # SQLite keeps any type in any column
+                raise BadRecord("not bytes")
+            if len(data) > max(self._max_bytes, DEFAULT_MAX_BYTES):
+                raise BadRecord("larger than max_bytes")
+            if self._sealer is not None:
+                data = self._sealer.open(stored.data, _context(id))
+            if data is None:
+                raise BadRecord("not encrypted with one of the keys, or for another session")
+            return unpack(data)
+        except BadRecord as error:
+            # It stays where it is: it may be of a newer version of this library.
+            self.security_events.warning("session %s: the record cannot be used: %s", id, error)
+            return None
+
+    def undecodable(self, origin: Origin) -> None:
+        """A value of the record cannot be decoded."""
+        self.security_events.warning(
+            "session %s: a value of the record cannot be decoded", origin.id
+        )
+
+    # For the session: saving
+
+    def renewal_due(self, origin: Origin) -> bool:
+        """Whether the session has to be saved for its lifetime to go on."""
+        return origin.record is not None and self._lifetimes.renewal_due(
+            origin.record, origin.issued_at, self.now()
+        )
+
+    def update(self, origin: Origin, edit: Edit, *, force: bool = False) -> Outcome:
+        """Compare-and-set: replace what *origin* was loaded as by ``edit(record, now)``.
+
+        If somebody else was faster, *edit* is applied to what is there now, unless that belongs to
+        another login or is gone: then nothing is saved and *origin* is detached. *force* saves
+        a record that did not change too. One round trip, two more for each conflict.
+        """
+        if origin.record is None:
+            return self._create(origin, edit)
+        for attempt in range(_ATTEMPTS):
+            now = self.now()
+            record = edit(origin.record, now)
+            if record == origin.record and not force:
+                return Outcome.UNCHANGED
+            asked = time.monotonic()
+            if self._replace(origin, record, now):
+                return Outcome.ENDED if record.is_empty else Outcome.SAVED
+            # Contenders spread over what several of them need, however slow the store is.
+            took = max(time.monotonic() - asked, 0.001)
+            time.sleep(uniform(0, took * min(attempt, 10)))
+            if not self._reload(origin):
+                self.dropped(origin)
+                return Outcome.DROPPED
+        raise ConflictError(f"session {origin.id} was changed by others {_ATTEMPTS} times in a row")
+
+    def _create(self, origin: Origin, edit: Edit) -> Outcome:
+        if self._signer is None:
+            self._shared.get_checked()  # a session whose cookie cannot be signed is not made
+        for _attempt in range(_ATTEMPTS):
+            now = self.now()
+            id = origin.name()
+            blank = Record(hash_secret(origin.secret), now, now, self.permanent, None, (), {})
+            record = edit(blank, now)
+            if record.is_empty:
+                return Outcome.UNCHANGED
+            if self._replace(origin, record, now):
+                return Outcome.SAVED
+            origin.id = new_id()
+            self.events.warning("session %s existed already, a new id was taken", id)
+        raise ConflictError("the store refuses every new session")
+
+    def _replace(self, origin: Origin, record: Record, now: float) -> bool:
+        """One attempt to make *record* the stored one."""
+        if record.is_empty:
+            data, expires_at = ENDED, 0.0  # a compare-and-delete
+        else:
+            record = record._replace(saved_at=now)
+            data, expires_at = self._pack(origin.id, record), self._lifetimes.idle_end(record, now)
+        before = origin.record
+        self._link(origin.id, before, record)
+        version = self.store.save(origin.id, data, expires_at=expires_at, replacing=origin.version)
+        if version is None:
+            return False
+        if record.is_empty:
+            self._unlink(origin.id, before)
+        origin.record, origin.version = record, version
+        if self.in_cookie:
+            origin.issued_at = 0.0  # the browser has not got this version yet
+        return True
+
+    def _link(self, id: str, before: Record | None, after: Record) -> None:
+        """List a login under its owner, first: a login that cannot be found is worse than a listed
+        one that failed. It stays listed as long as the session can live at most."""
+        if after.owner is None or self._owners is None:
+            return
+        if before is None or (before.owner, before.created_at) != (after.owner, after.created_at):
+            self._owners.link(after.owner, id, expires_at=self._lifetimes.absolute_end(after))
+
+    def _unlink(self, id: str, before: Record | None) -> None:
+        if before is not None and before.owner is not None and self._owners is not None:
+            self._owners.unlink(before.owner, id)
+
+    def _reload(self, origin: Origin) -> bool:
+        """After a conflict: take over what is there now, if it is still the same login."""
+        stored = self.store.load(origin.id)
+        record = self._unpack(origin.id, stored) if stored is not None else None
+        before = origin.record
+        if (
+            record is None
+            or stored is None
+            or before is None
+            or record.secret_hash != before.secret_hash
+        ):
+            origin.detach()
+            return False
+        origin.record, origin.version = record, stored.version
+        return True
+
+    def end(self, origin: Origin) -> None:
+        """Delete the session. One round trip, two if it is listed under an owner."""
+        self.store.delete(origin.id)
+        self._unlink(origin.id, origin.record)
+
+    def dropped(self, origin: Origin) -> None:
+        """Changes were not saved because the session was replaced or ended meanwhile."""
+        self.security_events.warning(
+            "session %s: changes of an overtaken request were dropped", origin.detached_from
+        )
+
+
+def _context(id: str) -> bytes:
+    """What an encrypted record is bound to."""
+    return b"wsgi_sessions.record:" + id.encode("ascii")

@@ -1,0 +1,57 @@
+"""A table in which another library keeps sessions, over SQLAlchemy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from wsgi_sessions.errors import ConfigurationError
+
+__all__ = ["Table"]
+
+
+class Table:
+    """Reads and deletes rows by their key. *columns* name the key, the data, and the expiry, which
+    is in UTC."""
+
+    def __init__(
+        self, engine_or_url: Any, name: str, schema: str | None, columns: tuple[str, str, str]
+    ) -> None:
+        try:
+            import sqlalchemy as sa
+
+            from wsgi_sessions.stores.sqlalchemy_engine import engine_of
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                'reading a table needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'
+            ) from error
+        self._engine, _ = engine_of(engine_or_url)
+        self._name, self._schema = name, schema
+        table = sa.table(name, *map(sa.column, columns[:2]), schema=schema)
+        table.append_column(sa.column(columns[2], sa.DateTime))  # SQLite keeps it as text
+        key, data, expiry = table.columns
+        self._select = sa.select(data, expiry).where(key == sa.bindparam("this"))
+        self._delete = sa.delete(table).where(key == sa.bindparam("this"))
+
+    def read(self, key: str) -> Any:
+        """The data under *key*; ``None`` if there are none, they have expired, or there is no such
+        table."""
+        import sqlalchemy as sa
+
+        try:
+            with self._engine.connect() as connection:
+                row = connection.execute(self._select, {"this": key}).first()
+        except sa.exc.DBAPIError:
+            if sa.inspect(self._engine).has_table(self._name, schema=self._schema):
+                raise
+            return None
+        return None if row is None or _is_over(row[1]) else row[0]
+
+    def delete(self, key: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(self._delete, {"this": key})
+
+
+def _is_over(expiry: datetime | None) -> bool:
+    now = datetime.now(UTC)
+    return expiry is None or expiry <= (now if expiry.tzinfo else now.replace(tzinfo=None))

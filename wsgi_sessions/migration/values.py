@@ -1,0 +1,91 @@
+"""What other libraries wrote, as values."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import ormsgpack
+
+from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.events import Events
+from wsgi_sessions.migration.takeover import OldSession
+from wsgi_sessions.restricted_pickle import loads as unpickle
+
+__all__ = ["as_bytes", "decode", "django_session", "flask_session", "seconds"]
+
+_MSGPACK = ormsgpack.OPT_DATETIME_AS_TIMESTAMP_EXT | ormsgpack.OPT_NON_STR_KEYS
+_END = os.urandom(16)
+_PACKED_END: bytes = ormsgpack.packb(_END)
+_events = Events("wsgi_sessions")
+
+
+def decode(data: bytes | str, *, allow_pickle: bool) -> dict[Any, Any] | None:
+    """The dict in *data*, which is msgpack, JSON, or, if that is allowed, a pickle; else ``None``.
+
+    No bytes are a dict in two of them. What is none of them is left alone, and logged if it may
+    be a pickle.
+    """
+    if isinstance(data, str):
+        data = data.encode()
+    ways: list[Callable[[bytes], Any]] = [_unpack, json.loads]
+    if allow_pickle:
+        ways.append(unpickle)
+    for loads in ways:
+        try:
+            value = loads(data)
+        except (ValueError, RecursionError):
+            continue
+        if type(value) is dict:
+            return value
+    if data.startswith(b"\x80"):
+        _events.warning(
+            "an old session is a pickle and was not taken over: "
+            + ("it holds more than plain values" if allow_pickle else "set allow_pickle=True")
+        )
+    return None
+
+
+def _unpack(data: bytes) -> Any:
+    """ormsgpack ignores what follows the first object. So what is decoded is an array of two."""
+    value, end = ormsgpack.unpackb(b"\x92" + data + _PACKED_END, option=_MSGPACK)
+    if end != _END:
+        raise ValueError("something follows the value")
+    return value
+
+
+def flask_session(values: Any) -> OldSession | None:
+    """A session of Flask's or Flask-Session's; Flask-Login's user is its owner."""
+    if type(values) is not dict:
+        return None
+    permanent = bool(values.pop("_permanent", False))
+    return OldSession(values, permanent, _text(values.get("_user_id")))
+
+
+def django_session(values: Any, *, permanent: bool) -> OldSession | None:
+    """A session of Django's; who is logged in is its owner."""
+    if type(values) is not dict:
+        return None
+    if "_session_expiry" in values:  # 0: until the browser is closed
+        permanent = values["_session_expiry"] != 0
+    return OldSession(values, permanent, _text(values.get("_auth_user_id")))
+
+
+def _text(user: object) -> str | None:
+    return str(user) if isinstance(user, (str, int)) and str(user) else None
+
+
+def as_bytes(secrets: Sequence[str | bytes]) -> list[bytes]:
+    """*secrets* as itsdangerous takes them."""
+    return [secret.encode() if isinstance(secret, str) else secret for secret in secrets]
+
+
+def seconds(lifetime: float | timedelta) -> float:
+    """*lifetime* as a number. Raises :exc:`ConfigurationError` unless it is positive."""
+    value = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
+    if not value > 0:
+        raise ConfigurationError(f"lifetime is {lifetime!r}: more than 0 seconds")
+    return float(value)

@@ -1,0 +1,102 @@
+"""What a store keeps for one session.
+
+Layout::
+
+    1 byte   format, now 1
+    4 bytes  CRC-32 of all that follows, big-endian
+    rest     msgpack array: secret hash, created at, saved at, permanent, owner,
+             superseded [[secret hash, replaced at], …], {key: encoded value}
+
+The values stay encoded, so reading one key decodes one value. The checksum finds damage, not
+malice: who can write to the store can write a checksum. Everything is therefore checked again
+for type and range, and nothing here can execute anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import ormsgpack
+
+from wsgi_sessions.errors import BadRecord
+
+__all__ = ["ENDED", "Record", "pack", "unpack"]
+
+FORMAT = 1
+_LATEST = 1e11  # seconds; the year 5138: no clock of ours gets there
+
+
+class Record(NamedTuple):
+    """One session as it is stored."""
+
+    secret_hash: bytes
+    created_at: float
+    """When it was made or logged in: the start of the absolute lifetime."""
+    saved_at: float
+    permanent: bool
+    owner: str | None
+    superseded: Sequence[Sequence[Any]]
+    """Pairs: the hash of a secret that was replaced a moment ago, and when."""
+    values: dict[str, bytes]
+    """Encoded values. Never changed in place: the record before a change stays as it was."""
+
+    def __repr__(self) -> str:
+        return f"<Record of {len(self.values)} values>"
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.values and self.owner is None
+
+
+def pack(record: Record) -> bytes:
+    """The bytes of *record*; the same for the same record in every process."""
+    body = ormsgpack.packb(tuple(record))
+    return b"%c%b%b" % (FORMAT, crc32(body).to_bytes(4, "big"), body)
+
+
+def unpack(data: bytes) -> Record:
+    """The record in *data*. Raises :exc:`BadRecord` for anything else."""
+    if len(data) < 5 or data[0] != FORMAT:
+        newer = len(data) > 0 and data[0] > FORMAT
+        raise BadRecord("not a record, or of a newer version" if newer else "not a record")
+    body = data[5:]
+    if crc32(body).to_bytes(4, "big") != data[1:5]:
+        raise BadRecord("damaged: the checksum does not match")
+    try:
+        record = Record(*ormsgpack.unpackb(body))
+    except (ValueError, TypeError) as error:
+        raise BadRecord("not a record: it has another shape") from error
+    if not _is_sound(record):
+        raise BadRecord("not a record: a field has the wrong type or range")
+    return record
+
+
+def _is_sound(record: Record) -> bool:
+    created_at, saved_at = record.created_at, record.saved_at
+    return (
+        type(record.secret_hash) is bytes
+        and type(created_at) is float
+        and type(saved_at) is float
+        and 0 <= created_at <= _LATEST  # NaN is in no range
+        and 0 <= saved_at <= _LATEST
+        and type(record.permanent) is bool
+        and (record.owner is None or type(record.owner) is str)
+        and type(record.superseded) is list
+        and all(map(_is_superseded, record.superseded))
+        and type(record.values) is dict
+        and set(map(type, record.values.values())) <= {bytes}
+    )
+
+
+def _is_superseded(entry: object) -> bool:
+    if type(entry) is not list or len(entry) != 2:
+        return False
+    secret_hash, replaced_at = entry
+    return type(secret_hash) is bytes and type(replaced_at) is float and 0 <= replaced_at <= _LATEST
+
+
+ENDED = pack(Record(b"", 0.0, 0.0, False, None, (), {}))
+"""Takes the place of a session that became empty. No secret opens it, so a request that finds it
+before it expires finds the session ended."""

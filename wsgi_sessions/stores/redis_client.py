@@ -1,0 +1,169 @@
+"""Redis through a client that was handed in, and what a client's exceptions mean.
+
+A client is used as it is: its own pool, timeouts and retries. It is known by its methods, not by
+its class, so that one of the ``valkey`` package or a wrapper does as well.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+
+WAIT_MILLISECONDS = 400
+"""How long replicas may take to confirm. The client's socket_timeout has to be longer."""
+
+_REASONS = {
+    "TimeoutError": "did not answer in time",
+    "AuthenticationError": "refused the user name or password, or wants one",
+    "AuthorizationError": "refused the user",
+    "NoPermissionError": "does not permit this user the command or the key: "
+    "RedisStore's documentation has the ACL line",
+    "ReadOnlyError": "is a read-only replica",
+    "OutOfMemoryError": "is full (maxmemory)",
+    "BusyLoadingError": "is still loading its data",
+    "MaxConnectionsError": "was not asked: the client's connection pool is exhausted",
+    "MasterNotFoundError": "was not asked: no Sentinel names a master",
+    "MovedError": "is a node of a Redis Cluster: hand in a redis.cluster.RedisCluster",
+    "ClusterDownError": "is a cluster that is down",
+    "MasterDownError": "is a replica without its master",
+}
+
+
+class Server(Protocol):
+    """What the store needs: the reply to one command, in one round trip."""
+
+    def deadline(self) -> float:
+        """When an operation that begins now has to be over."""
+
+    def call(
+        self, *command: Any, deadline: float, confirmed: bool = False, find_out: bool = False
+    ) -> Any:
+        """The reply to *command*.
+
+        *confirmed*: a write that as many replicas as configured have to acknowledge.
+        *find_out*: a save, which recognises its own work and so may be sent again after its reply
+        was lost in any way.
+
+        Raises :exc:`NoScript`, :exc:`WrongType`, and for all else ``StoreUnavailable``.
+        """
+
+    def scan(self, pattern: str) -> Iterator[bytes]:
+        """The names of all keys that match."""
+
+    def close(self) -> None:
+        """Close what the store has opened."""
+
+
+class NoScript(StoreUnavailable):
+    """This server has not seen the script yet, or was told to forget it."""
+
+
+class WrongType(StoreUnavailable):
+    """What is there is no string, so it is not ours."""
+
+
+def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
+    """*error* as the store's own, without what might quote a key, a value or a password.
+
+    The texts of error replies, and some of the client's own, repeat the command's arguments.
+    """
+    kind = type(error).__name__
+    if kind == "NoScriptError":
+        return NoScript("the script is not there")
+    if "WRONGTYPE" in str(error):
+        return WrongType("something else is there")
+    if kind == "ConnectionError":  # speaks of host, port and the system's error only
+        return StoreUnavailable(f"{server} cannot be reached: {error}")
+    code = str(error).partition(" ")[0]
+    shown = f"{kind}: {code}" if code.isalpha() and code.isupper() else kind
+    return StoreUnavailable(f"{server} {_REASONS.get(kind, f'failed ({shown})')}")
+
+
+def confirmed(replies: Sequence[Any], wanted: int) -> Any:
+    """The first of the replies to a command and the ``WAIT`` behind it.
+
+    Raises what either of them is, and :exc:`StoreUnavailable` if too few replicas have the write:
+    it was done, and a failover could undo it.
+    """
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    reply, acknowledged = replies
+    if reply and acknowledged < wanted:
+        raise StoreUnavailable(
+            f"{acknowledged} of {wanted} Redis replicas have confirmed the write in time"
+        )
+    return reply
+
+
+class Client:
+    """A client that was handed in: ``redis.Redis``, of a Sentinel, ``RedisCluster``, Valkey's."""
+
+    def __init__(self, client: Any, *, wait_replicas: int = 0) -> None:
+        _check(client, wait_replicas)
+        self._client = client
+        self._wait_replicas = wait_replicas
+
+    def deadline(self) -> float:
+        return float("inf")  # the client's own timeouts count
+
+    def call(self, *command: Any, confirmed: bool = False, **_: Any) -> Any:
+        try:
+            if confirmed and self._wait_replicas:
+                return self._call_confirmed(command)
+            if command[0] == "GET":  # the method names the key to a client-side cache
+                return self._client.get(command[1])
+            return self._client.execute_command(*command)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
+            raise unavailable(error) from None
+
+    def _call_confirmed(self, command: tuple[Any, ...]) -> Any:
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.execute_command(*command)
+        pipeline.execute_command("WAIT", self._wait_replicas, WAIT_MILLISECONDS)
+        replies = pipeline.execute(raise_on_error=False)
+        return confirmed(replies, self._wait_replicas)
+
+    def scan(self, pattern: str) -> Iterator[bytes]:
+        try:
+            yield from self._client.scan_iter(match=pattern, count=1000)
+        except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
+            raise unavailable(error) from None
+
+    def close(self) -> None:
+        """Nothing: the client belongs to whoever made it."""
+
+
+def _check(client: Any, wait_replicas: int) -> None:
+    """Refuse what could not work."""
+    kind = type(client).__name__
+    if hasattr(client, "master_for"):
+        raise ConfigurationError(
+            f"{kind} is not a client: hand in what its master_for(name) returns"
+        )
+    if not callable(getattr(client, "execute_command", None)):
+        raise ConfigurationError(f"a Redis URL or client is needed, not {kind}")
+    if inspect.iscoroutinefunction(client.execute_command):
+        raise ConfigurationError(
+            f"{type(client).__module__}.{kind} is for asyncio: hand in the one without"
+        )
+    if client.get_encoder().decode_responses:
+        raise ConfigurationError(
+            "the Redis client has decode_responses=True, sessions are bytes: hand in one without"
+        )
+    if getattr(client, "read_from_replicas", False) or getattr(
+        client, "load_balancing_strategy", None
+    ):
+        raise ConfigurationError(
+            "the Redis client reads from replicas, which may be behind: hand in one that does not"
+        )
+    if wait_replicas and hasattr(client, "get_primaries"):
+        raise ConfigurationError(
+            "wait_replicas needs one server or Sentinel: a cluster client cannot send WAIT "
+            "on the connection of the write"
+        )

@@ -1,0 +1,53 @@
+"""What an error of a database driver means for the SQLAlchemy store."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["Fault", "describe"]
+
+
+class Fault(Enum):
+    """Why a statement failed, as far as something can be done about it."""
+
+    LOST = "the connection was closed; whether the statement was carried out is not known"
+    ROLLED_BACK = "a deadlock or a serialization failure: it was not carried out"
+    MISSING_TABLE = "there is no such table"
+    READ_ONLY = "this connection cannot write; another one perhaps can"
+    TOO_LARGE = "the record is larger than the server's max_allowed_packet"
+    OTHER = "anything else"
+
+    @classmethod
+    def of(cls, error: BaseException) -> Fault:
+        """The fault that the server's error code stands for."""
+        if str(error).startswith("no such table"):  # SQLite has no code for it
+            return cls.MISSING_TABLE
+        return CODES.get(_code(error), cls.OTHER)
+
+
+CODES = {
+    "42P01": Fault.MISSING_TABLE,
+    "1146": Fault.MISSING_TABLE,
+    "40001": Fault.ROLLED_BACK,
+    "40P01": Fault.ROLLED_BACK,
+    "1213": Fault.ROLLED_BACK,
+    "25006": Fault.READ_ONLY,
+    "1153": Fault.TOO_LARGE,
+}
+"""SQLSTATE of PostgreSQL and error numbers of MySQL."""
+
+
+def _code(error: BaseException) -> str:
+    """MySQL's error number, or the SQLSTATE, wherever the driver keeps it."""
+    first = error.args[0] if error.args else None
+    if isinstance(first, int):
+        return str(first)
+    if isinstance(first, dict):  # pg8000
+        return str(first.get("C"))
+    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None))
+
+
+def describe(error: BaseException) -> str:
+    """One line, without the details in which servers quote a row's values."""
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line[:200]}"

@@ -1,0 +1,130 @@
+"""Ids, secrets, and the signed value of the cookie.
+
+A *sid* is an id and a secret, each 128 random bits in 22 base64url characters. The id names the
+record and is public; the secret proves the session, and only its SHA-256 is stored. The cookie
+carries ``sid.timestamp.signature``, exactly what ``itsdangerous.TimestampSigner`` makes of the sid
+with HMAC-SHA256, so any program that has the secret can check one.
+
+The signing is done here rather than by calling the signer because the signer derives its key
+anew at every call, which is half of its cost; the key it derives is taken once per secret.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
+from hashlib import sha256
+from hmac import compare_digest
+from secrets import token_urlsafe
+from typing import NamedTuple
+
+from itsdangerous import TimestampSigner
+from itsdangerous.encoding import base64_encode, int_to_bytes
+
+__all__ = ["ID_LENGTH", "Token", "TokenSigner", "hash_secret", "new_id", "new_secret"]
+
+ID_LENGTH = 22  # 16 bytes in base64url without padding
+
+# The last character of 16 bytes carries two bits, that of a 32-byte signature four: any other
+# spelling would be an alias of the same bytes. Eight characters of timestamp are 48 bits.
+_SID = r"[A-Za-z0-9_-]{21}[AQgw][A-Za-z0-9_-]{21}[AQgw]"
+_well_formed = re.compile(
+    _SID + r"\.[A-Za-z0-9_-]{0,8}\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII
+).fullmatch
+_MAX_LENGTH = 44 + 1 + 8 + 1 + 43
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+class Token(NamedTuple):
+    """What a verified cookie says."""
+
+    id: str
+    secret: str
+    issued_at: int
+
+    def __repr__(self) -> str:
+        return f"Token(id={self.id!r})"
+
+
+def new_id() -> str:
+    """A fresh public name for a session: 128 random bits."""
+    return token_urlsafe(16)
+
+
+def new_secret() -> str:
+    """A fresh proof of a session: 128 random bits."""
+    return token_urlsafe(16)
+
+
+def hash_secret(secret: str) -> bytes:
+    """What a record keeps of a secret. No salt or stretching: 128 random bits cannot be guessed."""
+    return sha256(secret.encode("ascii")).digest()
+
+
+class TokenSigner:
+    """Makes and checks cookie values with the first of *secrets*; checks with all of them."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, secrets: Sequence[str | bytes], cookie_name: str) -> None:
+        # The salt ties a signature to this library, this purpose and this cookie, so that a
+        # value signed for anything else with the same secret is worth nothing here.
+        salt = f"wsgi_sessions.sid:{cookie_name}"
+        self._keys = [
+            _Hmac(
+                TimestampSigner(
+                    secret, salt=salt, key_derivation="hmac", digest_method=sha256
+                ).derive_key()
+            )
+            for secret in secrets
+        ]
+
+    def sign(self, sid: str, now: float) -> str:
+        """The cookie value for *sid*, dated *now*."""
+        timestamp = base64_encode(int_to_bytes(max(0, int(now))))
+        payload = b"%b.%b" % (sid.encode("ascii"), timestamp)
+        return (payload + b"." + self._keys[0].signature(payload)).decode("ascii")
+
+    def verify(self, value: str) -> Token | None:
+        """What *value* proves; ``None`` if it is malformed or nobody of us signed it.
+
+        Only the one canonical spelling of a value is accepted, and its form is checked before
+        any cryptography.
+        """
+        if len(value) > _MAX_LENGTH or _well_formed(value) is None:
+            return None
+        encoded = value.encode("ascii")
+        payload, _, signature = encoded.rpartition(b".")
+        for key in self._keys:
+            if compare_digest(key.signature(payload), signature):
+                return Token(value[:ID_LENGTH], value[ID_LENGTH:44], _number(payload[45:]))
+        return None
+
+
+def _number(text: bytes) -> int:
+    """The integer in a timestamp; itsdangerous takes seven calls for it."""
+    padded = text.translate(_STANDARD) + b"==="[: -len(text) % 4]
+    return int.from_bytes(a2b_base64(padded), "big")
+
+
+class _Hmac:
+    """HMAC-SHA256 (RFC 2104) with the key's two blocks hashed beforehand: 1.0 µs a signature, where
+    ``hmac.digest`` takes 2.1."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(64, b"\0")  # a derived key has 32 bytes
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def signature(self, payload: bytes) -> bytes:
+        """In base64url without padding, as the cookie has it."""
+        inner = self._inner.copy()
+        inner.update(payload)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        encoded = b2a_base64(outer.digest(), newline=False)
+        return encoded[:-1].translate(_URLSAFE)  # 32 bytes end in one "="
