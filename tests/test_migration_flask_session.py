@@ -365,7 +365,7 @@ def test_several_memcached(three_memcached: list[MemcachedServer]) -> None:
     with closing(pymemcache.HashClient(addresses)) as client:
         sids = [uuid4().hex + uuid4().hex[:11] for _ in range(12)]
         for sid in sids:
-            client.set(f"session:{sid}", b'{"user": "u"}')
+            client.set(f"session:{sid}", b'{"user": "u"}', noreply=False)
         with closing(FlaskSessionMemcachedReader(client)) as reader:
             assert all(reader.read(sid) for sid in sids)
         client.disconnect_all()

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["SessionManager"]
 
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
+_LONGEST_WAIT = 0.5  # seconds, before another attempt
 _CANDIDATES = 200  # cookies of our name that are looked at; browsers keep fewer for a whole site
 
 
@@ -294,9 +295,9 @@ class SessionManager:
             asked = time.monotonic()
             if self._replace(origin, record, now):
                 return Outcome.ENDED if record.is_empty else Outcome.SAVED
-            # Contenders spread over what several of them need, however slow the store is.
+            # Waits that double outlast a worker that saves again and again without a pause.
             took = max(time.monotonic() - asked, 0.001)
-            time.sleep(uniform(0, took * min(attempt, 10)))
+            time.sleep(uniform(0, min(took * (2**attempt - 1), _LONGEST_WAIT)))
             if not self._reload(origin):
                 self.dropped(origin)
                 return Outcome.DROPPED

@@ -93,7 +93,7 @@ class RedisStore:
     **What a failover can lose.** Redis replicates asynchronously: when a replica takes over, the
     writes of the last moment may be gone. A session that was ended or regenerated in that moment
     is back, under its old cookie. With ``wait_replicas=n`` replacing saves and deletions wait, in
-    the same round trip and for at most 400 ms, until *n* replicas have them, and raise
+    the same round trip and for at most 250 ms, until *n* replicas have them, and raise
     :exc:`~wsgi_sessions.StoreUnavailable` otherwise, although the write was done at the server
     that was asked. This makes the loss unlikely, not impossible: a replica that has not
     acknowledged may be the one that takes over. A cluster client cannot do it.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 
-WAIT_MILLISECONDS = 400
+WAIT_MILLISECONDS = 250
 """How long replicas may take to confirm. The client's socket_timeout has to be longer."""
 
 _REASONS = {

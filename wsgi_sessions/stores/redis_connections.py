@@ -149,7 +149,7 @@ class Connections:
 
     def _confirmed_reply(self, connection: Any, command: tuple[Any, ...]) -> Any:
         """Command and WAIT go out together; both replies are read, whatever they are."""
-        wait = ("WAIT", self._wait_replicas, int(self._answer * 800))  # the rest for the way
+        wait = ("WAIT", self._wait_replicas, int(self._answer * 500))  # half is for the way
         connection.send_packed_command(connection.pack_commands([command, wait]), False)
         replies = []
         for _ in range(2):
