@@ -32,7 +32,8 @@ def in_redis(request: pytest.FixtureRequest, app: Flask, opened: ExitStack) -> N
 
 
 def in_memcached(request: pytest.FixtureRequest, app: Flask, opened: ExitStack) -> None:
-    client = pymemcache.Client(request.getfixturevalue("memcached").address, timeout=2)
+    address = request.getfixturevalue("memcached").address
+    client = pymemcache.Client(address, timeout=2, default_noreply=False)  # other connections read
     opened.callback(client.close)
     app.config["SESSION_TYPE"] = "memcached"
     app.config["SESSION_MEMCACHED"] = client
