@@ -47,6 +47,9 @@ class Stored(NamedTuple):
     store that made it: compared, never looked into. Two different contents of one key never have
     the same version, not even after a delete and a new creation."""
 
+    def __repr__(self) -> str:
+        return f"<Stored of {len(self.data)} bytes>"
+
 
 @runtime_checkable
 class Store(Protocol):
