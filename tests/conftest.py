@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.servers.postgresql",
     "tests.servers.mariadb",
     "tests.servers.mongodb",
+    "tests.security.hygiene",
 ]
 
 

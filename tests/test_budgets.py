@@ -14,6 +14,9 @@ from tests.visitor import Visitor
 from wsgi_sessions import MemoryStore, OwnerIndex, Session, SessionManager, Store
 from wsgi_sessions.testing import ManualClock
 
+pytestmark = pytest.mark.logs_as_usual
+
+
 # -- function calls
 
 BUDGETS = {
