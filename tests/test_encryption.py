@@ -9,6 +9,7 @@ import pytest
 from tests.recording import RecordingStore
 from tests.visitor import Visitor
 from wsgi_sessions import ConfigurationError, MemoryStore, SessionManager, SessionTooLarge
+from wsgi_sessions.options import Options
 from wsgi_sessions.testing import ManualClock
 
 OLD, NEW = bytes(range(32)), "ff" * 32
@@ -127,3 +128,11 @@ def test_a_key_may_be_base64url(store: RecordingStore, clock: ManualClock) -> No
     with visitor.request() as session:
         session["x"] = 1
     assert visiting(store, clock, [bytes(32)], visitor.cookie).read() == {"x": 1}
+
+
+def test_the_keys_are_those_that_were_checked() -> None:
+    """A list that is changed afterwards changes nothing."""
+    given = [OLD]
+    options = Options(encryption_keys=given)
+    given[:] = [b"too short"]
+    assert options.keys == (OLD,)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, cast
 
 from wsgi_sessions.codec import Codec, MsgpackCodec
@@ -82,7 +83,7 @@ class Options:
             (self.lifetime, self.permanent_lifetime, self.absolute_lifetime),
         )
 
-    @property
+    @cached_property
     def readers(self) -> tuple[Any, ...]:
         """What ``migrate_from`` names."""
         given = self.migrate_from
@@ -92,7 +93,7 @@ class Options:
             raise ConfigurationError("migrate_from takes readers: see wsgi_sessions.migration")
         return readers
 
-    @property
+    @cached_property
     def keys(self) -> tuple[bytes, ...]:
         """The encryption keys as bytes."""
         return tuple(parse_key(key) for key in self.encryption_keys or ())
