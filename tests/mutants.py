@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
-TESTS = "session manager middleware cookies tokens changes record lifetimes cookie_store encryption"
+TESTS = "session manager middleware cookies tokens changes record lifetimes cookie_store encryption breaker"
 IN_PROCESS = [f"tests/test_{name}.py" for name in TESTS.split()]
 WORKERS = max(1, os.cpu_count() or 1)
 
@@ -117,6 +117,26 @@ MUTANTS = [
         ("the login is not listed", "            self._owners.link(after.owner, id, expires_at=self._lifetimes.absolute_end(after))\n", "            pass\n"),
         ("permanent cookies end with the browser", "if record is not None and record.permanent:", "if False:"),
         ("Secure ignores the scheme", "return secure if configured is None else configured", "return bool(configured)"),
+    ),
+    *of(
+        "manager.py",
+        ("a failed load is not counted", "stored = store.load(token.id)\n            except StoreUnavailable:\n                self._breaker.failed(self.now() - now)", "stored = store.load(token.id)\n            except StoreUnavailable:"),
+        ("a store that hangs is saved to", "        store = self._guarded if self._breaker.open else self.store\n        try:\n            version", "        store = self.store\n        try:\n            version"),
+        ("a store that hangs is loaded from", "            store = self._guarded if self._breaker.open else self.store\n            try:\n                stored", "            store = self.store\n            try:\n                stored"),
+        ("a logout waits for a store that hangs", "self._guarded.delete(", "self.store.delete("),
+    ),
+    *of(
+        "breaker.py",
+        ("one failure opens it", "_FAILURES = 5", "_FAILURES = 1"),
+        ("old failures count", " and now - self._failures[0] <= _WITHIN", ""),
+        ("a store that is full is not loaded from", "if after < _SLOW or self.open:", "if self.open:"),
+        ("any error counts", "elif isinstance(error, StoreUnavailable):", "else:"),
+        ("there are many probes", "self._probe_at = now + _LONGEST_PROBE", "pass"),
+        ("a probe that hangs closes it for ever", "_LONGEST_PROBE = 10.0", "_LONGEST_PROBE = 1e9"),
+        ("a failed probe is followed by the next", "self._probe_at = self._clock() + _OPEN_FOR", "self._probe_at = 0.0"),
+        ("a failed probe is followed by none", "self._probe_at = self._clock() + _OPEN_FOR", "pass"),
+        ("it never closes", "closes, self.open = self.open, False", "closes = True"),
+        ("its failures are not forgotten", "            self._failures.clear()\n", ""),
     ),
     *of(
         "lifetimes.py",

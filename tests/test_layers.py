@@ -20,7 +20,7 @@ LAYERS = [
     {"flat"},
     {"codec", "lifetimes"},
     {"origin", "stores.base"},
-    {"draft", "options"},
+    {"breaker", "draft", "options"},
     {"session", "stores", "signing", "cookie_store"},
     {"migration.takeover", "restricted_pickle"},
     {"manager", "migration.table", "migration.values"},

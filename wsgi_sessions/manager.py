@@ -13,6 +13,7 @@ from hmac import compare_digest
 from random import uniform
 from typing import TYPE_CHECKING, Any, cast
 
+from wsgi_sessions.breaker import Breaker, GuardedStore
 from wsgi_sessions.codec import Codec
 from wsgi_sessions.cookie_store import CookieStore, SealedCookies
 from wsgi_sessions.cookies import SetCookie, cookie_values
@@ -23,6 +24,7 @@ from wsgi_sessions.errors import (
     ConflictError,
     SessionTooLarge,
     StoreError,
+    StoreUnavailable,
 )
 from wsgi_sessions.events import Events
 from wsgi_sessions.lifetimes import Lifetimes
@@ -32,7 +34,7 @@ from wsgi_sessions.record import ENDED, Record, pack, unpack
 from wsgi_sessions.sealing import Sealer
 from wsgi_sessions.session import Cookie, Session
 from wsgi_sessions.signing import SharedSigner
-from wsgi_sessions.stores.base import OwnerIndex, Store, Stored
+from wsgi_sessions.stores.base import Store, Stored
 from wsgi_sessions.tokens import ID_LENGTH, Token, TokenSigner, hash_secret, new_id
 
 if TYPE_CHECKING:
@@ -78,10 +80,12 @@ class SessionManager:
         self._max_bytes = min(
             settings.max_bytes, getattr(self.store, "max_bytes", settings.max_bytes)
         )
-        self._owners: OwnerIndex | None = self.store if hasattr(store, "link") else None
+        self._breaker = Breaker(self.events)
+        self._guarded = GuardedStore(self.store, self._breaker)
+        self._owners = self._guarded if hasattr(store, "link") else None
         self._takeover = self._take_over_from(settings.readers)
         self._shared = SharedSigner(
-            self.store, settings.fallback_secrets, settings.cookie_name, settings.clock
+            self._guarded, settings.fallback_secrets, settings.cookie_name, settings.clock
         )
 
     def _use_secret(self, store: Store | CookieStore) -> None:
@@ -172,7 +176,12 @@ class SessionManager:
                 token = self._takeover.token(cookie_header)
             if token is None:
                 return Origin(now)
-            stored = self.store.load(token.id)
+            store = self._guarded if self._breaker.open else self.store
+            try:
+                stored = store.load(token.id)
+            except StoreUnavailable:
+                self._breaker.failed(self.now() - now)
+                raise
         except StoreError:
             if strict or self.options.on_store_error == "raise":
                 raise
@@ -328,7 +337,12 @@ class SessionManager:
             data, expires_at = self._pack(origin.id, record), self._lifetimes.idle_end(record, now)
         before = origin.record
         self._link(origin.id, before, record)
-        version = self.store.save(origin.id, data, expires_at=expires_at, replacing=origin.version)
+        store = self._guarded if self._breaker.open else self.store
+        try:
+            version = store.save(origin.id, data, expires_at=expires_at, replacing=origin.version)
+        except StoreUnavailable:
+            self._breaker.failed(self.now() - now)
+            raise
         if version is None:
             return False
         if record.is_empty:
@@ -352,7 +366,7 @@ class SessionManager:
 
     def _reload(self, origin: Origin) -> bool:
         """After a conflict: take over what is there now, if it is still the same login."""
-        stored = self.store.load(origin.id)
+        stored = self._guarded.load(origin.id)
         record = self._unpack(origin.id, stored) if stored is not None else None
         before = origin.record
         if (
@@ -368,7 +382,7 @@ class SessionManager:
 
     def end(self, origin: Origin) -> None:
         """Delete the session. One round trip, two if it is listed under an owner."""
-        self.store.delete(origin.id)
+        self._guarded.delete(origin.id)
         self._unlink(origin.id, origin.record)
 
     def dropped(self, origin: Origin) -> None:
