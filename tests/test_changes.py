@@ -132,10 +132,38 @@ def test_a_function_is_called_again_only_if_its_key_was_changed() -> None:
     assert called == [1, 5]
 
 
+@pytest.mark.parametrize(
+    "before",
+    [lambda changes: changes.clear(), lambda c: c.put("a", b"1"), lambda c: c.delete("a")],
+)
+def test_a_function_after_a_put_or_a_removal_is_called_once(
+    before: Callable[[Changes], None],
+) -> None:
+    """Whatever is there: it does not depend on that."""
+    called: list[int] = []
+
+    def count(value: int) -> int:
+        called.append(value)
+        return value + 1
+
+    changes = Changes()
+    before(changes)
+    changes.mutate("a", count, 0, b"7", decode, encode)
+    for there in ({"a": b"7"}, {"a": b"9"}, {}):
+        changes.apply(there, decode, encode)
+    assert len(called) == 1
+
+
 def test_all_functions_of_a_key_are_applied_in_a_merge() -> None:
     """In their order, beginning with what was put before them."""
     changes = changes_of([("add", "a", 1), ("add", "a", 2), ("put", "b", 5), ("add", "b", 1)], {})
     assert decoded(changes.apply({"a": b"7", "b": b"7"}, decode, encode)) == {"a": 10, "b": 6}
+
+
+def test_a_merge_goes_by_what_the_first_function_was_given() -> None:
+    """Another request may have left just what this one had after its first function."""
+    changes = changes_of([("add", "a", 1), ("add", "a", 2)], {"a": b"5"})
+    assert decoded(changes.apply({"a": b"6"}, decode, encode)) == {"a": 9}
 
 
 def test_a_function_that_raises_changes_nothing() -> None:

@@ -95,6 +95,16 @@ def test_the_methods_of_a_dict_do_what_a_dict_does(filled: Visitor) -> None:
     assert session == plain
 
 
+@pytest.mark.parametrize("other", [5, None, [("a", 1)]])
+def test_only_mappings_can_be_merged_with(filled: Visitor, other: Any) -> None:
+    """As for a dict, on either side."""
+    session = filled.open()
+    with pytest.raises(TypeError, match="unsupported operand"):
+        session | other
+    with pytest.raises(TypeError, match="unsupported operand"):
+        other | session
+
+
 @pytest.mark.parametrize(
     "missing", [lambda s: s["no"], lambda s: s.pop("no"), lambda s: s.__delitem__("no")]
 )
@@ -109,6 +119,19 @@ def test_keys_are_str(visitor: Visitor, key: Any) -> None:
     """Anything else would come back as something else."""
     with pytest.raises(UnsupportedValue, match="key"):
         visitor.open()[key] = 1
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [(1, "session: keys are str, not int"), ("\ud800", "session: a key holds a lone surrogate")],
+)
+def test_a_key_that_cannot_be_is_named_by_its_type(
+    visitor: Visitor, key: Any, message: str
+) -> None:
+    """Not by its value."""
+    for change in ("__setitem__", "mutate", "get_or_create"):
+        with pytest.raises(UnsupportedValue, match=f"^{message}$"):
+            getattr(visitor.open(), change)(key, int)
 
 
 def test_the_session_may_change_while_it_is_iterated(filled: Visitor) -> None:
@@ -143,9 +166,8 @@ def test_a_value_that_became_unsupported_fails_at_commit(filled: Visitor) -> Non
 def test_opening_does_nothing(filled: Visitor, store: RecordingStore) -> None:
     """Nor does committing what nobody looked at, nor asking about it."""
     session = filled.open()
-    assert not session.accessed
-    assert not session.modified
-    assert "not loaded" in repr(session)
+    assert session.accessed is session.modified is False
+    assert repr(session) == "<Session: not loaded>"
     assert filled.respond(session) is None
     assert store.taken() == []
 
@@ -433,6 +455,26 @@ def test_a_mutation_builds_on_changes_inside_the_value(filled: Visitor) -> None:
     assert filled.read()["cart"] == [{"id": 1}, 2, 3, 4]
 
 
+def test_a_mutation_that_gives_what_cannot_be_kept_is_refused_on_the_line(filled: Visitor) -> None:
+    """With key and path; the value is as it was."""
+    session = filled.open()
+    with pytest.raises(UnsupportedValue, match=r"^cart\[1\]: "):
+        session.mutate("cart", lambda cart: [*cart, object()])
+    assert session["cart"] == [{"id": 1}]
+    assert not session.modified
+
+
+def test_a_mutation_that_cannot_be_kept_in_a_merge_fails_at_commit(filled: Visitor) -> None:
+    """It names the key, and what the other request stored is intact."""
+    first, twin = filled.open(), filled.twin()
+    first.mutate("number", lambda number: 5 if number == 1 else object())
+    with twin.request() as session:
+        session["number"] = 2
+    with pytest.raises(UnsupportedValue, match=r"^number: "):
+        filled.respond(first)
+    assert twin.read()["number"] == 2
+
+
 def test_all_overlapping_requests_agree_on_one_created_value(filled: Visitor) -> None:
     """The first writer's."""
     first, twin = filled.open(), filled.twin()
@@ -460,6 +502,41 @@ def test_creating_a_value_saves_that_key_alone(filled: Visitor, store: Recording
     assert (content["unsaved"], content["cart"], content["csrf"]) == (
         [1, 2], [{"id": 1}, "unsaved"], "token",
     )  # fmt: skip
+
+
+def test_creating_a_value_where_another_request_was_faster(
+    filled: Visitor, store: RecordingStore
+) -> None:
+    """A save that is refused and a load, and nothing is left to save."""
+    first, twin = filled.open(), filled.twin()
+    assert "csrf" not in first
+    with twin.request() as session:
+        session["csrf"] = "theirs"
+    store.taken()
+    assert first.get_or_create("csrf", lambda: "mine") == "theirs"
+    assert store.taken() == ["save", "load"]
+    assert filled.respond(first) is None
+    assert store.taken() == []
+
+
+def test_creating_a_value_sends_no_cookie_to_who_has_one(filled: Visitor) -> None:
+    """It neither renews nor regenerates."""
+    with filled.request() as session:
+        session.get_or_create("csrf", lambda: "token")
+    assert filled.set_cookie is None
+
+
+def test_a_value_created_where_nothing_can_be_saved_is_the_requests_own(filled: Visitor) -> None:
+    """It can be used like any other until the request ends."""
+    first, twin = filled.open(), filled.twin()
+    assert first["number"] == 1
+    with twin.request() as session:
+        session.regenerate()
+    made = first.get_or_create("late", list)
+    made.append(1)
+    assert first["late"] is made
+    assert filled.respond(first) is None
+    assert "late" not in twin.read()
 
 
 def test_a_created_value_that_is_there_costs_nothing(
@@ -524,6 +601,7 @@ def test_an_overtaken_request_changes_nothing_and_sends_no_cookie(
     """After a login, a regeneration, a logout or an emptying, with one line in the log."""
     first, twin = filled.open(), filled.twin()
     assert first["number"] == 1
+    id = first.id
     with twin.request() as session:
         fence(session)
     after = twin.read()
@@ -531,7 +609,23 @@ def test_an_overtaken_request_changes_nothing_and_sends_no_cookie(
     assert filled.respond(first) is None
     assert twin.read() == after
     assert [record.name for record in caplog.records] == ["wsgi_sessions.security"]
-    assert "dropped" in caplog.text
+    assert caplog.messages == [f"session {id}: changes of an overtaken request were dropped"]
+
+
+def test_an_overtaken_session_can_still_be_used(filled: Visitor) -> None:
+    """After the save that was refused, until the request ends."""
+    first, twin = filled.open(), filled.twin()
+    first["late"] = first["number"]
+    with twin.request() as session:
+        session.regenerate()
+        session["number"] = 2
+    first.save()
+    first["later"] = [1]
+    first["later"].append(2)
+    assert (first["later"], "late" in first, first.modified) == ([1, 2], False, True)
+    first.save()
+    assert filled.respond(first) is None
+    assert "later" not in twin.read()
 
 
 @pytest.mark.parametrize("fence", FENCES)
@@ -563,7 +657,7 @@ def test_a_superseded_cookie_reads_empty_and_sets_no_cookie(
         assert session.copy() == {}
         assert session.id != filled.open().id
         session["x"] = 1
-        session.get_or_create("token", lambda: 1)
+        assert session.get_or_create("token", lambda: 1) == 1
         session.login("somebody")
         assert session["x"] == 1
     assert old.set_cookie is None
@@ -579,6 +673,20 @@ def test_a_superseded_cookie_reads_empty_and_sets_no_cookie(
     assert old.set_cookie is None
     assert "save" not in store.taken()
     assert filled.read() == content
+
+
+def test_what_a_superseded_cookie_changes_is_logged(
+    filled: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the id of the session it was for; reading is not."""
+    old, id = filled.twin(), filled.open().id
+    with filled.request() as session:
+        session.regenerate()
+    assert old.read() == {}
+    assert caplog.messages == []
+    with old.request() as session:
+        session["x"] = 1
+    assert caplog.messages == [f"session {id}: changes of an overtaken request were dropped"]
 
 
 def test_a_superseded_cookie_is_anonymous_later(filled: Visitor, clock: ManualClock) -> None:
@@ -661,6 +769,35 @@ def test_an_invalidated_session_goes_on_as_a_new_one(
     assert filled.read() == {"flash": "bye"}
     assert filled.open().id != key
     assert old.read() == {}
+
+
+def test_an_invalidated_session_can_be_saved_at_once(
+    filled: Visitor, store: RecordingStore
+) -> None:
+    """Then nothing is left to do; the cookie is expired with the headers."""
+    with filled.request() as session:
+        session.invalidate()
+        session.save()
+        assert store.taken() == ["load", "delete"]
+        assert not session.modified
+    assert store.taken() == []
+    assert filled.set_cookie is not None
+    assert "Max-Age=0" in filled.set_cookie
+
+
+def test_a_new_session_begins_now(visitor: Visitor, clock: ManualClock) -> None:
+    """Stored or not, and after invalidate() again."""
+    clock.advance(5)
+    session = visitor.open()
+    assert session.created_at == clock()
+    session["x"] = 1
+    visitor.respond(session)
+    began = clock()
+    clock.advance(5)
+    session = visitor.open()
+    assert session.created_at == began
+    session.invalidate()
+    assert session.created_at == clock()
 
 
 def test_invalidating_what_never_was_costs_nothing(visitor: Visitor, store: RecordingStore) -> None:
@@ -813,6 +950,42 @@ def test_an_undecodable_value_costs_the_session_once(
     assert visitor.read() == {"x": 1}
 
 
+class Older(MsgpackCodec):
+    """Cannot decode what a newer version has put."""
+
+    def loads(self, data: bytes) -> Any:
+        value = super().loads(data)
+        if value == "newer":
+            raise ValueError("of a newer version")
+        return value
+
+
+@pytest.fixture
+def older(store: RecordingStore, clock: ManualClock) -> Visitor:
+    """A visitor with a value that cannot be decoded."""
+    visitor = Visitor(SessionManager(store, secret="x", clock=clock))
+    with visitor.request() as session:
+        session.update(n="newer", other=1)
+    manager = SessionManager(store, secret="x", clock=clock, codec=Older())
+    return Visitor(manager, visitor.cookie)
+
+
+def test_an_undecodable_value_is_missing(older: Visitor, caplog: pytest.LogCaptureFixture) -> None:
+    """The error names the key, the log the session."""
+    session = older.open()
+    id = session.id
+    with pytest.raises(KeyError, match="'n'"):
+        session["n"]
+    assert caplog.messages == [f"session {id}: a value of the record cannot be decoded"]
+
+
+def test_mutating_an_undecodable_value_begins_with_the_default(older: Visitor) -> None:
+    """In a new session, as reading it would."""
+    with older.request() as session:
+        assert session.increment("n") == 1
+    assert older.read() == {"n": 1}
+
+
 # After the headers
 
 
@@ -867,12 +1040,42 @@ def test_nothing_can_be_changed_when_the_request_is_over(filled: Visitor) -> Non
         session["x"] = 1
 
 
+@pytest.mark.parametrize(
+    ("change", "stored", "why"),
+    [
+        (lambda s: s.update(x=1), False,
+         "a new session needs a cookie: store something, or call save(), earlier"),
+        (lambda s: s.regenerate(), True, "a new secret needs a cookie"),
+        (lambda s: s.login("o"), True, "a new secret needs a cookie"),
+        (lambda s: s.invalidate(), True, "the cookie has to be expired"),
+        (lambda s: setattr(s, "permanent", True), True, "permanent is an attribute of the cookie"),
+    ],
+)  # fmt: skip
+def test_a_change_that_comes_too_late_says_why(
+    visitor: Visitor, change: Callable[[Session], Any], stored: bool, why: str
+) -> None:
+    """What it would need, or that nothing can be done any more."""
+    if stored:
+        with visitor.request() as session:
+            session["x"] = 1
+    session = visitor.open()
+    for phase, reason in (
+        (Phase.SENT, f"the response headers have been sent, and {why}"),
+        (Phase.OVER, "the request is over, and nothing can be saved any more"),
+    ):
+        session._phase = phase
+        with pytest.raises(SessionClosed) as caught:
+            change(session)
+        assert str(caught.value) == reason
+
+
 def test_repr_shows_neither_values_nor_sid(filled: Visitor) -> None:
     """Loaded or not."""
     session = filled.open()
     sid = session.sid
     session["password"] = "hunter2"
     text = repr(session) + str(session)
+    assert repr(session) == "<Session: loaded>"
     assert sid not in text
     assert sid[22:] not in text
     assert "hunter2" not in text
