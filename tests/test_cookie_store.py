@@ -54,6 +54,40 @@ def test_the_cookie_holds_the_session(visitor: Visitor, clock: ManualClock) -> N
     assert other.open().id == visitor.open().id
 
 
+def test_a_session_in_the_cookie_has_id_and_sid(visitor: Visitor, clock: ManualClock) -> None:
+    """The same in every request, until the login changes the second half."""
+    session, other = visitor.open(), Visitor(managed(clock), visitor.cookie).open()
+    assert len(session.sid) == 44
+    assert session.sid == other.sid
+    assert session.sid.startswith(session.id)
+    with visitor.request() as session:
+        session.login("42")
+    assert visitor.open().id == other.id
+    assert visitor.open().sid != other.sid
+
+
+def test_a_valid_cookie_is_not_worth_a_line_in_the_log(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that is not is."""
+    with caplog.at_level(logging.DEBUG):
+        assert visitor.read() != {}
+        assert caplog.messages == []
+        assert Visitor(visitor.manager, "x").read() == {}
+    assert caplog.messages == ["a cookie was refused: not signed by us, or too old"]
+
+
+def test_a_cookie_that_holds_no_record_is_an_anonymous_visitor(
+    visitor: Visitor, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sealed by us, perhaps by a newer version; the log names the id."""
+    id, sealed = visitor.open().id, visitor.manager.store.save(visitor.open().id, b"junk")
+    session = Visitor(visitor.manager, sealed).open()
+    assert session.copy() == {}
+    assert (session.new, session.created_at) == (True, clock())
+    assert caplog.text.count(f"session {id}: the record cannot be used") == 1
+
+
 @pytest.mark.parametrize(
     "look", [lambda s: s["x"], lambda s: s.id, dict, lambda s: s.update(x=1), lambda s: None]
 )

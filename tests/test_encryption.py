@@ -10,6 +10,8 @@ from tests.recording import RecordingStore
 from tests.visitor import Visitor
 from wsgi_sessions import ConfigurationError, MemoryStore, SessionManager, SessionTooLarge
 from wsgi_sessions.options import Options
+from wsgi_sessions.record import unpack
+from wsgi_sessions.sealing import Sealer
 from wsgi_sessions.testing import ManualClock
 
 OLD, NEW = bytes(range(32)), "ff" * 32
@@ -65,6 +67,26 @@ def test_a_record_under_another_key_is_refused(
     store.save(victim.open().id, source.data, expires_at=1e10, replacing=target.version)
     assert victim.read() == {}
     assert "for another session" in caplog.text
+
+
+def test_what_a_record_is_bound_to_never_changes(visitor: Visitor, store: RecordingStore) -> None:
+    """Else a new version of this library could not read what an older one has written."""
+    id = visitor.open().id
+    stored = store.load(id)
+    assert stored is not None
+    data = Sealer([OLD]).open(stored.data, f"wsgi_sessions.record:{id}".encode())
+    assert data is not None
+    assert list(unpack(data).values) == ["password"]
+
+
+def test_overlapping_requests_are_merged(visitor: Visitor) -> None:
+    """After a conflict the record is opened again."""
+    first, twin = visitor.open(), visitor.twin()
+    first["mine"] = first["password"]
+    with twin.request() as session:
+        session["theirs"] = 1
+    visitor.respond(first)
+    assert visitor.read() == {"password": "hunter2", "mine": "hunter2", "theirs": 1}
 
 
 @pytest.mark.parametrize("keys", [[OLD], None])

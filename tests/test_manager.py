@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,6 +97,73 @@ def test_worthless_cookies_of_our_name_do_not_hide_ours(manager: SessionManager,
     visitor = fill(Visitor(manager))
     header = "; ".join([f"sid={junk}"] * 50 + [f"sid={visitor.cookie}"] + [f"sid={junk}"] * 50)
     assert manager.open(header).copy() == {"x": 1}
+
+
+@pytest.mark.parametrize("header", ["sid={}; sid=x", "sid=x; sid={}"])
+def test_one_worthless_cookie_does_not_hide_ours(manager: SessionManager, header: str) -> None:
+    """Neither before it nor after it."""
+    visitor = fill(Visitor(manager))
+    assert manager.open(header.format(visitor.cookie)).copy() == {"x": 1}
+
+
+@pytest.mark.parametrize("secret", [SECRET, None])
+def test_a_cookie_is_worth_nothing_under_another_name(
+    store: RecordingStore, clock: ManualClock, secret: str | None
+) -> None:
+    """Although the secret is the same: the signature is bound to the name."""
+    visitor = fill(Visitor(SessionManager(store, secret=secret, clock=clock)))
+    other = SessionManager(store, secret=secret, clock=clock, cookie_name="admin")
+    assert other.open(f"admin={visitor.cookie}").copy() == {}
+
+
+@pytest.mark.parametrize("header", [None, "", "other=1", "sidx=1"])
+def test_a_visitor_without_a_cookie_costs_nothing(
+    store: RecordingStore, caplog: pytest.LogCaptureFixture, header: str | None
+) -> None:
+    """No call, not even for the shared secret, and no line in the log."""
+    with caplog.at_level(logging.DEBUG):
+        assert SessionManager(store).open(header).copy() == {}
+    assert (store.taken(), caplog.messages) == ([], [])
+
+
+def test_a_refused_cookie_is_logged(
+    manager: SessionManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the logger for that; what was in it is not."""
+    with caplog.at_level(logging.INFO):
+        assert manager.open("sid=bad").copy() == {}
+    assert caplog.record_tuples == [
+        ("wsgi_sessions.security", logging.INFO,
+         "a cookie was refused: not signed by us, or too old")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "secure"), [({}, False), ({"secure": False}, False), ({"secure": True}, True)]
+)
+@pytest.mark.parametrize("way", ["commit", "abandon"])
+def test_a_logout_expires_the_cookie_as_it_was_set(
+    visitor: Visitor, way: str, asked: dict[str, bool], secure: bool
+) -> None:
+    """Carried out or not, with Secure if the request came over https."""
+    session = fill(visitor).open()
+    session.invalidate()
+    [(name, line)] = getattr(visitor.manager, way)(session, **asked)
+    assert name == "Set-Cookie"
+    assert line.startswith("sid=; ")
+    assert ("; Secure" in line) is secure
+
+
+def test_a_permanent_cookie_is_not_expired_by_rounding(
+    store: RecordingStore, clock: ManualClock
+) -> None:
+    """Max-Age=0 would end the session at once."""
+    manager = SessionManager(store, secret=SECRET, clock=clock, permanent_lifetime=0.5)
+    visitor = Visitor(manager)
+    with visitor.request() as session:
+        session["x"], session.permanent = 1, True
+    assert visitor.set_cookie is not None
+    assert "; Max-Age=1;" in visitor.set_cookie
 
 
 def test_an_id_that_was_not_issued_is_never_adopted(
@@ -238,7 +306,7 @@ def test_a_store_that_evicts_needs_a_secret() -> None:
     class Evicting(MemoryStore):
         evicts = True
 
-    with pytest.raises(ConfigurationError, match="WSGI_SESSIONS_SECRET"):
+    with pytest.raises(ConfigurationError, match=r"^Evicting .* WSGI_SESSIONS_SECRET"):
         SessionManager(Evicting())
     SessionManager(Evicting(), secret="x")
 
@@ -305,6 +373,17 @@ def test_a_record_over_max_bytes_is_refused_before_it_is_sent(
     assert visitor.read() == {"small": 1}
 
 
+def test_a_record_of_just_max_bytes_is_kept(store: RecordingStore, clock: ManualClock) -> None:
+    """Written, and read again."""
+    options: dict[str, Any] = {"secret": SECRET, "clock": clock}
+    data = "x" * (3 << 19)
+    with pytest.raises(SessionTooLarge) as caught:
+        fill(Visitor(SessionManager(store, max_bytes=1, **options)), data=data)
+    size = caught.value.size
+    visitor = fill(Visitor(SessionManager(store, max_bytes=size, **options)), data=data)
+    assert visitor.read() == {"data": data}
+
+
 def test_a_store_with_a_smaller_limit_sets_it() -> None:
     """It knows what it can hold."""
 
@@ -367,18 +446,59 @@ def test_a_record_that_cannot_be_read_costs_that_session(
     assert left.data == damaged
 
 
+@pytest.mark.parametrize(
+    ("damaged", "why"), [("text", "not bytes"), (b"\x01" * (2 << 20), "larger than max_bytes")]
+)
+def test_the_log_says_why_a_record_cannot_be_used(
+    visitor: Visitor,
+    store: RecordingStore,
+    caplog: pytest.LogCaptureFixture,
+    damaged: Any,
+    why: str,
+) -> None:
+    """What the store gives may be anything."""
+    id = fill(visitor).open().id
+    stored = store.inner.load(id)
+    assert stored is not None
+    store.inner.save(id, damaged, expires_at=1e10, replacing=stored.version)
+    assert visitor.read() == {}
+    assert caplog.messages == [f"session {id}: the record cannot be used: {why}"]
+
+
+def test_a_record_that_is_damaged_meanwhile_costs_that_session(
+    visitor: Visitor, store: RecordingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The changes are dropped, and it stays where it is."""
+    session = fill(visitor).open()
+    id = session.id
+    stored = store.inner.load(id)
+    assert stored is not None
+    store.inner.save(id, b"damaged", expires_at=1e10, replacing=stored.version)
+    session["y"] = 2
+    assert visitor.respond(session) is None
+    assert caplog.messages[-1] == f"session {id}: changes of an overtaken request were dropped"
+    assert f"session {id}: the record cannot be used" in caplog.text
+    left = store.inner.load(id)
+    assert left is not None
+    assert left.data == b"damaged"
+
+
 def test_a_store_that_is_down_can_make_visitors_anonymous(
     store: RecordingStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If so configured: empty, not saved, no cookie, logged."""
     manager = SessionManager(store, secret=SECRET, on_store_error="anonymous", clock=clock)
     visitor = fill(Visitor(manager))
+    id = visitor.open().id
     store.failing = {"load"}
     with visitor.request() as session:
         assert session.copy() == {}
+        assert session.created_at == clock()
+    message = f"session {id} could not be loaded, the visitor is anonymous"
+    assert caplog.record_tuples == [("wsgi_sessions", logging.WARNING, message)]
+    with visitor.request() as session:
         session["y"] = 2
     assert visitor.set_cookie is None
-    assert "could not be loaded" in caplog.text
     session = visitor.open()
     session.invalidate()
     with pytest.raises(StoreUnavailable):
@@ -430,6 +550,52 @@ def test_a_session_that_is_always_changed_by_others_is_a_conflict_error(
     assert issubclass(ConflictError, StoreError)
 
 
+def test_conflicting_saves_wait_longer_and_longer(
+    visitor: Visitor, store: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second attempt comes at once, the others after up to twice as long, or half a second."""
+    waits: list[Any] = []
+    time = SimpleNamespace(monotonic=lambda: 0.0, sleep=waits.append)
+    monkeypatch.setattr("wsgi_sessions.manager.time", time)
+    monkeypatch.setattr("wsgi_sessions.manager.uniform", lambda low, high: (low, high))
+    session = fill(visitor).open()
+    session["x"] = 2
+    monkeypatch.setattr(store.inner, "save", lambda *arguments, **options: None)
+    with pytest.raises(ConflictError):
+        visitor.respond(session)
+    assert {low for low, _ in waits} == {0}
+    longest = [high for _, high in waits]
+    assert longest[:4] == pytest.approx([0, 0.001, 0.003, 0.007])
+    assert longest[9:] == [0.5] * 23
+
+
+def test_an_id_that_exists_already_is_not_taken(
+    visitor: Visitor, store: RecordingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is there stays, and the new session gets another id."""
+    session = visitor.open()
+    session["x"] = 1
+    taken = session.id
+    store.inner.save(taken, b"theirs", expires_at=1e10, replacing=None)
+    visitor.respond(session)
+    assert caplog.messages == [f"session {taken} existed already, a new id was taken"]
+    assert visitor.read() == {"x": 1}
+    assert visitor.open().id == session.id != taken
+    there = store.inner.load(taken)
+    assert there is not None
+    assert there.data == b"theirs"
+
+
+def test_a_store_that_takes_no_new_session_is_a_conflict_error(
+    visitor: Visitor, store: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 32 attempts."""
+    monkeypatch.setattr(store.inner, "save", lambda *arguments, **options: None)
+    with pytest.raises(ConflictError, match=r"^the store refuses every new session$"):
+        fill(visitor)
+    assert store.taken() == ["save"] * 32
+
+
 def test_bad_cookies_give_a_bounded_number_of_lines(
     manager: SessionManager, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -458,6 +624,41 @@ def test_a_login_is_listed_under_its_owner(clock: ManualClock) -> None:
     with visitor.request() as session:
         session.invalidate()
     assert list(store.keys_of("42")) == []
+
+
+def test_an_emptied_session_is_listed_no_more(clock: ManualClock) -> None:
+    """As after invalidate()."""
+    store = MemoryStore(clock=clock)
+    visitor = Visitor(SessionManager(store, secret="x", clock=clock))
+    with visitor.request() as session:
+        session.login("42")
+    with visitor.request() as session:
+        session.clear()
+    assert list(store.keys_of("42")) == []
+
+
+def test_a_login_is_listed_once(clock: ManualClock) -> None:
+    """Later requests of the session do not pay for it; another login does."""
+    linked: list[str] = []
+
+    class Listing(MemoryStore):
+        def link(self, owner: str, key: str, *, expires_at: float) -> None:
+            linked.append(owner)
+            super().link(owner, key, expires_at=expires_at)
+
+    visitor = Visitor(SessionManager(Listing(clock=clock), secret="x", clock=clock))
+    for change in (
+        lambda s: s.update(x=1),
+        lambda s: s.login("42"),
+        lambda s: s.update(x=2),
+        lambda s: s.regenerate(),
+        lambda s: s.login("43"),
+        lambda s: s.update(x=3),
+    ):
+        with visitor.request() as session:
+            change(session)
+        clock.advance(1)
+    assert linked == ["42", "43"]
 
 
 @pytest.mark.parametrize(

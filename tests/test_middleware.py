@@ -179,6 +179,20 @@ def test_a_second_start_without_exc_info_is_an_error() -> None:
         Server(app).get()
 
 
+@pytest.mark.parametrize("body", [[b"x"], Body([b"x"])])
+def test_a_body_without_a_start_is_an_error(body: Iterable[bytes]) -> None:
+    """Of the application; the session is not saved."""
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        put(session_of(environ))
+        return body
+
+    server = Server(app)
+    with pytest.raises(AssertionError, match="before it called start_response"):
+        list(server.open().body)
+    assert server.store.calls == []
+
+
 # 2. When it commits
 
 
@@ -267,7 +281,8 @@ def test_a_generator_without_chunks_is_committed_at_its_end() -> None:
         yield from ()
 
     server = Server(app)
-    assert server.get().status == "204 No Content"
+    answer = server.get()
+    assert (answer.status, answer.chunks) == ("204 No Content", [])
     assert server.stored() == {"x": 1}
 
 
@@ -338,10 +353,39 @@ def test_a_new_session_after_the_headers_is_an_error_on_the_line() -> None:
     assert len(raised) == 1
 
 
-def test_a_session_that_is_kept_cannot_be_changed_after_the_response() -> None:
-    """Nothing would be saved."""
+@pytest.mark.parametrize("change", [put, lambda session: session.regenerate()])
+def test_what_needs_a_cookie_is_an_error_after_the_headers(
+    change: Callable[[Session], Any],
+) -> None:
+    """Also where the session was looked at before them."""
+    raised: list[Exception] = []
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        session_of(environ).get("x")
+        start_response("200 OK", list(PLAIN))
+        yield b"first"
+        try:
+            change(session_of(environ))
+        except SessionClosed as error:
+            raised.append(error)
+
+    server = Server(simple(put))
+    if change is not put:
+        server.get()
+    server.wrapped.app = app
+    server.get()
+    assert "headers have been sent" in str(raised)
+
+
+@pytest.mark.parametrize("body", [(b"ok",), Body([b"ok"])])
+@pytest.mark.parametrize("failing", [set(), {"save"}])
+def test_a_session_that_is_kept_cannot_be_changed_after_the_response(
+    body: Any, failing: set[str]
+) -> None:
+    """Nothing would be saved; nor after a commit that failed."""
     kept: list[Session] = []
-    server = Server(simple(lambda session: (put(session), kept.append(session))))
+    server = Server(simple(lambda session: (put(session), kept.append(session)), body))
+    server.store.failing = failing
     server.get()
     with pytest.raises(SessionClosed, match="over"):
         kept[0]["y"] = 2
@@ -432,6 +476,44 @@ def test_an_error_after_the_headers_reaches_the_server() -> None:
 
     with pytest.raises(ValueError, match="too late"):
         Server(app).get()
+
+
+def test_an_error_after_the_headers_is_handed_on_whole() -> None:
+    """For a server that can still do something with it: status, headers and exc_info."""
+    seen: list[Any] = []
+
+    def start(status: str, headers: Any, exc_info: Any = None, /) -> Callable[[bytes], object]:
+        seen.append((status, headers, exc_info))
+        return lambda data: None
+
+    error = ValueError("late")
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", list(PLAIN))
+        yield b"first"
+        start_response("500 Oops", [("X-Error", "1")], (ValueError, error, error.__traceback__))
+
+    server = Server(app)
+    assert list(server.wrapped(server.environ(), start)) == [b"first"]
+    assert [status for status, _, _ in seen] == ["200 OK", "500 Oops"]
+    assert seen[1][1:] == ([("X-Error", "1")], (ValueError, error, error.__traceback__))
+
+
+def test_an_interrupted_commit_closes_the_body() -> None:
+    """The server never gets it; a timeout of gevent is no Exception."""
+
+    class Timeout(BaseException):
+        pass
+
+    def interrupt() -> None:
+        raise Timeout
+
+    body = Body([b"x"])
+    server = Server(simple(put, body))
+    server.store.before["save"] = interrupt
+    with pytest.raises(Timeout):
+        server.open()
+    assert body.closed == 1
 
 
 # 5. The application raises
@@ -528,6 +610,7 @@ def test_a_failed_commit_is_a_503(kind: str, method: str, caplog: pytest.LogCapt
         ("Retry-After", "1"),
     ]
     assert b"".join(answer.chunks) == (b"" if method == "HEAD" else b"Service Unavailable\n")
+    assert caplog.messages == ["a session could not be saved"]
     assert "StoreUnavailable" in caplog.text
     assert body.closed == (kind == "iterable")
 
@@ -556,17 +639,20 @@ def test_what_cannot_be_kept_is_a_503_too(change: Callable[[Session], Any]) -> N
         (lambda s: (s.invalidate(), s.update(flash="bye")), "save"),
     ],
 )
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_failed_logout_expires_the_cookie_all_the_same(
-    logout: Callable[[Session], Any], failing: str
+    logout: Callable[[Session], Any], failing: str, scheme: str
 ) -> None:
     """503, and the browser forgets."""
     server = Server(simple(put))
     server.get()
     server.wrapped.app = simple(logout)
     server.store.failing = {failing}
-    answer = server.get()
+    answer = server.get(**{"wsgi.url_scheme": scheme})
     assert answer.status.startswith("503")
-    assert "Max-Age=0" in answer.all("Set-Cookie")[0]
+    [line] = answer.all("Set-Cookie")
+    assert "Max-Age=0" in line
+    assert ("; Secure" in line) == (scheme == "https")
 
 
 def test_a_late_change_that_cannot_be_saved_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -682,6 +768,15 @@ def test_a_cookie_over_plain_http_is_warned_of_once(
     server = Server(simple(put), cookie_secure=secure)
     for _ in range(3):
         server.open(HTTP_HOST=host, **{"wsgi.url_scheme": scheme})
+    assert caplog.text.count("plain http: serve https and set cookie_secure=True") == warned
+
+
+@pytest.mark.parametrize(("name", "warned"), [("shop.example", 1), ("127.0.0.1", 0)])
+def test_a_request_without_a_host_went_to_the_server(
+    caplog: pytest.LogCaptureFixture, name: str, warned: int
+) -> None:
+    """As HTTP/1.0 allows."""
+    Server(simple(put)).open(HTTP_HOST="", SERVER_NAME=name)
     assert caplog.text.count("plain http") == warned
 
 
