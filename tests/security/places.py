@@ -28,6 +28,7 @@ from wsgi_sessions import (
     SQLAlchemyStore,
     SQLiteStore,
     Store,
+    Stored,
 )
 
 
@@ -65,7 +66,8 @@ class InMemory:
         assert self.store.save(key, raw, expires_at=1e10, replacing=found.version) is not None
 
     def dump(self) -> bytes:
-        return repr(vars(self.store)).encode()
+        records: dict[str, Stored] = vars(self.store)["_records"]
+        return repr([vars(self.store), *map(tuple, records.values())]).encode()
 
 
 class InFiles:
