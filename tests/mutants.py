@@ -35,11 +35,11 @@ def of(file: str, *mutants: tuple[str, str, str]) -> list[Mutant]:
 MUTANTS = [
     *of(
         "cookies.py",
-        ("a cookie whose name only ends like ours is taken", "== name:", ".endswith(name):"),
-        ("case of the name does not matter", '.strip(" \\t") == name', '.strip(" \\t").lower() == name'),
-        ("Unicode spaces are stripped", 'key.strip(" \\t")', "key.strip()"),
-        ("values are unquoted", 'value.strip(" \\t"))', "value.strip(' \\t\"'))"),
-        ("the first cookie of our name hides the others", "values.append(", "return values or values.append("),
+        ("a cookie whose name only ends like ours is taken", 'rf";[ \\t]*+{re.escape(name)}', 'rf"{re.escape(name)}'),
+        ("case of the name does not matter", '([^;]*+)")', '([^;]*+)", re.IGNORECASE)'),
+        ("Unicode spaces are stripped", 'rf";[ \\t]*+', 'rf";\\s*+'),
+        ("values are unquoted", '_trim(value) if value[-1:] in _SPACE else value for', "value.strip(' \\t\"') for"),
+        ("the first cookie of our name hides the others", 'findall(";" + header)', 'findall(";" + header)[:1]'),
         ("HttpOnly is left out", '"; HttpOnly" if httponly', '"; HttpOnly" if not httponly'),
         ("deleting forgets the attributes", "Max-Age=0{self._suffix[secure]}", "Max-Age=0"),
         ("__Host- is not checked for a domain", "and domain is None and path", "and path"),
