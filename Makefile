@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 DEMO_PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers mutants fuzz lint format clean
+.PHONY: help demo test servers mutants fuzz soak lint format clean
 
 help:  ## show the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -37,6 +37,9 @@ mutants: $(READY)  ## break the code on purpose and see the tests notice
 
 fuzz: $(READY)  ## try hostile inputs for SECONDS (default 60)
 	$(BIN)/python -m tests.security.fuzz --seconds $(or $(SECONDS),60)
+
+soak: $(READY) servers  ## break the stores under load for SECONDS each (default 60)
+	$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),60)
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

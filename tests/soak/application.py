@@ -1,0 +1,77 @@
+"""What gunicorn serves meanwhile. ``/plain`` does not touch the session; the others answer with
+what was in it before, as JSON, or with 401 if that was nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from wsgi_sessions import Session, SessionMiddleware, StoreError, open_store
+
+SHOWN = ("canary", "left", "right", "size", "count")
+
+
+def login(session: Session, word: str) -> None:
+    session.login(f"user of {word}")
+    session.update(canary=word, left=0, right=0, text="", count=0)
+
+
+def write(session: Session, word: str) -> None:
+    """Three values that belong together, and a counter."""
+    session["left"] = session["right"] = int(word)
+    session["text"] = "." * (int(word) * 37 % 1000)
+    session.increment("count")
+
+
+PAGES: dict[str, Callable[[Session, str], object]] = {
+    "/read": lambda session, word: None,
+    "/write": write,
+    "/regenerate": lambda session, word: session.regenerate(),
+}
+
+
+def shown(session: Session) -> dict[str, Any]:
+    return {name: session[name] for name in SHOWN if name != "size"} | {
+        "size": len(session["text"])
+    }
+
+
+def respond(environ: WSGIEnvironment) -> tuple[str, dict[str, Any] | None]:
+    path, session = environ["PATH_INFO"], environ["wsgi.session"]
+    word = parse_qs(environ["QUERY_STRING"]).get("word", [""])[0]
+    if path == "/plain":
+        return "200 OK", None
+    if path == "/login":
+        login(session, word)
+        return "200 OK", None
+    if path == "/logout":
+        session.invalidate()
+        return "200 OK", None
+    if "canary" not in session:
+        return "401 Unauthorized", None
+    before = shown(session)
+    PAGES[path](session, word)
+    return "200 OK", before
+
+
+def page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    try:
+        status, told = respond(environ)
+    except StoreError:
+        status, told = "503 Service Unavailable", None
+    body = json.dumps(told).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start_response(status, headers)
+    return [body]
+
+
+app = SessionMiddleware(
+    page,
+    open_store(os.environ["SOAK_STORE"]),
+    secret=os.environ.get("SOAK_SECRET"),
+    on_store_error=os.environ["SOAK_ON_STORE_ERROR"],
+)

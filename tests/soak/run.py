@@ -1,0 +1,150 @@
+"""One run: a store, gunicorn before it, visitors, and faults of 2 s in every 5."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import multiprocessing
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.serving import gunicorn
+from tests.soak.faults import TARGETS, Target
+from tests.soak.visitors import SESSIONS, TICK, Notes, look_on, total, visit
+
+EVERY, LASTS = 5.0, 2.0  # seconds
+WORKERS, THREADS = 2, 25  # so 50 stalled requests would hold all
+
+
+@dataclass
+class Fault:
+    kind: str
+    begun: float
+    ended: float
+
+    def touches(self, moment: float) -> bool:
+        return self.begun <= moment <= self.ended
+
+
+@dataclass
+class Report:
+    """What happened. :attr:`failures` says what must not have."""
+
+    title: str
+    faults: list[Fault]
+    notes: Notes
+
+    @property
+    def failures(self) -> list[str]:
+        wrong = sorted(set(self.notes.violations))
+        for fault, then in zip(self.faults, [*self.faults[1:], None], strict=True):
+            if not self._answered(fault.begun + 2 * TICK, fault.ended, {401, 503}):
+                wrong.append(f"nobody has noticed that the store was {fault.kind}")
+            until = math.inf if then is None else then.begun
+            if not self._answered(fault.ended, until, {200}):
+                wrong.append(f"the store was not found again after it was {fault.kind}")
+        return wrong
+
+    def _answered(self, begun: float, ended: float, statuses: set[int]) -> int:
+        ticks = self.notes.ticks.items()
+        return sum(
+            count
+            for (tick, status), count in ticks
+            if status in statuses and begun <= tick * TICK <= ended
+        )
+
+    def __str__(self) -> str:
+        answers = self.notes.answers
+        plain = answers["plain 200"]
+        by_status = {
+            status: sum(n for name, n in answers.items() if name.endswith(f" {status}")) - seen
+            for status, seen in ((200, plain), (401, 0), (503, 0))
+        }
+        kinds = list(dict.fromkeys(fault.kind for fault in self.faults))
+        survived = ", ".join(
+            f"{kind} {sum(fault.kind == kind for fault in self.faults)}" for kind in kinds
+        )
+        during = [took for at, took in self.notes.waits if self._disturbed(at)]
+        else_ = [took for at, took in self.notes.waits if not self._disturbed(at)]
+        needing = max(took for kind, took in self.notes.slowest.items() if kind != "plain")
+        return "\n".join(
+            [
+                self.title,
+                f"  requests that need the store: {sum(by_status.values())}; answered 2xx: "
+                f"{by_status[200]}, 503: {by_status[503]}, 401: {by_status[401]}; "
+                f"slowest {needing:.2f} s",
+                f"  pages that do not: {plain}, all 2xx; median and slowest "
+                f"{_told(else_)}, during faults {_told(during)}",
+                f"  faults: {survived}",
+                f"  compared at the end: {self.notes.checked} sessions, "
+                f"{answers['write 200']} confirmed writes, {self.notes.dead} dead cookies",
+                *(f"  WRONG: {failure}" for failure in self.failures),
+                f"  {'failed' if self.failures else 'nothing lost, nothing half, nobody else'}",
+            ]
+        )
+
+    def _disturbed(self, moment: float) -> bool:
+        return any(fault.touches(moment) for fault in self.faults)
+
+
+def _told(waits: list[float]) -> str:
+    if not waits:
+        return "-"
+    return f"{statistics.median(waits) * 1000:.1f} and {max(waits) * 1000:.0f} ms"
+
+
+def soak(
+    name: str,
+    directory: Path,
+    *,
+    seconds: float,
+    on_store_error: str,
+    processes: int,
+    every: float = EVERY,
+    lasts: float = LASTS,
+) -> Report:
+    """Break the store of that name under *processes* of visitors, *lasts* seconds in *every*."""
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(processes + 2)
+    with (
+        TARGETS[name](directory) as target,
+        gunicorn(
+            "tests.soak.application:app",
+            directory,
+            *("--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "75"),
+            SOAK_STORE=target.url,
+            SOAK_ON_STORE_ERROR=on_store_error,
+            **target.environment,
+        ) as url,
+        ProcessPoolExecutor(processes + 1, context, together.wait) as pool,
+    ):
+        anonymous = on_store_error == "anonymous"
+        running = [pool.submit(visit, url, seconds, anonymous) for _ in range(processes)]
+        running.append(pool.submit(look_on, url, seconds))
+        together.wait(60)
+        faults = list(_break(target, seconds, every, lasts))
+        notes = total([one.result() for one in running])
+    who = f"{processes * SESSIONS} sessions of {processes} processes"
+    title = f"{name}, on_store_error={on_store_error!r}, {who}, {seconds:g} s"
+    return Report(title, faults, notes)
+
+
+def _break(target: Target, seconds: float, every: float, lasts: float) -> Iterator[Fault]:
+    """Fault after fault, as long as there is time for a whole one."""
+    end = time.monotonic() + seconds
+    for kind in itertools.cycle(target.faults):
+        round_ends = time.monotonic() + every
+        if round_ends > end + every / 10:
+            return
+        begin, finish = target.faults[kind]
+        time.sleep((every - lasts) / 2)
+        begun = time.monotonic()
+        begin()
+        time.sleep(max(0.0, begun + lasts - time.monotonic()))
+        finish()
+        yield Fault(kind, begun, time.monotonic())
+        time.sleep(max(0.0, round_ends - time.monotonic()))

@@ -1,0 +1,285 @@
+"""Those who use the sessions meanwhile, and what they must never see.
+
+A write that was answered 503 may have been done or not: a server that hung can do it when nobody
+waits for the answer any more. So what a visitor may find is what was last answered 200, or one of
+the writes since.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+SESSIONS = 25
+PAUSE = 0.4  # seconds between two requests of a visitor, on average
+PATIENCE = 30.0  # seconds until a store has to work again, after the last fault
+SETTLE = 1.2  # seconds before the comparison; breakers close within one
+TICK = 0.1  # seconds
+
+
+@dataclass
+class Notes:
+    """What one process has to tell."""
+
+    answers: Counter[str] = field(default_factory=Counter)
+    """By kind of request and status: ``"write 200"``."""
+    violations: list[str] = field(default_factory=list)
+    slowest: dict[str, float] = field(default_factory=dict)
+    """Seconds, by kind of request."""
+    waits: list[tuple[float, float]] = field(default_factory=list)
+    """When pages that do not touch the session were asked for, and how long they took."""
+    ticks: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """How many requests that need the store were answered, by :data:`TICK` and status."""
+    dead: int = 0
+    """Logouts answered 200 whose cookie was tried at the end."""
+    checked: int = 0
+    """Sessions that were compared at the end."""
+
+    def add(self, other: Notes) -> None:
+        self.answers += other.answers
+        self.violations += other.violations
+        self.waits += other.waits
+        self.ticks += other.ticks
+        self.dead += other.dead
+        self.checked += other.checked
+        for kind, seconds in other.slowest.items():
+            self.slowest[kind] = max(self.slowest.get(kind, 0.0), seconds)
+
+
+@dataclass
+class Answer:
+    status: int
+    told: Any
+    set_cookie: str | None
+
+
+class Browser:
+    """Asks, one request at a time, and notes how it went."""
+
+    def __init__(self, url: str, notes: Notes) -> None:
+        self._address = urlsplit(url).netloc
+        self._connection = HTTPConnection(self._address, timeout=10)
+        self._notes = notes
+
+    def ask(self, kind: str, word: object = "", cookie: str = "") -> Answer:
+        """The answer; 0 if there is none, which is a violation."""
+        begun = time.monotonic()
+        try:
+            headers = {"Cookie": f"sid={cookie}"} if cookie else {}
+            self._connection.request("GET", f"/{kind}?word={word}", headers=headers)
+            response = self._connection.getresponse()
+            body = response.read()
+        except (OSError, HTTPException) as error:
+            self._connection.close()
+            self._notes.violations.append(f"{kind}: no answer: {type(error).__name__}")
+            return Answer(0, None, None)
+        took = time.monotonic() - begun
+        self._note(kind, response.status, begun, took)
+        told = json.loads(body) if response.status == 200 else None
+        return Answer(response.status, told, response.getheader("Set-Cookie"))
+
+    def _note(self, kind: str, status: int, begun: float, took: float) -> None:
+        notes = self._notes
+        notes.answers[f"{kind} {status}"] += 1
+        notes.slowest[kind] = max(notes.slowest.get(kind, 0.0), took)
+        if kind == "plain":
+            notes.waits.append((begun, took))
+        else:
+            notes.ticks[int((begun + took) / TICK), status] += 1
+        if status not in ({200} if kind == "plain" else {200, 401, 503}):
+            notes.violations.append(f"{kind} was answered {status}")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Visitor:
+    """Has one session at a time, with a canary in it."""
+
+    def __init__(self, url: str, notes: Notes, *, anonymous: bool) -> None:
+        self._browser = Browser(url, notes)
+        self._notes = notes
+        self._anonymous = anonymous
+        self._dead: list[str] = []  # cookies whose end was confirmed
+        self._forget()
+
+    def _forget(self) -> None:
+        self._cookie, self._canary = "", secrets.token_hex(8)
+        self._written, self._tried = 0, 0
+        self._unsure: set[int] = set()  # writes since the last confirmed one
+        self._count, self._maybe = 0, 0  # increments: confirmed, and beyond
+        self._replaced = False  # whether the cookie may have been replaced by one never received
+
+    def run(self, end: float) -> None:
+        """Use the session until then, then compare."""
+        actions: list[tuple[Callable[[], object], int]] = [
+            (self._write, 75), (self._read, 12), (self._logout, 4), (self._regenerate, 4),
+            (self._come_back, 5),
+        ]  # fmt: skip
+        steps, weights = zip(*actions, strict=True)
+        time.sleep(random.uniform(0, PAUSE))
+        while time.monotonic() < end:
+            if self._cookie:
+                random.choices(steps, weights)[0]()
+            else:
+                self._login()
+            time.sleep(random.uniform(0.5, 1.5) * PAUSE)
+        self._compare()
+        self._browser.close()
+
+    def _wrong(self, what: str) -> None:
+        self._notes.violations.append(what)
+
+    # What a visitor does
+
+    def _login(self) -> None:
+        answer = self._browser.ask("login", self._canary)
+        if answer.status == 200 and answer.set_cookie:
+            self._take(answer.set_cookie)
+        elif answer.set_cookie or answer.status == 200:
+            self._wrong(f"a login answered {answer.status} sends {bool(answer.set_cookie)} cookie")
+        else:
+            self._canary = secrets.token_hex(8)
+
+    def _write(self) -> None:
+        self._tried += 1
+        answer = self._browser.ask("write", self._tried, self._cookie)
+        if answer.status == 200:
+            self._look_at(answer.told)
+            self._written, self._replaced = self._tried, False
+            self._count += 1
+            self._unsure.clear()
+        elif answer.status == 401:
+            self._not_known(answer)
+        else:
+            self._unsure.add(self._tried)
+            self._maybe += 1
+            self._no_cookie(answer)
+
+    def _read(self) -> int:
+        answer = self._browser.ask("read", cookie=self._cookie)
+        if answer.status == 200:
+            self._look_at(answer.told)
+        elif answer.status == 401:
+            self._not_known(answer)
+        else:
+            self._no_cookie(answer)
+        return answer.status
+
+    def _regenerate(self) -> None:
+        before = self._cookie
+        answer = self._browser.ask("regenerate", cookie=before)
+        if answer.status == 200 and answer.set_cookie:
+            self._look_at(answer.told)
+            self._take(answer.set_cookie)
+            self._dead.append(before)
+            self._replaced = False
+        elif answer.status == 401:
+            self._not_known(answer)
+        else:
+            self._replaced = True
+            self._no_cookie(answer)
+
+    def _logout(self) -> None:
+        answer = self._browser.ask("logout", cookie=self._cookie)
+        if answer.status == 200:
+            self._dead.append(self._cookie)
+        expired = "Max-Age=0" in (answer.set_cookie or "")
+        if answer.status and not expired and not self._replaced:
+            self._wrong(f"a logout answered {answer.status} leaves the cookie")
+        self._forget()
+
+    def _come_back(self) -> None:
+        """With a cookie that is dead."""
+        if self._dead:
+            self._bury(random.choice(self._dead))
+
+    def _bury(self, cookie: str) -> int:
+        answer = self._browser.ask("read", cookie=cookie)
+        if answer.status == 200:
+            self._wrong("a session that was logged out or replaced is alive")
+        return answer.status
+
+    # What it must find
+
+    def _take(self, set_cookie: str) -> None:
+        self._cookie = set_cookie.partition(";")[0].partition("=")[2]
+
+    def _no_cookie(self, answer: Answer) -> None:
+        if answer.set_cookie:
+            self._wrong(f"an answer {answer.status} sends a cookie")
+
+    def _not_known(self, answer: Answer) -> None:
+        """Without a session: at most because the store was down, or somebody has another cookie."""
+        self._no_cookie(answer)
+        if self._anonymous and not self._replaced:
+            return
+        if not self._replaced:
+            self._wrong("a session is lost")
+        self._forget()
+
+    def _look_at(self, told: dict[str, Any]) -> None:
+        if told["canary"] != self._canary:
+            self._wrong("a session shows the canary of another")
+        if told["left"] != told["right"] or told["size"] != told["left"] * 37 % 1000:
+            self._wrong("a write is half there")
+        if told["left"] != self._written and told["left"] not in self._unsure:
+            self._wrong(f"{told['left']} is there, confirmed was {self._written}")
+        if not self._count <= told["count"] <= self._count + self._maybe:
+            self._wrong(f"{told['count']} increments, confirmed were {self._count}")
+
+    def _compare(self) -> None:
+        """When the store works again."""
+        time.sleep(SETTLE)
+        end = time.monotonic() + PATIENCE
+        while self._cookie and self._read() != 200:
+            if time.monotonic() > end:
+                self._wrong("a session is not found again")
+                break
+            time.sleep(PAUSE)
+        self._notes.checked += bool(self._cookie)
+        for cookie in self._dead:
+            if self._bury(cookie) != 401:
+                self._wrong("the store is not found again")
+        self._notes.dead += len(self._dead)
+
+
+def visit(url: str, seconds: float, anonymous: bool) -> Notes:
+    """One process of visitors."""
+    end = time.monotonic() + seconds
+    notes = [Notes() for _ in range(SESSIONS)]
+    visitors = [Visitor(url, one, anonymous=anonymous) for one in notes]
+    threads = [threading.Thread(target=visitor.run, args=(end,)) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return total(notes)
+
+
+def look_on(url: str, seconds: float) -> Notes:
+    """One process that asks for nothing but pages that do not touch the session."""
+    end = time.monotonic() + seconds
+    notes = Notes()
+    browser = Browser(url, notes)
+    while time.monotonic() < end:
+        browser.ask("plain")
+        time.sleep(0.01)
+    browser.close()
+    return notes
+
+
+def total(notes: list[Notes]) -> Notes:
+    sum_ = Notes()
+    for one in notes:
+        sum_.add(one)
+    return sum_
