@@ -8,13 +8,16 @@ import os
 import re
 import time
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.base import Stored
-from wsgi_sessions.stores.redis_client import Client, NoScript, Server, WrongType
+from wsgi_sessions.stores.redis_client import Client, Command, NoScript, Server, WrongType
 from wsgi_sessions.stores.redis_connections import Connections
+
+if TYPE_CHECKING:
+    from wsgi_sessions.stores.health import Finding
 
 __all__ = ["RedisStore"]
 
@@ -115,6 +118,7 @@ class RedisStore:
         way = Connections if isinstance(client_or_url, str) else Client
         self._server: Server = way(client_or_url, wait_replicas=wait_replicas)
         self._prefix = prefix
+        self._url = client_or_url if isinstance(client_or_url, str) else ""
 
     @classmethod
     def from_url(cls, url: str) -> RedisStore:
@@ -134,7 +138,7 @@ class RedisStore:
         """One ``GET``."""
         server = self._server
         try:
-            value = server.call("GET", self._prefix + key, deadline=server.deadline())
+            value = server.call(("GET", self._prefix + key), server.deadline())
         except WrongType:
             return None
         if value is None or len(value) < VERSION_BYTES:
@@ -154,22 +158,22 @@ class RedisStore:
         name, version = self._prefix + key, os.urandom(VERSION_BYTES)
         value, left = version + data, _milliseconds_until(expires_at)
         if replacing is not None:
-            accepted = self._replace(name, value, left, replacing, deadline)
+            accepted = self._replace((name, replacing, value, left), deadline)
         elif left:
             accepted = self._create(name, value, left, deadline)
         else:
-            accepted = not self._server.call("EXISTS", name, deadline=deadline)
+            accepted = not self._server.call(("EXISTS", name), deadline)
         return version if accepted else None
 
     def touch(self, key: str, *, expires_at: float) -> bool:
         """One ``PEXPIRE``."""
         server, left = self._server, _milliseconds_until(expires_at)
-        return bool(server.call("PEXPIRE", self._prefix + key, left, deadline=server.deadline()))
+        return bool(server.call(("PEXPIRE", self._prefix + key, left), server.deadline()))
 
     def delete(self, key: str) -> None:
         """One ``DEL``."""
         server = self._server
-        server.call("DEL", self._prefix + key, deadline=server.deadline(), confirmed=True)
+        server.call(("DEL", self._prefix + key), server.deadline(), confirmed=True)
 
     def keys(self) -> Iterator[str]:
         """``SCAN`` over all keys of the server, or of all servers of a cluster. One that is there
@@ -182,22 +186,26 @@ class RedisStore:
     def link(self, owner: str, key: str, *, expires_at: float) -> None:
         """One ``EVALSHA`` on the owner's sorted set. Drops what has expired from it."""
         left = max(_milliseconds_until(expires_at), 1)
-        arguments = (key, expires_at, time.time(), left)
-        self._run(_LINK, self._index(owner), *arguments, deadline=self._server.deadline())
+        arguments = (self._index(owner), key, expires_at, time.time(), left)
+        self._run(_LINK, arguments, self._server.deadline())
 
     def unlink(self, owner: str, key: str) -> None:
         """One ``ZREM``."""
         server = self._server
-        server.call("ZREM", self._index(owner), key, deadline=server.deadline())
+        server.call(("ZREM", self._index(owner), key), server.deadline())
 
     def keys_of(self, owner: str) -> Iterable[str]:
         """One ``ZRANGEBYSCORE``."""
         server = self._server
-        limits = (f"({time.time()}", "+inf")
-        names = server.call(
-            "ZRANGEBYSCORE", self._index(owner), *limits, deadline=server.deadline()
-        )
+        command = ("ZRANGEBYSCORE", self._index(owner), f"({time.time()}", "+inf")
+        names = server.call(command, server.deadline())
         return [name.decode() for name in names]
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``: server, way to it, memory and persistence."""
+        from wsgi_sessions.stores.redis_health import findings
+
+        return findings(self, self._server, self._url)
 
     def close(self) -> None:
         """Close the store's own idle connections. It can be used again, and opens new ones."""
@@ -205,31 +213,29 @@ class RedisStore:
 
     def _create(self, name: str, value: bytes, left: int, deadline: float) -> bool:
         command = ("SET", name, value, "NX", "PX", left)
-        if self._server.call(*command, deadline=deadline, find_out=True) is not None:
+        if self._server.call(command, deadline, find_out=True) is not None:
             return True
         # New ids are random: what is in the way is most likely this very save, sent again.
         front = ("GETRANGE", name, 0, VERSION_BYTES - 1)
         try:
-            there = self._server.call(*front, deadline=deadline)
+            there = self._server.call(front, deadline)
         except WrongType:
             return False
         return bool(there == value[:VERSION_BYTES])
 
-    def _replace(
-        self, name: str, value: bytes, left: int, replacing: Hashable, deadline: float
-    ) -> bool:
-        how = {"deadline": deadline, "confirmed": True, "find_out": True}
+    def _replace(self, arguments: Command, deadline: float) -> bool:
         try:
-            return bool(self._run(_REPLACE, name, replacing, value, left, **how))
+            return bool(self._run(_REPLACE, arguments, deadline, confirmed=True, find_out=True))
         except WrongType:
             return False
 
-    def _run(self, script: _Script, name: str | bytes, *arguments: Any, **how: Any) -> Any:
-        """Run a script by its digest; a server that does not know it, new or flushed, gets it."""
+    def _run(self, script: _Script, arguments: Command, deadline: float, **how: bool) -> Any:
+        """Run a script, by its digest, on the key that comes first in *arguments*; a server that
+        does not know it, new or flushed, gets it."""
         try:
-            return self._server.call("EVALSHA", script.sha, 1, name, *arguments, **how)
+            return self._server.call(("EVALSHA", script.sha, 1, *arguments), deadline, **how)
         except NoScript:
-            return self._server.call("EVAL", script.text, 1, name, *arguments, **how)
+            return self._server.call(("EVAL", script.text, 1, *arguments), deadline, **how)
 
     def _index(self, owner: str) -> bytes:
         return f"{self._prefix}owner:{owner}".encode("utf-8", "surrogatepass")

@@ -32,6 +32,9 @@ _REASONS = {
 }
 
 
+Command = tuple[Any, ...]
+
+
 class Server(Protocol):
     """What the store needs: the reply to one command, in one round trip."""
 
@@ -39,7 +42,7 @@ class Server(Protocol):
         """When an operation that begins now has to be over."""
 
     def call(
-        self, *command: Any, deadline: float, confirmed: bool = False, find_out: bool = False
+        self, command: Command, deadline: float, confirmed: bool = False, find_out: bool = False
     ) -> Any:
         """The reply to *command*.
 
@@ -75,7 +78,8 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
         return NoScript("the script is not there")
     if "WRONGTYPE" in str(error):
         return WrongType("something else is there")
-    if kind == "ConnectionError":  # speaks of host, port and the system's error only
+    if kind == "ConnectionError" or (isinstance(error, OSError) and kind != "TimeoutError"):
+        # speaks of host, port and the system's error only
         return StoreUnavailable(f"{server} cannot be reached: {error}")
     code = str(error).partition(" ")[0]
     shown = f"{kind}: {code}" if code.isalpha() and code.isupper() else kind
@@ -110,7 +114,7 @@ class Client:
     def deadline(self) -> float:
         return float("inf")  # the client's own timeouts count
 
-    def call(self, *command: Any, confirmed: bool = False, **_: Any) -> Any:
+    def call(self, command: Command, *_: Any, confirmed: bool = False, **__: Any) -> Any:
         try:
             if confirmed and self._wait_replicas:
                 return self._call_confirmed(command)
@@ -122,7 +126,7 @@ class Client:
         except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
             raise unavailable(error) from None
 
-    def _call_confirmed(self, command: tuple[Any, ...]) -> Any:
+    def _call_confirmed(self, command: Command) -> Any:
         pipeline = self._client.pipeline(transaction=False)
         pipeline.execute_command(*command)
         pipeline.execute_command("WAIT", self._wait_replicas, WAIT_MILLISECONDS)
