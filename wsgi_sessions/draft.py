@@ -85,6 +85,12 @@ class Draft:
         self._keep(key, value, data)
         return value
 
+    def get_all(self, stored: Values) -> None:
+        """Decode whatever is not decoded yet. Raises ``ValueError`` if something cannot be."""
+        for key in self.view(stored):
+            if key not in self.live:
+                self.get(key, stored)
+
     def has(self, key: str, stored: Values) -> bool:
         return self.changes.current(key, stored.get(key)) is not None
 
@@ -167,6 +173,16 @@ class Draft:
         return lambda record, _now: record._replace(
             values=changes.apply(record.values, self._codec.loads, self._encode)
         )
+
+    def detach(self) -> None:
+        """Go on without the record. What was put stays; functions have begun with their default."""
+        computed, values = self.changes.computed, self.view({})
+        for key in list(self.live):
+            if key in computed or key not in self.changes:
+                del self.live[key]
+                self._known.pop(key, None)
+        for key in computed:
+            self.changes.put(key, values[key])
 
     def saved(self, stored: Values) -> None:
         """All changes are in *stored* now, where a merge may have computed some values anew."""

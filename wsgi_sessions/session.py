@@ -193,18 +193,24 @@ class Session(MutableMapping[str, Any]):
         self._change().put(key, value)
 
     def __delitem__(self, key: str) -> None:
-        if key not in self:
+        draft = self._look()
+        if key not in draft.live and not draft.has(key, self._load().values):
             raise KeyError(key)
         self._change().delete(key)
 
     def __contains__(self, key: object) -> bool:
-        draft = self._look()
-        if not isinstance(key, str):
-            return False
-        return key in draft.live or draft.has(key, self._load().values)
+        """Decodes the value: what is said to be there can be had."""
+        self._look()
+        return isinstance(key, str) and super().__contains__(key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._look().view(self._load().values)))
+        """Decodes all values, for the same reason; ``len`` decodes none."""
+        draft = self._look()
+        try:
+            draft.get_all(self._load().values)
+        except ValueError:
+            self._give_up()
+        return iter(list(draft.view(self._load().values)))
 
     def __len__(self) -> int:
         return len(self._look().view(self._load().values))
@@ -388,9 +394,12 @@ class Session(MutableMapping[str, Any]):
         self._draft = Draft(self._manager.codec)
 
     def _give_up(self) -> None:
-        """A value cannot be decoded: that costs the session, as a damaged record does."""
+        """A value cannot be decoded: that costs the session, as a damaged record does.
+
+        What this request has put, and a login, go into the new one."""
         self._manager.undecodable(self._load())
-        self._start_anew()
+        self._origin = Origin(self._manager.now())
+        self._look().detach()
 
     def _end(self, ended: Origin | str) -> None:
         origin = self._manager.load(ended, strict=True) if isinstance(ended, str) else ended
