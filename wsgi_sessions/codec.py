@@ -88,7 +88,7 @@ class MsgpackCodec:
             value, end = unpackb(framed, ext_hook=Extension)
             value = restore(value)
         else:
-            if _may_be_deep(framed) and not _is_plain(value):
+            if len(data) > DEPTH and _may_be_deep(framed) and not _is_plain(value):
                 raise ValueError(f"nested deeper than {DEPTH} levels")
         if end != _END:
             raise ValueError("something follows the value")

@@ -127,6 +127,8 @@ class Draft:
 
     def collect(self) -> None:
         """Note the values that were changed in place."""
+        if not self._known:
+            return
         for key, known in list(self._known.items()):
             data = self._encode(key, self.live[key])
             if data != known:

@@ -36,7 +36,7 @@ from wsgi_sessions.headers import personal, setting_cookie
 from wsgi_sessions.manager import SessionManager
 from wsgi_sessions.middleware import DEFAULT_STORE, SessionMiddleware
 from wsgi_sessions.options import Options
-from wsgi_sessions.session import Phase, Session
+from wsgi_sessions.session import OVER, Session
 from wsgi_sessions.stores import open_store
 from wsgi_sessions.stores.base import Store
 
@@ -193,7 +193,7 @@ class FlaskSessionInterface(SessionInterface):
             follow_flask_login()
             self._follows_flask_login = True
         session = request.environ.get(self._environ_key)
-        if isinstance(session, Session) and session._phase is not Phase.OVER:
+        if isinstance(session, Session) and session._phase is not OVER:
             return session
         manager = _manager_of(app)
         return NoSession() if manager is None else manager.open(request.environ.get("HTTP_COOKIE"))

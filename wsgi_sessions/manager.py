@@ -29,10 +29,10 @@ from wsgi_sessions.errors import (
 from wsgi_sessions.events import Events
 from wsgi_sessions.lifetimes import Lifetimes
 from wsgi_sessions.options import DEFAULT_MAX_BYTES, Options
-from wsgi_sessions.origin import Edit, Origin, Outcome
+from wsgi_sessions.origin import DROPPED, SAVED, UNCHANGED, Edit, Origin, Outcome
 from wsgi_sessions.record import ENDED, Record, pack, unpack
 from wsgi_sessions.sealing import Sealer
-from wsgi_sessions.session import Cookie, Session
+from wsgi_sessions.session import ISSUE, Session
 from wsgi_sessions.signing import SharedSigner
 from wsgi_sessions.stores.base import Store, Stored
 from wsgi_sessions.tokens import ID_LENGTH, Token, TokenSigner, hash_secret, new_id
@@ -126,12 +126,11 @@ class SessionManager:
         if session._untouched:
             return []
         session.save()
-        match session._cookie:
-            case Cookie.ISSUE:
-                return [("Set-Cookie", self._issue(session, secure))]
-            case Cookie.EXPIRE:
-                return self._expire(secure)
-        return []
+        if session._cookie is None:
+            return []
+        if session._cookie is ISSUE:
+            return [("Set-Cookie", self._issue(session, secure))]
+        return self._expire(secure)
 
     def abandon(self, session: Session, *, secure: bool = False) -> list[tuple[str, str]]:
         """The headers to add if the commit failed: a logout expires the cookie all the same."""
@@ -300,16 +299,16 @@ class SessionManager:
             now = self.now()
             record = edit(origin.record, now)
             if record == origin.record and not force:
-                return Outcome.UNCHANGED
+                return UNCHANGED
             asked = time.monotonic()
             if self._replace(origin, record, now):
-                return Outcome.ENDED if record.is_empty else Outcome.SAVED
+                return Outcome.ENDED if record.is_empty else SAVED
             # Waits that double outlast a worker that saves again and again without a pause.
             took = max(time.monotonic() - asked, 0.001)
             time.sleep(uniform(0, min(took * (2**attempt - 1), _LONGEST_WAIT)))
             if not self._reload(origin):
                 self.dropped(origin)
-                return Outcome.DROPPED
+                return DROPPED
         raise ConflictError(f"session {origin.id} was changed by others {_ATTEMPTS} times in a row")
 
     def _create(self, origin: Origin, edit: Edit) -> Outcome:
@@ -321,9 +320,9 @@ class SessionManager:
             blank = Record(hash_secret(origin.secret), now, now, self.permanent, None, (), {})
             record = edit(blank, now)
             if record.is_empty:
-                return Outcome.UNCHANGED
+                return UNCHANGED
             if self._replace(origin, record, now):
-                return Outcome.SAVED
+                return SAVED
             origin.id = new_id()
             self.events.warning("session %s existed already, a new id was taken", id)
         raise ConflictError("the store refuses every new session")
@@ -345,7 +344,7 @@ class SessionManager:
             raise
         if version is None:
             return False
-        if record.is_empty:
+        if before is not None and before.owner != record.owner:
             self._unlink(origin.id, before)
         origin.record, origin.version = record, version
         if self.in_cookie:

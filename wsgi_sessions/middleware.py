@@ -24,7 +24,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgi_sessions.cookie_store import CookieStore
 from wsgi_sessions.headers import Headers, personal, setting_cookie
 from wsgi_sessions.manager import SessionManager
-from wsgi_sessions.session import Phase, Session
+from wsgi_sessions.session import OVER, SENT, Session
 from wsgi_sessions.stores import open_store
 from wsgi_sessions.stores.base import Store
 
@@ -160,7 +160,7 @@ class _Response:
             # No code of the application can run after this.
             if late:
                 self.finish()
-            self._session._phase = Phase.OVER
+            self._session._phase = OVER
             return body
         return _Body(self, body)
 
@@ -177,7 +177,7 @@ class _Response:
         if session.accessed:
             status, headers = self._commit(session)
         else:  # most requests: 9 calls less, of 15
-            session._phase = Phase.SENT
+            session._phase = SENT
             status, headers = self._status, self._headers
         self.sent = True
         self._server_write: Write = self._server(status, headers)
@@ -190,10 +190,10 @@ class _Response:
         except Exception:  # noqa: BLE001  # whatever a store or codec raises, the visitor gets a 503
             self.failed = True
             manager.events.error("a session could not be saved")
-            session._phase = Phase.OVER
+            session._phase = OVER
             ours = manager.abandon(session, secure=secure)
             return "503 Service Unavailable", self._apology_headers(ours)
-        session._phase = Phase.SENT
+        session._phase = SENT
         headers = personal(self._headers)
         if ours:
             if not secure:
@@ -217,7 +217,7 @@ class _Response:
     def finish(self) -> None:
         """The application is done: save what it changed after the headers."""
         session = self._session
-        if session._phase is Phase.OVER:
+        if session._phase is OVER:
             return
         try:
             if self.sent:
@@ -226,11 +226,11 @@ class _Response:
             events = self._middleware.manager.events
             events.error("what was changed after the headers could not be saved")
         finally:
-            session._phase = Phase.OVER
+            session._phase = OVER
 
     def give_up(self) -> None:
         """The application raised: nothing more is saved."""
-        self._session._phase = Phase.OVER
+        self._session._phase = OVER
 
 
 class _Body:
@@ -275,7 +275,7 @@ class _Body:
 
 def _is_open(outer: object) -> bool:
     """Whether a middleware around this one has opened the session of this request."""
-    return isinstance(outer, Session) and outer._phase is not Phase.OVER
+    return isinstance(outer, Session) and outer._phase is not OVER
 
 
 def _close(body: Iterable[bytes]) -> None:

@@ -23,6 +23,9 @@ class Outcome(Enum):
     DROPPED = "the session was replaced or ended meanwhile; nothing was saved"
 
 
+UNCHANGED, SAVED, ENDED, DROPPED = Outcome  # as in session.py
+
+
 class Origin:
     """A record and its version as they were loaded, or a session that is not stored yet, or one
     that is *detached*: its changes lead nowhere."""

@@ -30,7 +30,7 @@ from wsgi_sessions.changes import MISSING, Function
 from wsgi_sessions.codec import Codec
 from wsgi_sessions.draft import Draft
 from wsgi_sessions.errors import SessionClosed, UnsupportedValue
-from wsgi_sessions.origin import Edit, Origin, Outcome
+from wsgi_sessions.origin import DROPPED, ENDED, SAVED, Edit, Origin, Outcome
 from wsgi_sessions.record import Record
 from wsgi_sessions.tokens import new_secret
 
@@ -50,6 +50,11 @@ class Phase(Enum):
     OPEN = "the response headers are still to come"
     SENT = "the response headers have been sent"
     OVER = "the request is over"
+
+
+# Python 3.11 takes 1 k instructions for each Phase.OPEN.
+ISSUE, EXPIRE = Cookie
+OPEN, SENT, OVER = Phase
 
 
 class Manager(Protocol):
@@ -100,7 +105,7 @@ class Session(MutableMapping[str, Any]):
         self._manager = manager
         self._cookies = cookies
         self.accessed = False
-        self._phase = Phase.OPEN
+        self._phase = OPEN
         self._origin: Origin | None = None
         self._draft: Draft | None = None
         self._ended: Origin | str | None = None
@@ -136,7 +141,7 @@ class Session(MutableMapping[str, Any]):
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
-        if self._phase is Phase.SENT and bool(value) == self.permanent:
+        if self._phase is SENT and bool(value) == self.permanent:
             return
         self._change("permanent is an attribute of the cookie").permanent = bool(value)
 
@@ -187,6 +192,12 @@ class Session(MutableMapping[str, Any]):
         except ValueError:
             self._give_up()
             raise KeyError(key) from None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        draft = self._look()
+        if key not in draft.live and not draft.has(key, self._load().values):
+            return default  # Mapping.get catches a KeyError for it: 6 k instructions
+        return super().get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
         _check_key(key)
@@ -305,12 +316,20 @@ class Session(MutableMapping[str, Any]):
     def login(self, owner: str) -> None:
         """:meth:`regenerate`, with *owner* noted and the absolute lifetime started again.
 
-        A store that lists sessions by owner lists this one, which costs one round trip more.
+        If the session belongs to another owner, it first loses all its data, as by :meth:`clear`:
+        what is for *owner* is put into it afterwards. A ``permanent`` that this request has set
+        stays. It keeps its id, so that no request in flight disturbs the login.
+
+        A store that lists sessions by owner lists this one, which costs one round trip more, and
+        again one to list it no more under another owner. Loads.
         """
         if not isinstance(owner, str) or not owner:
             raise TypeError("owner must be a non-empty str: login(str(user.id))")
         self.regenerate()
         draft = self._look()
+        if self.owner not in (None, owner):
+            permanent = draft.permanent
+            draft.clear(permanent=self._manager.permanent if permanent is MISSING else permanent)
         draft.owner, draft.restarted = str(owner), True
 
     def invalidate(self) -> None:
@@ -345,7 +364,7 @@ class Session(MutableMapping[str, Any]):
         if origin.detached_from:
             self._drop(origin)
             return
-        due = self._phase is Phase.OPEN and self._manager.renewal_due(origin)
+        due = self._phase is OPEN and self._manager.renewal_due(origin)
         if changed or due:
             permanent = _permanent(origin.record)
             outcome = self._manager.update(origin, draft.edit, force=due or draft.forced)
@@ -366,12 +385,12 @@ class Session(MutableMapping[str, Any]):
 
     def _change(self, needs_cookie: str = "") -> Draft:
         """Whatever changes the session comes by here, and says why the cookie must change too."""
-        if self._phase is not Phase.OPEN:
+        if self._phase is not OPEN:
             self._check_late(needs_cookie)
         return self._look()
 
     def _check_late(self, needs_cookie: str) -> None:
-        if self._phase is Phase.OVER:
+        if self._phase is OVER:
             self._too_late("nothing can be saved any more")
         origin = self._load()
         if self._manager.in_cookie:
@@ -408,7 +427,7 @@ class Session(MutableMapping[str, Any]):
             self._load().detached_from = origin.detached_from
         elif origin.record is not None:
             self._manager.end(origin)
-            self._cookie = Cookie.EXPIRE
+            self._cookie = EXPIRE
         self._ended = None
 
     def _drop(self, origin: Origin) -> None:
@@ -418,14 +437,14 @@ class Session(MutableMapping[str, Any]):
             draft.forget()
 
     def _settle(self, outcome: Outcome, origin: Origin, *, new_cookie: bool = False) -> None:
-        if outcome is Outcome.ENDED:
+        if outcome is ENDED:
             self._start_anew()
-            self._cookie = Cookie.EXPIRE
-        elif outcome is Outcome.DROPPED:
+            self._cookie = EXPIRE
+        elif outcome is DROPPED:
             self._draft = Draft(self._manager.codec)
             self._cookie = None  # also one that an earlier save() has promised
-        elif outcome is Outcome.SAVED and (new_cookie or not origin.issued_at):
-            self._cookie = Cookie.ISSUE
+        elif outcome is SAVED and (new_cookie or not origin.issued_at):
+            self._cookie = ISSUE
             origin.issued_at = self._manager.now()
 
     # For the ways in
@@ -438,7 +457,7 @@ class Session(MutableMapping[str, Any]):
     def _is_ending(self) -> bool:
         """Whether this request is a logout, carried out or not."""
         emptied = self._draft is not None and self._draft.changes.cleared and not self._draft.live
-        return emptied or self._ended is not None or self._cookie is Cookie.EXPIRE
+        return emptied or self._ended is not None or self._cookie is EXPIRE
 
 
 def _permanent(record: Record | None) -> bool:
