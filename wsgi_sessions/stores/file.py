@@ -23,7 +23,7 @@ import stat
 import time
 import zlib
 from collections.abc import Callable, Hashable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.base import Stored
@@ -41,6 +41,9 @@ from wsgi_sessions.stores.file_shard import (
     set_end,
     write_record,
 )
+
+if TYPE_CHECKING:
+    from wsgi_sessions.stores.health import Finding
 
 __all__ = ["FileStore"]
 
@@ -135,6 +138,12 @@ class FileStore:
                 now = self._clock()
                 live = [key for key, end in listing(shard) if end > now]
             yield from live
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``: directory, room, and what waits for a purge."""
+        from wsgi_sessions.stores.file_health import findings
+
+        return findings(self, self._directory, self._clock())
 
     def _purge_shard(self, name: str, limit: int) -> int:
         removed = 0

@@ -23,10 +23,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from wsgi_sessions.errors import ConfigurationError, SessionTooLarge, StoreUnavailable
@@ -34,6 +34,9 @@ from wsgi_sessions.stores.base import Stored
 from wsgi_sessions.stores.memcached_client import closed, failures, refusal, report
 from wsgi_sessions.stores.memcached_connections import Command, Server
 from wsgi_sessions.stores.memcached_servers import servers_at, servers_of
+
+if TYPE_CHECKING:
+    from wsgi_sessions.stores.health import Finding
 
 __all__ = ["MemcachedStore"]
 
@@ -172,6 +175,12 @@ class MemcachedStore:
         """One ``delete``."""
         name = self._prefix + key
         self._run(name, lambda client: client.delete(name, noreply=False))
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``: each server, and the ways to them."""
+        from wsgi_sessions.stores.memcached_health import findings
+
+        return findings(self, self._servers.all(), ITEM_OVERHEAD)
 
     def close(self) -> None:
         """Close the connections that are not in use. Used again, the store opens new ones."""

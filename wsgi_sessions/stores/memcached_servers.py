@@ -37,6 +37,10 @@ class Servers:
         """The server that holds *name*."""
         return self._only or self._servers[self._hasher.get_node(name)]
 
+    def all(self) -> list[Server]:
+        """Every server."""
+        return list(self._servers.values())
+
     def close(self) -> None:
         """Close the idle connections that are not those of a client that was handed in."""
         for server in self._servers.values():

@@ -10,10 +10,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from itertools import count
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.base import Stored
+
+if TYPE_CHECKING:
+    from wsgi_sessions.stores.health import Finding
 
 logger = logging.getLogger("wsgi_sessions")
 
@@ -146,6 +149,17 @@ class MemoryStore:
         with _lock:
             if self._note_ends.pop((owner, key), None) is not None:
                 self._forget(owner, key)
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``."""
+        from wsgi_sessions.stores.health import Finding, Level
+
+        yield Finding(
+            Level.WARNING,
+            "sessions are kept in the memory of one process",
+            "they are not shared between workers, and end with it",
+            "another store",
+        )
 
     def keys_of(self, owner: str) -> list[str]:
         now = self._clock()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bson.datetime_ms import DatetimeMS
     from pymongo import MongoClient
 
+    from wsgi_sessions.stores.health import Finding
     from wsgi_sessions.stores.mongodb_connections import Connection, Documents
 
 __all__ = ["MongoDBStore"]
@@ -79,10 +80,11 @@ class MongoDBStore:
         create: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        url = "mongodb://localhost"
-        self._connections = Connections(
-            url if client_or_url is None else client_or_url, database, collection, create=create
-        )
+        if client_or_url is None:
+            client_or_url = "mongodb://localhost"
+        self._url = client_or_url if isinstance(client_or_url, str) else ""
+        self._makes_indexes = create
+        self._connections = Connections(client_or_url, database, collection, create=create)
         self._clock = clock
 
     @classmethod
@@ -181,6 +183,12 @@ class MongoDBStore:
     def ddl(self) -> str:
         """What *create* makes, as commands for ``mongosh``."""
         return self._connections.ddl
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``: server, way to it, indexes, and what has expired."""
+        from wsgi_sessions.stores.mongodb_health import findings
+
+        return findings(self, self._connections, self._url, create=self._makes_indexes)
 
     def close(self) -> None:
         """Close the connections of this process, unless the client was handed in. A later use

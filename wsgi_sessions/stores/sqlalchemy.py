@@ -20,6 +20,7 @@ from wsgi_sessions.stores.base import Stored
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
 
+    from wsgi_sessions.stores.health import Finding
     from wsgi_sessions.stores.sqlalchemy_database import Result
 
 __all__ = ["SQLAlchemyStore"]
@@ -76,7 +77,8 @@ class SQLAlchemyStore:
                 'SQLAlchemyStore needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'
             ) from error
         engine, own = engine_of(engine_or_url)
-        self._database = Database(engine, Tables(table, schema), own=own, create=create)
+        self._tables, self._create = Tables(table, schema), create
+        self._database = Database(engine, self._tables, own=own, create=create)
         self._mysql = engine.dialect.name in ("mysql", "mariadb")
 
     @classmethod
@@ -192,6 +194,12 @@ class SQLAlchemyStore:
         """One ``SELECT``."""
         rows = self._database.run("keys_of", owner=_digest(owner)).rows
         return [bytes(key).decode() for (key,) in rows]
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``: server, way to it, tables, and what waits for a purge."""
+        from wsgi_sessions.stores.sqlalchemy_health import findings
+
+        return findings(self, self._database, self._tables, create=self._create)
 
     def close(self) -> None:
         """Close the connections, unless the engine was handed in. The store can still be used."""

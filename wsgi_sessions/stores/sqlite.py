@@ -12,11 +12,14 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Stored
 from wsgi_sessions.stores.sqlite_connections import Connections
+
+if TYPE_CHECKING:
+    from wsgi_sessions.stores.health import Finding
 
 __all__ = ["SQLiteStore"]
 
@@ -114,7 +117,7 @@ class SQLiteStore:
             raise ConfigurationError(f"purge_every must be 0 or more, not {purge_every}")
         self._ddl = [statement.format(table=table) for statement in DDL]
         self._sql = {name: text.format(table=table) for name, text in STATEMENTS.items()}
-        self._create = create
+        self._table, self._create = table, create
         self._purge_every = purge_every
         self._saves = 0
         self._clock = clock
@@ -188,6 +191,13 @@ class SQLiteStore:
     def keys_of(self, owner: str) -> list[str]:
         rows, _ = self._run("keys_of", owner, self._clock())
         return [key for (key,) in rows]
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``: file, tables, and what waits for a purge."""
+        from wsgi_sessions.stores.sqlite_health import Plan, findings
+
+        plan = Plan(self._connections.path, self._table, self._ddl, self._create)
+        return findings(self, plan, self._clock())
 
     def _end(self, key: str, replacing: Hashable | None, now: float) -> bool:
         """Compare and delete."""
