@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -524,6 +525,19 @@ def test_a_failed_commit_leaves_what_was_stored(
     assert visitor.read() == {"x": 1}
 
 
+def test_a_new_session_is_not_saved_to_a_store_that_hangs(
+    manager: SessionManager, store: RecordingStore, clock: ManualClock
+) -> None:
+    """It has loaded nothing that would have told."""
+    manager._breaker._clock = clock
+    store.failing = {"save"}
+    for _ in range(8):
+        store.before["save"] = lambda: clock.advance(0.5)
+        with pytest.raises(StoreUnavailable):
+            fill(Visitor(manager))
+    assert store.taken() == ["save"] * 5
+
+
 def test_a_session_that_is_always_changed_by_others_is_a_conflict_error(
     visitor: Visitor, store: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -550,12 +564,18 @@ def test_a_session_that_is_always_changed_by_others_is_a_conflict_error(
     assert issubclass(ConflictError, StoreError)
 
 
+@pytest.mark.parametrize(("took", "first"), [(0.0, 0.001), (0.01, 0.01)])
 def test_conflicting_saves_wait_longer_and_longer(
-    visitor: Visitor, store: RecordingStore, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor,
+    store: RecordingStore,
+    monkeypatch: pytest.MonkeyPatch,
+    took: float,
+    first: float,
 ) -> None:
     """The second attempt comes at once, the others after up to twice as long, or half a second."""
     waits: list[Any] = []
-    time = SimpleNamespace(monotonic=lambda: 0.0, sleep=waits.append)
+    ticks = count(1000.0, took)
+    time = SimpleNamespace(monotonic=lambda: next(ticks), sleep=waits.append)
     monkeypatch.setattr("wsgi_sessions.manager.time", time)
     monkeypatch.setattr("wsgi_sessions.manager.uniform", lambda low, high: (low, high))
     session = fill(visitor).open()
@@ -565,7 +585,7 @@ def test_conflicting_saves_wait_longer_and_longer(
         visitor.respond(session)
     assert {low for low, _ in waits} == {0}
     longest = [high for _, high in waits]
-    assert longest[:4] == pytest.approx([0, 0.001, 0.003, 0.007])
+    assert longest[:4] == pytest.approx([0, first, 3 * first, 7 * first])
     assert longest[9:] == [0.5] * 23
 
 
