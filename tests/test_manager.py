@@ -187,7 +187,7 @@ def test_a_wrong_secret_opens_nothing(visitor: Visitor, caplog: pytest.LogCaptur
     assert signer is not None
     forged = Visitor(visitor.manager, signer.sign(id + "A" * 22, visitor.manager.now()))
     assert forged.read() == {}
-    assert f"session {id}: a cookie with another secret" in caplog.text
+    assert caplog.messages == [f"session {id}: a cookie with another secret was refused"]
 
 
 # The signing secret
@@ -536,6 +536,19 @@ def test_a_new_session_is_not_saved_to_a_store_that_hangs(
         with pytest.raises(StoreUnavailable):
             fill(Visitor(manager))
     assert store.taken() == ["save"] * 5
+
+
+def test_a_store_that_refuses_at_once_is_asked_every_time(
+    visitor: Visitor, store: RecordingStore
+) -> None:
+    """It holds nobody."""
+    fill(visitor)
+    store.taken()
+    store.failing = {"load"}
+    for _ in range(8):
+        with pytest.raises(StoreUnavailable):
+            visitor.read()
+    assert store.taken() == ["load"] * 8
 
 
 def test_a_session_that_is_always_changed_by_others_is_a_conflict_error(

@@ -696,7 +696,7 @@ def test_a_superseded_cookie_is_anonymous_later(filled: Visitor, clock: ManualCl
     old = filled.twin()
     with filled.request() as session:
         session.regenerate()
-    clock.advance(31)
+    clock.advance(30)
     with old.request() as session:
         assert session.copy() == {}
         session["x"] = 1
