@@ -14,11 +14,11 @@ def test_sessions_outlive_the_faults_of_their_store(tmp_path: Path) -> None:
     report = soak(
         "redis",
         tmp_path,
-        seconds=5.4,
+        seconds=5.1,
         on_store_error="raise",
         processes=2,
-        every=1.8,
-        lasts=0.8,
+        every=1.7,
+        lasts=0.9,
     )
     assert report.failures == [], str(report)
     assert {fault.kind for fault in report.faults} == {"killed", "full", "stalled"}

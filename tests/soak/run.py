@@ -17,6 +17,7 @@ from tests.soak.faults import TARGETS, Target
 from tests.soak.visitors import SESSIONS, TICK, Notes, look_on, total, visit
 
 EVERY, LASTS = 5.0, 2.0  # seconds
+RECOVERS = 2.0  # seconds: a breaker's one, a probe that fails, the next
 WORKERS, THREADS = 2, 25  # so 50 stalled requests would hold all
 
 
@@ -42,10 +43,11 @@ class Report:
     def failures(self) -> list[str]:
         wrong = sorted(set(self.notes.violations))
         for fault, then in zip(self.faults, [*self.faults[1:], None], strict=True):
-            if not self._answered(fault.begun + 2 * TICK, fault.ended, {401, 503}):
+            if not self._answered(fault.begun, fault.ended + 0.5, {401, 503}):
                 wrong.append(f"nobody has noticed that the store was {fault.kind}")
             until = math.inf if then is None else then.begun
-            if not self._answered(fault.ended, until, {200}):
+            enough = until - fault.ended > RECOVERS
+            if enough and not self._answered(fault.ended, until, {200}):
                 wrong.append(f"the store was not found again after it was {fault.kind}")
         return wrong
 
