@@ -93,6 +93,19 @@ def test_a_login_replaces_the_cookie(app: Flask, client: FlaskClient) -> None:
     assert get_with(app, "/get", before).json == {}
 
 
+def test_a_login_of_another_user_leaves_nothing_of_the_former(
+    app: Flask, client: FlaskClient
+) -> None:
+    """But for what Flask-Login has put before it tells of the login."""
+    client.get("/login/ann")
+    client.get("/put/a/1")
+    before = cookie_of(client)
+    client.get("/login/bob")
+    assert client.get("/whoami").json == {"name": "bob", "fresh": True, "owner": "bob"}
+    assert "a" not in client.get("/get").json  # type: ignore[operator]
+    assert get_with(app, "/get", before).json == {}
+
+
 def test_a_logout_ends_the_session(app: Flask, client: FlaskClient, store: RecordingStore) -> None:
     """Its cookie is dead, also where a copy of it was kept."""
     client.get("/login/ann")

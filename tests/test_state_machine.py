@@ -241,6 +241,8 @@ class Visitors(RuleBasedStateMachine):
     def login(self, number: int, name: str) -> None:
         client, truth = self.meet(number)
         self.request(client, lambda session: session.login(name))
+        if truth.owner not in (None, name):
+            truth.values, truth.permanent = {}, False
         truth.owner, truth.began_at = name, self.clock()
         self.settle(client, truth)
 

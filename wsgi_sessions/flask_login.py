@@ -33,8 +33,13 @@ def _session() -> Session | None:
 
 
 def _log_in(_app: flask.Flask, **_more: Any) -> None:
+    """Another user's data goes; Flask-Login has put its own keys before it tells of the login."""
+    from flask_login.config import SESSION_KEYS  # type: ignore[import-untyped]
+
     if (session := _session()) is not None:
-        session.login(str(session["_user_id"]))
+        own = {key: session[key] for key in SESSION_KEYS if key in session}
+        session.login(str(own["_user_id"]))
+        session.update(own)
 
 
 def _log_out(_app: flask.Flask, **_more: Any) -> None:

@@ -360,8 +360,13 @@ class SessionManager:
             self._owners.link(after.owner, id, expires_at=self._lifetimes.absolute_end(after))
 
     def _unlink(self, id: str, before: Record | None) -> None:
-        if before is not None and before.owner is not None and self._owners is not None:
+        """Last. If it fails, what was asked for has been done all the same."""
+        if before is None or before.owner is None or self._owners is None:
+            return
+        try:
             self._owners.unlink(before.owner, id)
+        except StoreError:
+            self.events.warning("session %s could not be taken off the list of an owner", id)
 
     def _reload(self, origin: Origin) -> bool:
         """After a conflict: take over what is there now, if it is still the same login."""

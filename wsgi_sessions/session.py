@@ -456,7 +456,8 @@ class Session(MutableMapping[str, Any]):
     @property
     def _is_ending(self) -> bool:
         """Whether this request is a logout, carried out or not."""
-        emptied = self._draft is not None and self._draft.changes.cleared and not self._draft.live
+        draft = self._draft
+        emptied = draft is not None and draft.changes.cleared and not (draft.live or draft.owner)
         return emptied or self._ended is not None or self._cookie is EXPIRE
 
 

@@ -222,8 +222,11 @@ class Reference:
         living = {key: state for key, state in self.sessions.items() if state is not None}
         assert self.stage.stored() == set(living), "the store holds more, or less, than what lives"
         for key, state in living.items():
-            if "@owner" in state.values:
-                assert self.stage.owners_of(key, state.values["@owner"]), "not listed"
+            owner, former = state.values.get("@owner"), self.stage.start.get("@owner")
+            if owner is not None:
+                assert self.stage.owners_of(key, owner), "not listed"
+            if former not in (None, owner) and not any(one.failed for one in self.requests):
+                assert not self.stage.owners_of(key, former, without_index=False), "still listed"
 
     def _check_jar(self, order: Sequence[Request]) -> None:
         """The browser that gets the responses in this order holds the newest session."""

@@ -121,6 +121,12 @@ def login(session: Session, me: str) -> None:
     session["user"] = me
 
 
+def logged_in(seen: Values, now: Values, me: str) -> Values:
+    """With nothing of another owner."""
+    kept = now if seen.get("@owner") in (None, me) else {}
+    return {**kept, "@owner": me, "user": me}
+
+
 def logout(session: Session, me: str) -> None:
     session.invalidate()
 
@@ -160,12 +166,7 @@ SCRIPTS = {
         ),
         Script("remember", remember, (lambda seen, now, me: {**now, "@permanent": True},)),
         Script("regenerate", regenerate, (lambda seen, now, me: now,), new_secret=True),
-        Script(
-            "login",
-            login,
-            (lambda seen, now, me: {**now, "@owner": me, "user": me},),
-            new_secret=True,
-        ),
+        Script("login", login, (logged_in,), new_secret=True),
         Script("logout", logout, logs_out=True),
         Script("start_over", start_over, (lambda seen, now, me: {"a": me},), logs_out=True),
     )

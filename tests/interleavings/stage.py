@@ -129,9 +129,13 @@ class Stage:
         keys = {call.key for call in self._pausing.history} | {self.first[:22] or "none"}
         return {key for key in keys if self.store.load(key) is not None}
 
-    def owners_of(self, key: str, owner: str) -> bool:
-        """Whether the session is listed under *owner*, in a store that does that."""
-        return not isinstance(self.store, OwnerIndex) or key in self.store.keys_of(owner)
+    def owners_of(self, key: str, owner: str, *, without_index: bool = True) -> bool:
+        """Whether the session is listed under *owner*; *without_index* if the store has none."""
+        return (
+            key in self.store.keys_of(owner)
+            if isinstance(self.store, OwnerIndex)
+            else without_index
+        )
 
 
 def _application(environ: dict[str, Any], start_response: Callable) -> list[bytes]:
