@@ -64,10 +64,11 @@ class Draft:
         self.owner: Any = MISSING
         self.permanent: Any = MISSING
 
-    def __bool__(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether anything is to be stored. See :meth:`collect`."""
         return (
-            bool(self.changes)
+            self.changes.cleared
+            or bool(self.changes.by_key)
             or self.forced
             or bool(self.secret)
             or self.owner is not MISSING
@@ -152,17 +153,20 @@ class Draft:
 
     def edit(self, record: Record, now: float) -> Record:
         """*record* with all changes made."""
-        record = record._replace(
-            values=self.view(record.values),
-            owner=record.owner if self.owner is MISSING else self.owner,
-            permanent=record.permanent if self.permanent is MISSING else self.permanent,
-            created_at=now if self.restarted else record.created_at,
+        secret_hash, created_at, saved_at, permanent, owner, superseded, values = record
+        if self.secret:
+            recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_FOR]
+            superseded = [*recent, (secret_hash, now)]
+            secret_hash = hash_secret(self.secret)
+        return Record(  # a third of what _replace takes
+            secret_hash,
+            now if self.restarted else created_at,
+            saved_at,
+            permanent if self.permanent is MISSING else self.permanent,
+            owner if self.owner is MISSING else self.owner,
+            superseded,
+            self.view(values),
         )
-        if not self.secret:
-            return record
-        recent = [old for old in record.superseded if 0 <= now - old[1] < SUPERSEDED_FOR]
-        superseded = [*recent, (record.secret_hash, now)]
-        return record._replace(secret_hash=hash_secret(self.secret), superseded=superseded)
 
     def first_writer(self, key: str, made: Any) -> Edit:
         """An edit that puts *made* under *key* if nothing is there, and does nothing else."""

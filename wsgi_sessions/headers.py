@@ -13,30 +13,35 @@ __all__ = ["Headers", "personal", "setting_cookie"]
 
 Headers = list[tuple[str, str]]
 
+_VARY = ("Vary", "Cookie")
+_PRIVATE = ("Cache-Control", "private")
+
 
 def personal(headers: Headers) -> Headers:
     """A copy of *headers* that varies by cookie, and is private unless it says something else."""
-    merged, vary, cached = [], [], False
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered == "vary":
-            vary.append(value)
-        else:
-            cached = cached or lowered == "cache-control"
-            merged.append((name, value))
-    merged.append(("Vary", _with_cookie(vary) if vary else "Cookie"))
+    varied = cached = False
+    for name, _ in headers:
+        length = len(name)  # most names need no more than that
+        if length == 4 and name.lower() == "vary":
+            varied = True
+        elif length == 13 and name.lower() == "cache-control":
+            cached = True
+    merged = _with_cookie(headers) if varied else [*headers, _VARY]
     if not cached:
-        merged.append(("Cache-Control", "private"))
+        merged.append(_PRIVATE)
     return merged
 
 
-def _with_cookie(vary: list[str]) -> str:
+def _with_cookie(headers: Headers) -> Headers:
+    """*headers* with one ``Vary``, in which there is the cookie."""
+    others = [(name, value) for name, value in headers if name.lower() != "vary"]
+    vary = [value for name, value in headers if name.lower() == "vary"]
     fields = [field.strip() for value in vary for field in value.split(",") if field.strip()]
     if "*" in fields:
-        return "*"
-    if "cookie" not in (field.lower() for field in fields):
+        fields = ["*"]
+    elif "cookie" not in (field.lower() for field in fields):
         fields.append("Cookie")
-    return ", ".join(fields)
+    return [*others, ("Vary", ", ".join(fields))]
 
 
 def setting_cookie(

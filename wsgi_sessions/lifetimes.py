@@ -36,7 +36,8 @@ class Lifetimes:
     def is_over(self, record: Record, issued_at: float, now: float) -> bool:
         """Whether a lifetime has ended, whatever the store's own expiry and clock say."""
         idle = self._permanent if record.permanent else self._ordinary
-        last_used = max(issued_at, record.saved_at)
+        saved_at = record.saved_at
+        last_used = saved_at if saved_at > issued_at else issued_at
         return now - last_used >= idle or now >= record.created_at + self._absolute
 
     def renewal_due(self, record: Record, issued_at: float, now: float) -> bool:

@@ -123,7 +123,7 @@ class SessionManager:
         round trip if nothing was looked at or changed, one to save. Raises what
         :meth:`Session.save` raises.
         """
-        if session._untouched:
+        if session._draft is None:
             return []
         session.save()
         if session._cookie is None:
@@ -166,7 +166,9 @@ class SessionManager:
         *strict* raises a store's error whatever ``on_store_error`` says.
         """
         now = self.now()
-        values = cookie_values(cookie_header, self._cookie.name) if cookie_header else []
+        if not cookie_header:
+            return Origin(now)
+        values = cookie_values(cookie_header, self._cookie.name)
         if self._sealed is not None:
             return self._open_sealed(self._sealed, values, now)
         token = self._token(values, now) if values else None
@@ -191,14 +193,14 @@ class SessionManager:
 
     def _token(self, values: list[str], now: float) -> Token | None:
         """The one valid token among the values of our cookie."""
-        verify = (self._signer or self._shared.get()).verify
+        verify, longest = (self._signer or self._shared.get()).verify, self._lifetimes.longest
         tokens = {}
         for value in values[:_CANDIDATES]:
             token = verify(value)
-            if token is not None and now - token.issued_at < self._lifetimes.longest:
+            if token is not None and now - token.issued_at < longest:
                 tokens[value[:44]] = token
         if len(tokens) == 1:
-            return token if len(values) == 1 else tokens.popitem()[1]
+            return tokens.popitem()[1]
         self._note_refused(len(tokens))
         return None
 
@@ -332,7 +334,7 @@ class SessionManager:
         if record.is_empty:
             data, expires_at = ENDED, 0.0  # a compare-and-delete
         else:
-            record = record._replace(saved_at=now)
+            record = record.saved(now)
             data, expires_at = self._pack(origin.id, record), self._lifetimes.idle_end(record, now)
         before = origin.record
         self._link(origin.id, before, record)

@@ -15,16 +15,18 @@ for type and range, and nothing here can execute anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import Any, NamedTuple
 from zlib import crc32
 
-import ormsgpack
+from ormsgpack import packb, unpackb
 
 from wsgi_sessions.errors import BadRecord
 
 __all__ = ["ENDED", "Record", "pack", "unpack"]
 
 FORMAT = 1
+_FRONT = Struct(">BI")
 _LATEST = 1e11  # seconds; the year 5138: no clock of ours gets there
 
 
@@ -45,6 +47,11 @@ class Record(NamedTuple):
     def __repr__(self) -> str:
         return f"<Record of {len(self.values)} values>"
 
+    def saved(self, now: float) -> Record:
+        """The same, dated *now*. (In a third of what ``_replace`` takes.)"""
+        secret_hash, created_at, _, permanent, owner, superseded, values = self
+        return Record(secret_hash, created_at, now, permanent, owner, superseded, values)
+
     @property
     def is_empty(self) -> bool:
         return not self.values and self.owner is None
@@ -52,8 +59,8 @@ class Record(NamedTuple):
 
 def pack(record: Record) -> bytes:
     """The bytes of *record*; the same for the same record in every process."""
-    body = ormsgpack.packb(tuple(record))
-    return b"%c%b%b" % (FORMAT, crc32(body).to_bytes(4, "big"), body)
+    body = packb(tuple(record))
+    return _FRONT.pack(FORMAT, crc32(body)) + body
 
 
 def unpack(data: bytes) -> Record:
@@ -62,32 +69,36 @@ def unpack(data: bytes) -> Record:
         newer = len(data) > 0 and data[0] > FORMAT
         raise BadRecord("not a record, or of a newer version" if newer else "not a record")
     body = data[5:]
-    if crc32(body).to_bytes(4, "big") != data[1:5]:
+    if _FRONT.unpack_from(data)[1] != crc32(body):
         raise BadRecord("damaged: the checksum does not match")
     try:
-        record = Record(*ormsgpack.unpackb(body))
+        fields = unpackb(body)
+        secret_hash, created_at, saved_at, permanent, owner, superseded, values = fields
     except (ValueError, TypeError) as error:
         raise BadRecord("not a record: it has another shape") from error
-    if not _is_sound(record):
-        raise BadRecord("not a record: a field has the wrong type or range")
-    return record
-
-
-def _is_sound(record: Record) -> bool:
-    created_at, saved_at = record.created_at, record.saved_at
-    return (
-        type(record.secret_hash) is bytes
+    if not (
+        type(secret_hash) is bytes
         and type(created_at) is float
         and type(saved_at) is float
         and 0 <= created_at <= _LATEST  # NaN is in no range
         and 0 <= saved_at <= _LATEST
-        and type(record.permanent) is bool
-        and (record.owner is None or type(record.owner) is str)
-        and type(record.superseded) is list
-        and all(map(_is_superseded, record.superseded))
-        and type(record.values) is dict
-        and set(map(type, record.values.values())) <= {bytes}
-    )
+        and type(permanent) is bool
+        and (owner is None or type(owner) is str)
+        and type(superseded) is list
+        and (not superseded or all(map(_is_superseded, superseded)))
+        and type(values) is dict
+        and _are_bytes(values)
+    ):
+        raise BadRecord("not a record: a field has the wrong type or range")
+    return Record(secret_hash, created_at, saved_at, permanent, owner, superseded, values)
+
+
+def _are_bytes(values: dict[str, Any]) -> bool:
+    try:
+        b"".join(values.values())  # in C; a loop takes 4 k instructions for 8 values
+    except TypeError:
+        return False
+    return True
 
 
 def _is_superseded(entry: object) -> bool:

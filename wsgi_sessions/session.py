@@ -173,7 +173,7 @@ class Session(MutableMapping[str, Any]):
         draft.collect()
         record = None if self._origin is None else self._origin.record
         if record is None or draft.forced or self._ended is not None:
-            return bool(draft) or self._ended is not None
+            return draft.has_changes() or self._ended is not None
         return draft.edit(record, self._manager.now()) != record
 
     @modified.setter
@@ -194,6 +194,9 @@ class Session(MutableMapping[str, Any]):
             raise KeyError(key) from None
 
     def get(self, key: str, default: Any = None) -> Any:
+        if self._draft is None and not self._cookies:
+            self.accessed = True  # a first visit: half of what the rest takes
+            return default
         draft = self._look()
         if key not in draft.live and not draft.has(key, self._load().values):
             return default  # Mapping.get catches a KeyError for it: 6 k instructions
@@ -357,7 +360,7 @@ class Session(MutableMapping[str, Any]):
         draft.collect()
         if self._ended is not None:
             self._end(self._ended)
-        changed = bool(draft)
+        changed = draft.has_changes()
         if self._origin is None and not changed:
             return
         origin = self._load()
@@ -432,7 +435,7 @@ class Session(MutableMapping[str, Any]):
 
     def _drop(self, origin: Origin) -> None:
         draft = self._look()
-        if draft:
+        if draft.has_changes():
             self._manager.dropped(origin)
             draft.forget()
 
@@ -448,10 +451,6 @@ class Session(MutableMapping[str, Any]):
             origin.issued_at = self._manager.now()
 
     # For the ways in
-
-    @property
-    def _untouched(self) -> bool:
-        return self._draft is None
 
     @property
     def _is_ending(self) -> bool:

@@ -105,8 +105,7 @@ class TokenSigner:
 
 def _number(text: bytes) -> int:
     """The integer in a timestamp; itsdangerous takes seven calls for it."""
-    padded = text.translate(_STANDARD) + b"==="[: -len(text) % 4]
-    return int.from_bytes(a2b_base64(padded), "big")
+    return int.from_bytes(a2b_base64(text.translate(_STANDARD) + b"=="), "big")
 
 
 class _Hmac:

@@ -243,4 +243,5 @@ class RedisStore:
 
 def _milliseconds_until(expires_at: float) -> int:
     """How long from now, rounded up; 0 if that time is not in the future."""
-    return max(math.ceil(min(expires_at - time.time(), FAR_SECONDS) * 1000), 0)
+    left = expires_at - time.time()
+    return math.ceil(min(left, FAR_SECONDS) * 1000) if left > 0 else 0
