@@ -8,13 +8,17 @@ import sys
 import time
 import traceback
 import tracemalloc
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.values import EXAMPLES, fingerprint, unhurried, values
+from wsgi_sessions import UnsupportedValue
 from wsgi_sessions.codec import MsgpackCodec
 
 codec = MsgpackCodec()
@@ -214,6 +218,58 @@ def test_long_numbers_take_no_long_time(payload: bytes) -> None:
         start = time.perf_counter()
         codec.loads(b"\x93" + ext(19) + data + b"\x01")
         assert time.perf_counter() - start < 1
+
+
+def many_alike(make: Callable[[int], Any], count: int) -> list[Any]:
+    """Values of one hash: that of a number is taken modulo 2**61 - 1."""
+    values = [make((2**61 - 1) * n) for n in range(1, count + 1)]
+    assert len(set(map(hash, values))) == 1
+    return values
+
+
+KINDS: dict[str, Callable[[int], Any]] = {
+    "int": int,
+    "Decimal": Decimal,
+    "UUID": lambda n: UUID(int=n),
+    "tuple": lambda n: ("a", n),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("container", [17, 18, 19])
+def test_many_keys_of_one_hash_are_refused(kind: str, container: int) -> None:
+    """Before a set or dict is made of them, which takes a minute for a megabyte: 80,000 ints."""
+    values = many_alike(KINDS[kind], 129)
+
+    def written(count: int) -> bytes:
+        packed = [codec.dumps(value) + b"\xc0" * (container == 19) for value in values[:count]]
+        length = count * (2 if container == 19 else 1) + 1
+        return b"\xdd" + length.to_bytes(4, "big") + ext(container) + b"".join(packed)
+
+    assert len(codec.loads(written(128))) == 128
+    assert "same hash" in reason(written(129))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_would_not_be_read_is_not_written(kind: str) -> None:
+    """The same limit, with the place; there is none for keys that are not alike."""
+    values = many_alike(KINDS[kind], 129)
+    for few in (set(values[:128]), dict.fromkeys(values[:128]), {n: n for n in range(10_000)}):
+        assert codec.loads(codec.dumps(few)) == few
+    for many in (set(values), frozenset(values), dict.fromkeys(values)):
+        with pytest.raises(UnsupportedValue, match="same hash") as caught:
+            codec.dumps([many])
+        assert caught.value.path == "[0]"
+
+
+def test_a_megabyte_of_keys_that_are_almost_alike_takes_no_minute() -> None:
+    """Groups of 128 are the worst that is read."""
+    values = {(2**61 - 1) * n + group for group in range(600) for n in range(1, 129)}
+    data = codec.dumps(values)
+    assert 500_000 < len(data) < 1 << 20
+    start = time.perf_counter()
+    assert codec.loads(data) == values
+    assert time.perf_counter() - start < 10  # 0.5 s
 
 
 def test_other_formats_are_refused() -> None:

@@ -18,7 +18,8 @@ This is a wire format: add to it, never change it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain
 from typing import Any
 
@@ -31,6 +32,11 @@ __all__ = ["DEPTH", "OPTIONS", "Extension", "flatten", "restore"]
 
 DEPTH = 64
 """Levels of containers, exactly. ``ormsgpack`` alone would write 255 and read 1022."""
+
+ALIKE = 128
+"""Keys of a dict, or items of a set, that may have the same hash. Python needs time quadratic in
+their number, and whoever writes to a store can make them: multiples of 2**61 - 1. Honest ones have
+few: 17 powers of two in a thousand, 2**n points of n coordinates that are all -1 or -2."""
 
 OPTIONS = (
     ormsgpack.OPT_PASSTHROUGH_BIG_INT
@@ -96,12 +102,13 @@ def _flatten_items(items: Iterable[Any], room: int) -> list[Any]:
 
 def _flatten_set(value: set[Any] | frozenset[Any], room: int) -> list[Any]:
     _check_room(room)
-    flat = []
-    for item in value.copy():
+    flat, items = [], value.copy()
+    for item in items:
         try:
             flat.append(_flatten(item, room - 1))
         except UnsupportedValue as error:
             raise UnsupportedValue(_step(item) + error.path, error.reason) from None
+    _check_spread(items)
     flat.sort(key=_pack)
     return [_SET if type(value) is set else _FROZENSET, *flat]
 
@@ -112,8 +119,8 @@ def _pack(flat: Any) -> bytes:
 
 def _flatten_dict(value: dict[Any, Any], room: int) -> dict[str, Any] | list[Any]:
     _check_room(room)
-    keys, items = [], []
-    for key, item in value.copy().items():
+    keys, items, value = [], [], value.copy()
+    for key, item in value.items():
         try:
             keys.append(_flatten(key, room - 1))
             items.append(_flatten(item, room - 1))
@@ -121,6 +128,7 @@ def _flatten_dict(value: dict[Any, Any], room: int) -> dict[str, Any] | list[Any
             raise UnsupportedValue(_step(key) + error.path, error.reason) from None
     if set(map(type, keys)) <= {str}:
         return dict(zip(keys, items, strict=True))
+    _check_spread(value)
     return [_DICT, *chain.from_iterable(zip(keys, items, strict=True))]
 
 
@@ -128,6 +136,16 @@ def _check_room(room: int) -> None:
     if not room:
         reason = f"nested deeper than {DEPTH} levels, or contains itself"
         raise UnsupportedValue("", reason)
+
+
+def _check_spread(keys: Collection[Any]) -> None:
+    if _are_alike(keys):
+        raise UnsupportedValue("", f"more than {ALIKE} keys or items have the same hash")
+
+
+def _are_alike(keys: Collection[Any]) -> bool:
+    """Whether too many have the same hash."""
+    return len(keys) > ALIKE and Counter(map(hash, keys)).most_common(1)[0][1] > ALIKE
 
 
 def _step(key: Any) -> str:
@@ -214,6 +232,8 @@ def _shape(first: Any) -> Callable[[list[Any]], Any] | None:
 
 
 def _restore_set(items: list[Any]) -> set[Any]:
+    if _are_alike(items):
+        raise ValueError(f"more than {ALIKE} items of a set have the same hash")
     value = set(items)
     if len(value) != len(items):
         raise ValueError("a set has equal items")
@@ -225,7 +245,10 @@ def _restore_frozenset(items: list[Any]) -> frozenset[Any]:
 
 
 def _restore_dict(items: list[Any]) -> dict[Any, Any]:
-    value = dict(zip(items[::2], items[1::2], strict=True))
+    keys = items[::2]
+    if _are_alike(keys):
+        raise ValueError(f"more than {ALIKE} keys of a dict have the same hash")
+    value = dict(zip(keys, items[1::2], strict=True))
     if 2 * len(value) != len(items):
         raise ValueError("a dict has equal keys")
     return value
