@@ -38,8 +38,8 @@ mutants: $(READY)  ## break the code on purpose and see the tests notice
 fuzz: $(READY)  ## try hostile inputs for SECONDS (default 60)
 	$(BIN)/python -m tests.security.fuzz --seconds $(or $(SECONDS),60)
 
-soak: $(READY) servers  ## break the stores under load for SECONDS each (default 60)
-	$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),60)
+soak: $(READY) servers  ## break the stores under load for SECONDS (default 60; ARGS=redis for one)
+	$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),60) $(ARGS)
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -52,6 +52,7 @@ def respond(environ: WSGIEnvironment) -> tuple[str, dict[str, Any] | None]:
         session.invalidate()
         return "200 OK", None
     if "canary" not in session:
+        session["stranger"] = True  # must not take the place of a session that is there
         return "401 Unauthorized", None
     before = shown(session)
     PAGES[path](session, word)

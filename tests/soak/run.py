@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -60,34 +61,28 @@ class Report:
         )
 
     def __str__(self) -> str:
-        answers = self.notes.answers
-        plain = answers["plain 200"]
-        by_status = {
-            status: sum(n for name, n in answers.items() if name.endswith(f" {status}")) - seen
-            for status, seen in ((200, plain), (401, 0), (503, 0))
-        }
-        kinds = list(dict.fromkeys(fault.kind for fault in self.faults))
-        survived = ", ".join(
-            f"{kind} {sum(fault.kind == kind for fault in self.faults)}" for kind in kinds
-        )
+        answers, failures = self.notes.answers, self.failures
+        asked: Counter[str] = Counter()
+        for name, count in answers.items():
+            kind, _, status = name.partition(" ")
+            asked[status] += count if kind != "plain" else 0
+        survived = Counter(fault.kind for fault in self.faults)
         during = [took for at, took in self.notes.waits if self._disturbed(at)]
-        else_ = [took for at, took in self.notes.waits if not self._disturbed(at)]
-        needing = max(took for kind, took in self.notes.slowest.items() if kind != "plain")
-        return "\n".join(
-            [
-                self.title,
-                f"  requests that need the store: {sum(by_status.values())}; answered 2xx: "
-                f"{by_status[200]}, 503: {by_status[503]}, 401: {by_status[401]}; "
-                f"slowest {needing:.2f} s",
-                f"  pages that do not: {plain}, all 2xx; median and slowest "
-                f"{_told(else_)}, during faults {_told(during)}",
-                f"  faults: {survived}",
-                f"  compared at the end: {self.notes.checked} sessions, "
-                f"{answers['write 200']} confirmed writes, {self.notes.dead} dead cookies",
-                *(f"  WRONG: {failure}" for failure in self.failures),
-                f"  {'failed' if self.failures else 'nothing lost, nothing half, nobody else'}",
-            ]
-        )
+        between = [took for at, took in self.notes.waits if not self._disturbed(at)]
+        slowest = max(took for kind, took in self.notes.slowest.items() if kind != "plain")
+        lines = [
+            self.title,
+            f"  requests that need the store: {asked.total()}; answered 2xx: {asked['200']}, "
+            f"503: {asked['503']}, 401: {asked['401']}; slowest {slowest:.2f} s",
+            f"  pages that do not: {answers['plain 200']} answered 2xx; median and slowest "
+            f"{_told(between)}, during faults {_told(during)}",
+            "  faults: " + ", ".join(f"{kind} {times}" for kind, times in survived.items()),
+            f"  compared at the end: {self.notes.checked} sessions, "
+            f"{answers['write 200']} confirmed writes, {self.notes.dead} dead cookies",
+            *(f"  WRONG: {failure}" for failure in failures),
+            "  failed" if failures else "  nothing lost, nothing half there, nobody mistaken",
+        ]
+        return "\n".join(lines)
 
     def _disturbed(self, moment: float) -> bool:
         return any(fault.touches(moment) for fault in self.faults)

@@ -220,10 +220,10 @@ class Visitor:
 
     def _not_known(self, answer: Answer) -> None:
         """Without a session: at most because the store was down, or somebody has another cookie."""
-        self._no_cookie(answer)
-        if self._anonymous and not self._replaced:
-            return
         if not self._replaced:
+            self._no_cookie(answer)
+            if self._anonymous:
+                return
             self._wrong("a session is lost")
         self._forget()
 
@@ -248,7 +248,7 @@ class Visitor:
             time.sleep(PAUSE)
         self._notes.checked += bool(self._cookie)
         for cookie in self._dead:
-            if self._bury(cookie) != 401:
+            if self._bury(cookie) in (0, 503):
                 self._wrong("the store is not found again")
         self._notes.dead += len(self._dead)
 
