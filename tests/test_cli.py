@@ -23,10 +23,11 @@ from tests.servers.process import free_port
 from tests.servers.redis import PASSWORD, RedisServer, documented_rights
 from tests.store_urls import STORE_URLS
 from wsgi_sessions.commands import commands
-from wsgi_sessions.stores import health, health_disk, open_store
+from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores import health, health_disk, mongodb_health, open_store
 from wsgi_sessions.stores.file import FileStore
 from wsgi_sessions.stores.health import Level
-from wsgi_sessions.stores.mongodb_health import _indexes
+from wsgi_sessions.stores.redis import RedisStore
 from wsgi_sessions.stores.sqlite import SQLiteStore
 from wsgi_sessions.tokens import new_id
 
@@ -322,13 +323,14 @@ def test_redis_of_another_kind(redis_cluster: Any, redis_sentinel: Any) -> None:
     the_line(check(redis_sentinel.first.url, 0), "note", "1 replicas")
 
 
-def test_redis_through_a_client(redis_server: RedisServer) -> None:
+@pytest.mark.parametrize("kind", ["one", "cluster"])
+def test_redis_through_a_client(kind: str, redis_server: RedisServer, redis_cluster: Any) -> None:
     """A store that was made in a program can be asked too."""
-    from wsgi_sessions.stores.redis import RedisStore
-
-    with redis_server.admin() as client:
+    with redis_server.admin() if kind == "one" else redis_cluster.client() as client:
         found = list(RedisStore(client).findings())
-    assert {finding.level for finding in found} == {Level.OK, Level.NOTE}
+    assert [finding.what for finding in found if finding.level is not Level.OK] == [
+        "no persistence"
+    ]
     assert any("Redis 7" in finding.what for finding in found)
 
 
@@ -514,10 +516,24 @@ def test_mongodb_without_its_indexes(mongodb_url: str, mongodb: Any) -> None:
 def test_mongodb_with_a_ttl_index() -> None:
     """By itself, because FerretDB keeps none."""
     plain = {"key": [("expires_at", 1)]}
-    [finding] = _indexes("records", [plain], "", True)
+    [finding] = mongodb_health._indexes("records", [plain], "", True)
     assert finding.level is Level.WARNING
-    [finding] = _indexes("records", [{"expireAfterSeconds": 60, **plain}], "", True)
+    [finding] = mongodb_health._indexes("records", [{"expireAfterSeconds": 60, **plain}], "", True)
     assert finding.level is Level.OK
+
+
+def test_mongodb_that_does_not_tell_its_indexes(
+    mongodb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To this user: a note. By a patch, because FerretDB knows no rights."""
+
+    def refuse(*_: object) -> None:
+        raise StoreUnavailable("MongoDB refused (Unauthorized, code 13)")
+
+    url = f"{mongodb_url}/c{secrets.token_hex(4)}"
+    used(url).close()
+    monkeypatch.setattr(mongodb_health, "_collection", refuse)
+    the_line(check(url, 0), "note", "collections and indexes not checked: MongoDB refused")
 
 
 def test_mongodb_in_the_open(mongodb_url: str) -> None:

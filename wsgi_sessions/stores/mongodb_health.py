@@ -37,7 +37,8 @@ def findings(
         )
     except StoreUnavailable as error:
         yield health.not_asked("collections and indexes", error)
-        there = {"records": []}
+        yield health.probe(store)
+        return
     for name, indexes in there.items():
         yield from _indexes(name, indexes, _ddl(store.ddl, connections, name), create)
     if there["records"] is None:

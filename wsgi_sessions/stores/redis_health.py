@@ -18,10 +18,11 @@ MINIMUM = {"Redis": "6.0", "Valkey": "7.2"}
 
 
 def findings(store: RedisStore, server: Server, url: str) -> Iterator[Finding]:
-    """As :meth:`~wsgi_sessions.stores.health.Checkable.findings`."""
+    """As :meth:`~wsgi_sessions.stores.health.Checkable.findings`. Of a cluster whose client was
+    handed in, one node is asked about itself. *url* is empty for a client."""
     yield from health.clients("redis")
     info = _info(server)
-    if isinstance(info, dict) and info.get("redis_mode", "standalone") != "standalone":
+    if url and isinstance(info, dict) and info.get("redis_mode", "standalone") != "standalone":
         yield _wrong_kind(info["redis_mode"])
         return
     yield health.reach_by_load(store, "Redis")
@@ -143,7 +144,8 @@ def _persistence(server: Server, info: dict[str, str]) -> Iterator[Finding]:
     except StoreUnavailable as error:
         yield health.not_asked("snapshots (CONFIG GET save)", error)
         return
-    saves = reply.get("save") if isinstance(reply, dict) else _text(reply[1])
+    parsed = isinstance(reply, dict)  # by a client that was handed in
+    saves = _text((reply.get("save") or reply.get(b"save", "")) if parsed else reply[1])
     if saves:
         yield Finding(Level.OK, "snapshots on: a restart loses what came after the last")
     else:
