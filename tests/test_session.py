@@ -842,6 +842,25 @@ def test_sessions_can_begin_permanent(store: RecordingStore, clock: ManualClock)
     assert visitor.open().permanent is False
 
 
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize("was", [False, True])
+@pytest.mark.parametrize("asked", [None, False, True])
+def test_a_login_of_another_owner_is_as_permanent_as_this_request_says(
+    store: RecordingStore, clock: ManualClock, begins: bool, was: bool, asked: bool | None
+) -> None:
+    """Or as new sessions are; what the former owner wanted does not count."""
+    visitor = Visitor(SessionManager(store, secret="s", clock=clock, permanent=begins))
+    with visitor.request() as session:
+        session.login("ann")
+        session.permanent = was
+    with visitor.request() as session:
+        if asked is not None:
+            session.permanent = asked
+        session.login("bob")
+    session = visitor.open()
+    assert (session.owner, session.permanent) == ("bob", begins if asked is None else asked)
+
+
 # save()
 
 
@@ -972,13 +991,18 @@ def older(store: RecordingStore, clock: ManualClock) -> Visitor:
     return Visitor(manager, visitor.cookie)
 
 
-def test_an_undecodable_value_is_missing(older: Visitor, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_undecodable_value_is_missing(
+    older: Visitor, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
     """The error names the key, the log the session."""
     session = older.open()
     id = session.id
+    clock.advance(5)
     with pytest.raises(KeyError, match="'n'"):
         session["n"]
-    assert caplog.messages == [f"session {id}: a value of the record cannot be decoded"]
+    assert session.created_at == clock()
+    assert older.open().get("n", 5) == 5
+    assert caplog.messages == [f"session {id}: a value of the record cannot be decoded"] * 2
 
 
 def test_mutating_an_undecodable_value_begins_with_the_default(older: Visitor) -> None:
