@@ -30,6 +30,9 @@ def cookie_values(header: str, name: str) -> list[str]:
     """
     if name not in header:
         return []
+    if not (";" in header or " " in header or "\t" in header):  # 4 k instructions less
+        key, equals, value = header.partition("=")
+        return [value] if equals and key == name else []
     values = _pattern(name).findall(";" + header)
     return [_trim(value) if value[-1:] in _SPACE else value for value in values]
 

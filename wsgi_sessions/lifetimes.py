@@ -43,4 +43,5 @@ class Lifetimes:
     def renewal_due(self, record: Record, issued_at: float, now: float) -> bool:
         """Whether the cookie is older than a tenth of the idle lifetime. (Or dated that far in the
         future, which a clock that was set back leaves behind.)"""
-        return abs(now - issued_at) > self.idle(record) / 10
+        idle = self._permanent if record.permanent else self._ordinary
+        return abs(now - issued_at) > idle / 10

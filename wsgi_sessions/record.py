@@ -27,6 +27,7 @@ __all__ = ["ENDED", "Record", "pack", "unpack"]
 
 FORMAT = 1
 _FRONT = Struct(">BI")
+_new_tuple = tuple.__new__  # Record(…) takes twice as many instructions
 _LATEST = 1e11  # seconds; the year 5138: no clock of ours gets there
 
 
@@ -50,7 +51,8 @@ class Record(NamedTuple):
     def saved(self, now: float) -> Record:
         """The same, dated *now*. (In a third of what ``_replace`` takes.)"""
         secret_hash, created_at, _, permanent, owner, superseded, values = self
-        return Record(secret_hash, created_at, now, permanent, owner, superseded, values)
+        fields = secret_hash, created_at, now, permanent, owner, superseded, values
+        return _new_tuple(Record, fields)
 
     @property
     def is_empty(self) -> bool:
@@ -90,7 +92,7 @@ def unpack(data: bytes) -> Record:
         and _are_bytes(values)
     ):
         raise BadRecord("not a record: a field has the wrong type or range")
-    return Record(secret_hash, created_at, saved_at, permanent, owner, superseded, values)
+    return _new_tuple(Record, fields)
 
 
 def _are_bytes(values: dict[str, Any]) -> bool:
