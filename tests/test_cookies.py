@@ -31,6 +31,8 @@ from wsgi_sessions.cookies import SetCookie, cookie_values
         ('a="x; sid=v; y"', ["v"]),
         ("sid=a=b", ["a=b"]),
         ('sid="v"', ['"v"']),
+        ('a=1; sid="v"', ['"v"']),
+        ("xsid=v", []),
         ("si%64=v; sid=%76", ["%76"]),
         ("\xa0sid=v; \u2003sid=v; \x85sid=v; \x0bsid=v", []),
         ("sid\xa0=v", []),
