@@ -132,7 +132,8 @@ def test_a_refused_cookie_is_logged(
 ) -> None:
     """By the logger for that; what was in it is not."""
     with caplog.at_level(logging.INFO):
-        assert manager.open("sid=bad").copy() == {}
+        session = manager.open("sid=bad")
+        assert (session.copy(), session.created_at) == ({}, manager.now())
     assert caplog.record_tuples == [
         ("wsgi_sessions.security", logging.INFO,
          "a cookie was refused: not signed by us, or too old")
@@ -692,6 +693,32 @@ def test_a_login_is_listed_once(clock: ManualClock) -> None:
             change(session)
         clock.advance(1)
     assert linked == ["42", "43"]
+
+
+def test_a_list_that_cannot_be_kept_up_does_not_fail_a_logout(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names the session. Who has no owner is on no list."""
+    asked: list[str] = []
+
+    class Failing(MemoryStore):
+        def unlink(self, owner: str, key: str) -> None:
+            asked.append(owner)
+            raise StoreUnavailable
+
+    visitor = Visitor(SessionManager(Failing(clock=clock), secret="x", clock=clock))
+    with fill(visitor).request() as session:
+        session.invalidate()
+    assert asked == []
+    with visitor.request() as session:
+        session.login("42")
+        id = session.id
+    with visitor.request() as session:
+        session.invalidate()
+    assert asked == ["42"]
+    assert caplog.messages == [f"session {id} could not be taken off the list of an owner"]
+    assert visitor.set_cookie is not None
+    assert "Max-Age=0" in visitor.set_cookie
 
 
 @pytest.mark.parametrize(
