@@ -122,7 +122,9 @@ class Changes:
             return values
         merged = {} if self.cleared else values.copy()
         for key, change in self.by_key.items():
-            result = _result(key, change, merged.get(key), decode, encode)
+            result = change.result
+            if change.functions:
+                result = _result(key, change, merged.get(key), decode, encode)
             if result is None:
                 merged.pop(key, None)
             else:
@@ -134,7 +136,7 @@ def _result(
     key: str, change: _Change, there: bytes | None, decode: Decode, encode: Encode
 ) -> bytes | None:
     start = there if isinstance(change.start, _Marker) else change.start
-    if not change.functions or start == change.seen:
+    if start == change.seen:
         return change.result
     data = start
     for function, default in change.functions:

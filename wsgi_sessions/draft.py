@@ -19,7 +19,7 @@ from wsgi_sessions.changes import MISSING, Changes, Function
 from wsgi_sessions.codec import IMMUTABLE, Codec
 from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.origin import Edit
-from wsgi_sessions.record import Record
+from wsgi_sessions.record import Record, record_of
 from wsgi_sessions.tokens import hash_secret
 
 __all__ = ["SUPERSEDED_FOR", "Draft"]
@@ -29,6 +29,8 @@ SUPERSEDED_FOR: Final = 30.0
 server's worker timeout, 30 s by gunicorn's default."""
 
 Values = dict[str, bytes]
+
+_NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
 
 
 class Draft:
@@ -56,7 +58,7 @@ class Draft:
 
     def forget(self) -> None:
         """Start with no changes; values that were handed out stay watched."""
-        self.changes = Changes()
+        self.changes = _NO_CHANGES
         self.forced = False
         self.secret = ""
         """The new secret, if the session is regenerated."""
@@ -103,16 +105,16 @@ class Draft:
 
     def put(self, key: str, value: Any) -> None:
         data = self._encode(key, value)
-        self.changes.put(key, data)
+        self._more().put(key, data)
         self._keep(key, value, data)
 
     def delete(self, key: str) -> None:
-        self.changes.delete(key)
+        self._more().delete(key)
         self.live.pop(key, None)
         self._known.pop(key, None)
 
     def clear(self, *, permanent: bool = False) -> None:
-        self.changes.clear()
+        self._more().clear()
         self.live.clear()
         self._known.clear()
         self.owner, self.permanent = None, permanent
@@ -121,7 +123,7 @@ class Draft:
         self.collect()
         decode = self._codec.loads
         there = stored.get(key)
-        data = self.changes.mutate(key, function, default, there, decode, self._encode)
+        data = self._more().mutate(key, function, default, there, decode, self._encode)
         value = decode(data)
         self._keep(key, value, data)
         return value
@@ -134,7 +136,13 @@ class Draft:
             data = self._encode(key, self.live[key])
             if data != known:
                 self._known[key] = data
-                self.changes.put(key, data)
+                self._more().put(key, data)
+
+    def _more(self) -> Changes:
+        """The changes, to be added to."""
+        if self.changes is _NO_CHANGES:
+            self.changes = Changes()
+        return self.changes
 
     def _keep(self, key: str, value: Any, data: bytes) -> None:
         self.live[key] = value
@@ -158,7 +166,7 @@ class Draft:
             recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_FOR]
             superseded = [*recent, (secret_hash, now)]
             secret_hash = hash_secret(self.secret)
-        return Record(  # a third of what _replace takes
+        fields = (
             secret_hash,
             now if self.restarted else created_at,
             saved_at,
@@ -167,6 +175,7 @@ class Draft:
             superseded,
             self.view(values),
         )
+        return record_of(fields)
 
     def first_writer(self, key: str, made: Any) -> Edit:
         """An edit that puts *made* under *key* if nothing is there, and does nothing else."""
@@ -192,7 +201,7 @@ class Draft:
 
     def saved(self, stored: Values) -> None:
         """All changes are in *stored* now, where a merge may have computed some values anew."""
-        recomputed = self.changes.computed
+        recomputed = self.changes.computed if self._known else ()
         self.forget()
         self.follow(stored, recomputed)
 
@@ -202,6 +211,9 @@ class Draft:
         A mutable value stays the object it was, since the application may change it in place
         again; unless its key is gone or its value was recomputed.
         """
+        if not self._known:
+            self.live.clear()
+            return
         for key in list(self.live):
             data = self.changes.current(key, stored.get(key))
             known = self._known.get(key)

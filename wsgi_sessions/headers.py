@@ -14,6 +14,7 @@ __all__ = ["Headers", "personal", "setting_cookie"]
 Headers = list[tuple[str, str]]
 
 _VARY = ("Vary", "Cookie")
+_NO_STORE = ("Cache-Control", "no-store")
 _PRIVATE = ("Cache-Control", "private")
 
 
@@ -52,13 +53,19 @@ def setting_cookie(
     *overridden* is told what of the application was taken out for it.
     """
     merged = []
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered == "cache-control":
+    for header in headers:
+        name, value = header
+        length = len(name)
+        if length == 13 and name.lower() == "cache-control":
             if "public" in value.lower():
                 overridden("Cache-Control: public")
-        elif lowered == "set-cookie" and value.partition("=")[0].strip(" \t") == cookie_name:
+        elif length == 10 and name.lower() == "set-cookie" and _cookie(value) == cookie_name:
             overridden("a Set-Cookie of the session's name")
         else:
-            merged.append((name, value))
-    return [*merged, ("Cache-Control", "no-store"), *ours]
+            merged.append(header)
+    return [*merged, _NO_STORE, *ours]
+
+
+def _cookie(value: str) -> str:
+    """The name in the value of a ``Set-Cookie``."""
+    return value.partition("=")[0].strip(" \t")

@@ -305,11 +305,10 @@ class SessionManager:
             record = edit(origin.record, now)
             if record == origin.record and not force:
                 return UNCHANGED
-            asked = time.monotonic()
             if self._replace(origin, record, now):
                 return Outcome.ENDED if record.is_empty else SAVED
             # Waits that double outlast a worker that saves again and again without a pause.
-            took = max(time.monotonic() - asked, 0.001)
+            took = max(self.now() - now, 0.001)
             time.sleep(uniform(0, min(took * (2**attempt - 1), _LONGEST_WAIT)))
             if not self._reload(origin):
                 self.dropped(origin)
@@ -337,7 +336,7 @@ class SessionManager:
         if record.is_empty:
             data, expires_at = ENDED, 0.0  # a compare-and-delete
         else:
-            record = record.saved(now)
+            record = record if record.saved_at == now else record.saved(now)
             data, expires_at = self._pack(origin.id, record), self._lifetimes.idle_end(record, now)
         before = origin.record
         self._link(origin.id, before, record)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -35,7 +36,9 @@ Write = Callable[[bytes], object]
 
 DEFAULT_STORE = "sqlite:///wsgi-sessions.db"
 _UNAVAILABLE = b"Service Unavailable\n"
-_is_loopback = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?").fullmatch
+_is_loopback = lru_cache(64)(
+    re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?").fullmatch
+)
 _END = object()
 
 
@@ -112,7 +115,7 @@ class _Response:
         self._environ = environ
         self._server = server
         self._status = ""
-        self._headers: Headers = []
+        self._headers: Headers
         self.sent = self.failed = False
 
     # What the application sees

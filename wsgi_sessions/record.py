@@ -14,7 +14,8 @@ for type and range, and nothing here can execute anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from struct import Struct
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -27,7 +28,6 @@ __all__ = ["ENDED", "Record", "pack", "unpack"]
 
 FORMAT = 1
 _FRONT = Struct(">BI")
-_new_tuple = tuple.__new__  # Record(…) takes twice as many instructions
 _LATEST = 1e11  # seconds; the year 5138: no clock of ours gets there
 
 
@@ -52,11 +52,15 @@ class Record(NamedTuple):
         """The same, dated *now*. (In a third of what ``_replace`` takes.)"""
         secret_hash, created_at, _, permanent, owner, superseded, values = self
         fields = secret_hash, created_at, now, permanent, owner, superseded, values
-        return _new_tuple(Record, fields)
+        return record_of(fields)
 
     @property
     def is_empty(self) -> bool:
         return not self.values and self.owner is None
+
+
+record_of: Callable[[Iterable[Any]], Record] = partial(tuple.__new__, Record)
+"""``Record(*fields)`` in half as many instructions."""
 
 
 def pack(record: Record) -> bytes:
@@ -92,7 +96,7 @@ def unpack(data: bytes) -> Record:
         and _are_bytes(values)
     ):
         raise BadRecord("not a record: a field has the wrong type or range")
-    return _new_tuple(Record, fields)
+    return record_of(fields)
 
 
 def _are_bytes(values: dict[str, Any]) -> bool:

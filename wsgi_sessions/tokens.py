@@ -20,7 +20,6 @@ from os import urandom
 from typing import NamedTuple
 
 from itsdangerous import TimestampSigner
-from itsdangerous.encoding import base64_encode, int_to_bytes
 
 __all__ = ["ID_LENGTH", "Token", "TokenSigner", "hash_secret", "new_id", "new_secret"]
 
@@ -84,9 +83,10 @@ class TokenSigner:
 
     def sign(self, sid: str, now: float) -> str:
         """The cookie value for *sid*, dated *now*."""
-        timestamp = base64_encode(int_to_bytes(max(0, int(now))))
-        payload = b"%b.%b" % (sid.encode("ascii"), timestamp)
-        return (payload + b"." + self._keys[0].signature(payload)).decode("ascii")
+        seconds = max(0, int(now))
+        timestamp = _base64url(seconds.to_bytes((seconds.bit_length() + 7) // 8, "big"))
+        payload = f"{sid}.{timestamp.decode()}"
+        return f"{payload}.{self._keys[0].signature(payload.encode()).decode()}"
 
     def verify(self, value: str) -> Token | None:
         """What *value* proves; ``None`` if it is malformed or nobody of us signed it.

@@ -174,7 +174,7 @@ class RedisStore:
     def delete(self, key: str) -> None:
         """One ``DEL``."""
         server = self._server
-        server.call(("DEL", self._prefix + key), server.deadline(), confirmed=True)
+        server.call(("DEL", self._prefix + key), server.deadline(), True)
 
     def keys(self) -> Iterator[str]:
         """``SCAN`` over all keys of the server, or of all servers of a cluster. One that is there
@@ -214,7 +214,7 @@ class RedisStore:
 
     def _create(self, name: str, value: bytes, left: int, deadline: float) -> bool:
         command = ("SET", name, value, "NX", "PX", left)
-        if self._server.call(command, deadline, find_out=True) is not None:
+        if self._server.call(command, deadline, False, True) is not None:
             return True
         # New ids are random: what is in the way is most likely this very save, sent again.
         front = ("GETRANGE", name, 0, VERSION_BYTES - 1)
@@ -226,17 +226,21 @@ class RedisStore:
 
     def _replace(self, arguments: Command, deadline: float) -> bool:
         try:
-            return bool(self._run(_REPLACE, arguments, deadline, confirmed=True, find_out=True))
+            return bool(self._run(_REPLACE, arguments, deadline, is_save=True))
         except WrongType:
             return False
 
-    def _run(self, script: _Script, arguments: Command, deadline: float, **how: bool) -> Any:
+    def _run(
+        self, script: _Script, arguments: Command, deadline: float, *, is_save: bool = False
+    ) -> Any:
         """Run a script, by its digest, on the key that comes first in *arguments*; a server that
         does not know it, new or flushed, gets it."""
         try:
-            return self._server.call(("EVALSHA", script.sha, 1, *arguments), deadline, **how)
+            command = ("EVALSHA", script.sha, 1, *arguments)
+            return self._server.call(command, deadline, is_save, is_save)
         except NoScript:
-            return self._server.call(("EVAL", script.text, 1, *arguments), deadline, **how)
+            command = ("EVAL", script.text, 1, *arguments)
+            return self._server.call(command, deadline, is_save, is_save)
 
     def _index(self, owner: str) -> bytes:
         return f"{self._prefix}owner:{owner}".encode("utf-8", "surrogatepass")
@@ -245,4 +249,6 @@ class RedisStore:
 def _milliseconds_until(expires_at: float) -> int:
     """How long from now, rounded up; 0 if that time is not in the future."""
     left = expires_at - time.time()
-    return math.ceil(min(left, FAR_SECONDS) * 1000) if left > 0 else 0
+    if left > FAR_SECONDS:
+        left = FAR_SECONDS
+    return math.ceil(left * 1000) if left > 0 else 0

@@ -42,7 +42,12 @@ class Server(Protocol):
         """When an operation that begins now has to be over."""
 
     def call(
-        self, command: Command, deadline: float, confirmed: bool = False, find_out: bool = False
+        self,
+        command: Command,
+        deadline: float,
+        confirmed: bool = False,
+        find_out: bool = False,
+        /,
     ) -> Any:
         """The reply to *command*.
 
@@ -114,7 +119,7 @@ class Client:
     def deadline(self) -> float:
         return float("inf")  # the client's own timeouts count
 
-    def call(self, command: Command, *_: Any, confirmed: bool = False, **__: Any) -> Any:
+    def call(self, command: Command, _deadline: float, confirmed: bool = False, *_: Any) -> Any:
         try:
             if confirmed and self._wait_replicas:
                 return self._call_confirmed(command)
