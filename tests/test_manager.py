@@ -7,7 +7,6 @@ import pickle
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -578,23 +577,23 @@ def test_a_session_that_is_always_changed_by_others_is_a_conflict_error(
     assert issubclass(ConflictError, StoreError)
 
 
-@pytest.mark.parametrize(("took", "first"), [(0.0, 0.001), (0.01, 0.01)])
+@pytest.mark.parametrize(("took", "first"), [(0, 0.001), (1 / 64, 1 / 64)])
 def test_conflicting_saves_wait_longer_and_longer(
     visitor: Visitor,
     store: RecordingStore,
+    clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
     took: float,
     first: float,
 ) -> None:
     """The second attempt comes at once, the others after up to twice as long, or half a second."""
     waits: list[Any] = []
-    ticks = count(1000.0, took)
-    time = SimpleNamespace(monotonic=lambda: next(ticks), sleep=waits.append)
+    time = SimpleNamespace(monotonic=clock, sleep=waits.append)
     monkeypatch.setattr("wsgi_sessions.manager.time", time)
     monkeypatch.setattr("wsgi_sessions.manager.uniform", lambda low, high: (low, high))
     session = fill(visitor).open()
     session["x"] = 2
-    monkeypatch.setattr(store.inner, "save", lambda *arguments, **options: None)
+    monkeypatch.setattr(store.inner, "save", lambda *_, **__: clock.advance(took))
     with pytest.raises(ConflictError):
         visitor.respond(session)
     assert {low for low, _ in waits} == {0}
