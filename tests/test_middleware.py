@@ -134,20 +134,24 @@ def put(session: Session) -> None:
 # 1. start_response is recorded, the header list never changed
 
 
-def test_the_headers_of_the_application_are_never_changed() -> None:
+@pytest.mark.parametrize("use", [lambda s: s.increment("n"), lambda s: s.get("n")])
+@pytest.mark.parametrize("more", [[], [("Vary", "Accept")], [("Cache-Control", "no-cache")]])
+def test_the_headers_of_the_application_are_never_changed(
+    use: Callable[[Session], Any], more: list[tuple[str, str]]
+) -> None:
     """A module-level list can be given out again and again."""
-    headers = [("Content-Type", "text/plain"), ("Vary", "Accept")]
+    headers = [*PLAIN, *more]
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        session_of(environ).increment("n")
+        use(session_of(environ))
         start_response("200 OK", headers)
         return [b""]
 
     server = Server(app)
     for _ in range(3):
-        assert server.get().all("Vary") == ["Accept, Cookie"]
-    assert headers == [("Content-Type", "text/plain"), ("Vary", "Accept")]
-    assert server.stored() == {"n": 3}
+        assert "Cookie" in server.get().all("Vary")[0]
+    assert headers == [*PLAIN, *more]
+    assert server.stored() in ({"n": 3}, {})
 
 
 def test_an_untouched_response_is_the_applications_own() -> None:
