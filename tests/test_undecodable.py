@@ -18,11 +18,16 @@ from wsgi_sessions import Session
 from wsgi_sessions.record import pack, unpack
 from wsgi_sessions.testing import ManualClock
 
-BAD = b"\xc1"  # never used in MessagePack
+BAD = {"never used in MessagePack": b"\xc1", "no bytes": 7, "no bytes, long": [b"\x07"]}
+
+
+@pytest.fixture(params=BAD)
+def bad(request: pytest.FixtureRequest) -> Any:
+    return BAD[request.param]
 
 
 @pytest.fixture
-def victim(visitor: Visitor, store: RecordingStore, clock: ManualClock) -> Visitor:
+def victim(visitor: Visitor, store: RecordingStore, clock: ManualClock, bad: Any) -> Visitor:
     """A visitor with one good value and, last, one that cannot be decoded."""
     with visitor.request() as session:
         session.update(good=[1], bad=2)
@@ -30,7 +35,7 @@ def victim(visitor: Visitor, store: RecordingStore, clock: ManualClock) -> Visit
     stored = store.load(id)
     assert stored is not None
     record = unpack(stored.data)
-    data = pack(record._replace(values={**record.values, "bad": BAD}))
+    data = pack(record._replace(values={**record.values, "bad": bad}))
     store.save(id, data, expires_at=clock() + 86_400, replacing=stored.version)
     return visitor
 
@@ -150,3 +155,10 @@ def test_looking_at_other_keys_costs_nothing(victim: Visitor) -> None:
         assert session
         session["x"] = 1
     assert len(victim.open()) == 3
+
+
+@pytest.mark.parametrize("bad", [None], ids=["nothing"])
+def test_nothing_in_the_place_of_a_value(victim: Visitor) -> None:
+    """It is as if the key were not there, until all values are asked for."""
+    assert victim.open().get("bad", 5) == 5
+    assert victim.read() == {}

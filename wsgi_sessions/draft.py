@@ -84,22 +84,22 @@ class Draft:
         data = self.changes.current(key, stored.get(key))
         if data is None:
             raise KeyError(key)
-        value = self._codec.loads(data)
+        value = self._decode(data)
         self._keep(key, value, data)
         return value
 
     def get_all(self, stored: Values) -> None:
         """Decode whatever is not decoded yet. Raises ``ValueError`` if something cannot be."""
-        for key in self.view(stored):
+        for key, data in self.view(stored).items():
             if key not in self.live:
-                self.get(key, stored)
+                self._keep(key, self._decode(data), data)
 
     def has(self, key: str, stored: Values) -> bool:
         return self.changes.current(key, stored.get(key)) is not None
 
     def view(self, stored: Values) -> Values:
         """All keys, with their values as they were last encoded."""
-        return self.changes.apply(stored, self._codec.loads, self._encode)
+        return self.changes.apply(stored, self._decode, self._encode)
 
     # Changing
 
@@ -121,7 +121,7 @@ class Draft:
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()
-        decode = self._codec.loads
+        decode = self._decode
         there = stored.get(key)
         data = self._more().mutate(key, function, default, there, decode, self._encode)
         value = decode(data)
@@ -150,6 +150,11 @@ class Draft:
             self._known.pop(key, None)
         else:
             self._known[key] = data
+
+    def _decode(self, data: bytes) -> Any:
+        if type(data) is not bytes:
+            raise ValueError("the record holds something else than an encoded value")
+        return self._codec.loads(data)
 
     def _encode(self, key: str, value: Any) -> bytes:
         try:
@@ -184,9 +189,9 @@ class Draft:
         def keep(there: Any) -> Any:
             return made if there is MISSING else there
 
-        changes.mutate(key, keep, MISSING, None, self._codec.loads, self._encode)
+        changes.mutate(key, keep, MISSING, None, self._decode, self._encode)
         return lambda record, _now: record._replace(
-            values=changes.apply(record.values, self._codec.loads, self._encode)
+            values=changes.apply(record.values, self._decode, self._encode)
         )
 
     def detach(self) -> None:

@@ -43,7 +43,8 @@ class Record(NamedTuple):
     superseded: Sequence[Sequence[Any]]
     """Pairs: the hash of a secret that was replaced a moment ago, and when."""
     values: dict[str, bytes]
-    """Encoded values. Never changed in place: the record before a change stays as it was."""
+    """Encoded values. Never changed in place: the record before a change stays as it was. What
+    is no ``bytes`` here was planted; it is found when it is decoded."""
 
     def __repr__(self) -> str:
         return f"<Record of {len(self.values)} values>"
@@ -65,18 +66,16 @@ record_of: Callable[[Iterable[Any]], Record] = partial(tuple.__new__, Record)
 
 def pack(record: Record) -> bytes:
     """The bytes of *record*; the same for the same record in every process."""
-    body = packb(tuple(record))
+    body = packb(record[:])  # a plain tuple
     return _FRONT.pack(FORMAT, crc32(body)) + body
 
 
 def unpack(data: bytes) -> Record:
     """The record in *data*. Raises :exc:`BadRecord` for anything else."""
-    if len(data) < 5 or data[0] != FORMAT:
-        newer = len(data) > 0 and data[0] > FORMAT
-        raise BadRecord("not a record, or of a newer version" if newer else "not a record")
-    body = data[5:]
-    if _FRONT.unpack_from(data)[1] != crc32(body):
-        raise BadRecord("damaged: the checksum does not match")
+    # A slice is a copy, a view costs 1 k instructions more and saves one for each byte.
+    body = data[5:] if len(data) < 4096 else memoryview(data)[5:]
+    if data[:5] != _FRONT.pack(FORMAT, crc32(body)):
+        raise BadRecord(_what_is_wrong(data))
     try:
         fields = unpackb(body)
         secret_hash, created_at, saved_at, permanent, owner, superseded, values = fields
@@ -93,18 +92,17 @@ def unpack(data: bytes) -> Record:
         and type(superseded) is list
         and (not superseded or all(map(_is_superseded, superseded)))
         and type(values) is dict
-        and _are_bytes(values)
     ):
         raise BadRecord("not a record: a field has the wrong type or range")
     return record_of(fields)
 
 
-def _are_bytes(values: dict[str, Any]) -> bool:
-    try:
-        b"".join(values.values())  # in C; a loop takes 4 k instructions for 8 values
-    except TypeError:
-        return False
-    return True
+def _what_is_wrong(data: bytes) -> str:
+    if len(data) < 5 or data[0] < FORMAT:
+        return "not a record"
+    if data[0] > FORMAT:
+        return "not a record, or of a newer version"
+    return "damaged: the checksum does not match"
 
 
 def _is_superseded(entry: object) -> bool:

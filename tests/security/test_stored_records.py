@@ -241,7 +241,7 @@ def test_the_size_is_checked_before_anything_is_decoded(
         assert victim.read() == {}
     assert "larger than max_bytes" in log.text
     monkeypatch.undo()
-    victim.manager._max_bytes = len(large)
+    victim.manager._most_loaded = len(large)
     assert victim.open().new is False
 
 
