@@ -55,8 +55,8 @@ MUTANTS = [
     ),
     *of(
         "record.py",
-        ("the checksum is not compared", "if _FRONT.unpack_from(data)[1] != crc32(body):", "if False:"),
-        ("any format is read", "or data[0] != FORMAT", ""),
+        ("the checksum is not compared", "if data[:5] != _FRONT.pack(FORMAT, crc32(body)):", "if data[:1] != bytes([FORMAT]):"),
+        ("any format is read", "if data[:5] != _FRONT.pack(FORMAT, crc32(body)):", "if data[1:5] != _FRONT.pack(FORMAT, crc32(body))[1:]:"),
         ("shapes are not checked", "if not (\n        type(secret_hash)", "if False and not (\n        type(secret_hash)"),
     ),
     *of(
