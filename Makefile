@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 DEMO_PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers mutants fuzz soak lint format clean
+.PHONY: help demo test servers mutants fuzz bench bench-quick soak lint format clean
 
 help:  ## show the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -40,6 +40,13 @@ fuzz: $(READY)  ## try hostile inputs for SECONDS (default 60)
 
 soak: $(READY) servers  ## break the stores under load for SECONDS (default 60; ARGS=redis for one)
 	$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),60) $(ARGS)
+
+bench: $(READY) servers  ## measure everything, about 45 minutes on a quiet machine
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(READY) servers  ## see that everything that is measured runs
+	$(BIN)/python -m benchmarks --quick
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -59,10 +59,9 @@ class Draft:
     def forget(self) -> None:
         """Start with no changes; values that were handed out stay watched."""
         self.changes = _NO_CHANGES
-        self.forced = False
+        self.forced = self.restarted = False
         self.secret = ""
         """The new secret, if the session is regenerated."""
-        self.restarted = False
         self.owner: Any = MISSING
         self.permanent: Any = MISSING
 
