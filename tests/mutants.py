@@ -121,9 +121,9 @@ MUTANTS = [
     *of(
         "manager.py",
         ("a failed load is not counted", "stored = store.load(token.id)\n            except StoreUnavailable:\n                self._breaker.failed(self.now() - now)", "stored = store.load(token.id)\n            except StoreUnavailable:"),
-        ("a store that hangs is saved to", "        store = self._guarded if self._breaker.open else self.store\n        try:\n            version", "        store = self.store\n        try:\n            version"),
-        ("a store that hangs is loaded from", "            store = self._guarded if self._breaker.open else self.store\n            try:\n                stored", "            store = self.store\n            try:\n                stored"),
-        ("a logout waits for a store that hangs", "self._guarded.delete(", "self.store.delete("),
+        ("a store that hangs is saved to", "        store = self.guarded if self._breaker.open else self.store\n        try:\n            version", "        store = self.store\n        try:\n            version"),
+        ("a store that hangs is loaded from", "            store = self.guarded if self._breaker.open else self.store\n            try:\n                stored", "            store = self.store\n            try:\n                stored"),
+        ("a logout waits for a store that hangs", "self.guarded.delete(", "self.store.delete("),
     ),
     *of(
         "breaker.py",

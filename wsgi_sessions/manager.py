@@ -82,11 +82,11 @@ class SessionManager:
         )
         self._most_loaded = max(self._max_bytes, DEFAULT_MAX_BYTES)
         self._breaker = Breaker(self.events)
-        self._guarded = GuardedStore(self.store, self._breaker)
-        self._owners = self._guarded if hasattr(store, "link") else None
+        self.guarded = GuardedStore(self.store, self._breaker)
+        self._owners = self.guarded if hasattr(store, "link") else None
         self._takeover = self._take_over_from(settings.readers)
         self._shared = SharedSigner(
-            self._guarded, settings.fallback_secrets, settings.cookie_name, settings.clock
+            self.guarded, settings.fallback_secrets, settings.cookie_name, settings.clock
         )
 
     def _use_secret(self, store: Store | CookieStore) -> None:
@@ -178,7 +178,7 @@ class SessionManager:
                 token = self._takeover.token(cookie_header)
             if token is None:
                 return Origin(now)
-            store = self._guarded if self._breaker.open else self.store
+            store = self.guarded if self._breaker.open else self.store
             try:
                 stored = store.load(token.id)
             except StoreUnavailable:
@@ -340,7 +340,7 @@ class SessionManager:
             data, expires_at = self._pack(origin.id, record), self._lifetimes.idle_end(record, now)
         before = origin.record
         self._link(origin.id, before, record)
-        store = self._guarded if self._breaker.open else self.store
+        store = self.guarded if self._breaker.open else self.store
         try:
             version = store.save(origin.id, data, expires_at=expires_at, replacing=origin.version)
         except StoreUnavailable:
@@ -374,7 +374,7 @@ class SessionManager:
 
     def _reload(self, origin: Origin) -> bool:
         """After a conflict: take over what is there now, if it is still the same login."""
-        stored = self._guarded.load(origin.id)
+        stored = self.guarded.load(origin.id)
         record = self._unpack(origin.id, stored) if stored is not None else None
         before = origin.record
         if (
@@ -390,7 +390,7 @@ class SessionManager:
 
     def end(self, origin: Origin) -> None:
         """Delete the session. One round trip, two if it is listed under an owner."""
-        self._guarded.delete(origin.id)
+        self.guarded.delete(origin.id)
         self._unlink(origin.id, origin.record)
 
     def dropped(self, origin: Origin) -> None:

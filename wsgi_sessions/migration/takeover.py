@@ -40,13 +40,13 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
+from wsgi_sessions.breaker import GuardedStore
 from wsgi_sessions.codec import Codec
 from wsgi_sessions.cookies import cookie_values
 from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
 from wsgi_sessions.events import Events
 from wsgi_sessions.origin import Edit, Origin, Outcome
 from wsgi_sessions.record import Record
-from wsgi_sessions.stores.base import Store
 from wsgi_sessions.tokens import ID_LENGTH, Token, new_id
 
 __all__ = ["OldSession", "Reader", "Takeover"]
@@ -94,7 +94,7 @@ class Manager(Protocol):
     @property
     def events(self) -> Events: ...
     @property
-    def store(self) -> Store: ...
+    def guarded(self) -> GuardedStore: ...
     def now(self) -> float: ...
     def update(self, origin: Origin, edit: Edit, *, force: bool = False) -> Outcome: ...
     def end(self, origin: Origin) -> None: ...
@@ -136,7 +136,7 @@ class Takeover:
         return Token(id, secret, 0)  # dated so that the cookie goes out
 
     def _claimed(self, claim: str) -> str | None:
-        stored = self._manager.store.load(claim)
+        stored = self._manager.guarded.load(claim)
         if stored is None or len(stored.data) != ID_LENGTH:
             return None
         return stored.data.decode("ascii", "replace")
@@ -147,7 +147,7 @@ class Takeover:
         if origin is None:
             return None
         expires_at = self._manager.now() + reader.lifetime
-        store, id = self._manager.store, origin.id
+        store, id = self._manager.guarded, origin.id
         if store.save(claim, id.encode(), expires_at=expires_at, replacing=None) is not None:
             self._manager.events.info("session %s was taken over from %s", id, _name(reader))
             return id
