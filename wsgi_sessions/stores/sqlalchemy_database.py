@@ -10,6 +10,8 @@ How this works, and the rules for whoever edits it:
   is likely not the only one. So the idle ones are dropped too, and the statement is sent once more
   over a new one, if little time has gone by. All statements are such that this does no harm; the
   result says so, for those where it matters.
+* SQLite has locks inside, which a child would find held for ever if a thread of the parent was in
+  there. So a fork waits for the statements that are under way.
 * The tables are made when a statement fails because they are missing, so that a process that finds
   them there asks nothing.
 """
@@ -20,8 +22,8 @@ import logging
 import os
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from threading import Lock
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Condition, Lock
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -39,6 +41,9 @@ RETRY_SECONDS = 0.2
 """A second attempt begins within this time, so that an operation ends within 1.2 s."""
 
 CREATE_ATTEMPTS = 4
+
+FORK_SECONDS = 1.0
+"""For which a fork waits at most: a statement may take half of it."""
 
 logger = logging.getLogger("wsgi_sessions")
 
@@ -66,6 +71,7 @@ class Database:
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
         self._statements: dict[str, Statement] | None = None
         self._creating = Lock()
+        self._counted = self._count()
         self._inherited: list[Pool] = []
         _databases.add(self)
 
@@ -78,9 +84,13 @@ class Database:
         if self._own:
             self.engine.dispose()
 
+    def _count(self) -> AbstractContextManager[object]:
+        return _under_way if self.engine.dialect.name == "sqlite" else nullcontext()
+
     def renew_after_fork(self) -> None:
         """Leave the parent's connections to it; kept, since collecting one might close it."""
         self._creating = Lock()
+        self._counted = self._count()
         self._inherited.append(self.engine.pool)
         self.engine.dispose(close=False)
 
@@ -118,7 +128,7 @@ class Database:
         raise self._unavailable(last, values) from last.error
 
     def _attempt(self, name: str, values: Mapping[str, Any]) -> Result:
-        with self._cursor() as cursor:
+        with self._counted, self._cursor() as cursor:
             if self._statements is None:  # connected, so the dialect knows the server's version
                 self._statements = self._tables.statements(self.engine.dialect)
             statement = self._statements[name]
@@ -135,7 +145,7 @@ class Database:
         begin = {"postgresql": ["BEGIN"], "sqlite": ["BEGIN IMMEDIATE"]}
         around = begin.get(self.engine.dialect.name, [])  # MySQL's DDL has no transactions
         try:
-            with self._cursor() as cursor:
+            with self._counted, self._cursor() as cursor:
                 for statement in [*around, *self.ddl(), *(["COMMIT"] if around else [])]:
                     cursor.execute(statement)
         except _Failed as failed:
@@ -210,12 +220,43 @@ class _Failed(Exception):
         self.fault, self.error = fault, error
 
 
+class _UnderWay:
+    """Counts the threads that are in SQLite. Nobody gets in during a fork."""
+
+    def __init__(self) -> None:
+        self._condition = Condition()
+        self._threads = 0
+
+    def __enter__(self) -> None:
+        with self._condition:
+            self._threads += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._condition:
+            self._threads -= 1
+            self._condition.notify_all()
+
+    def before_fork(self) -> None:
+        self._condition.acquire()
+        self._condition.wait_for(lambda: not self._threads, FORK_SECONDS)
+
+    def after_fork(self) -> None:
+        self._condition.release()
+
+
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_under_way = _UnderWay()
 
 
 def _renew_after_fork() -> None:
+    global _under_way
+    _under_way = _UnderWay()
     for database in list(_databases):
         database.renew_after_fork()
 
 
-os.register_at_fork(after_in_child=_renew_after_fork)
+os.register_at_fork(
+    before=lambda: _under_way.before_fork(),
+    after_in_parent=lambda: _under_way.after_fork(),
+    after_in_child=_renew_after_fork,
+)
