@@ -51,7 +51,9 @@ MUTANTS = [
         ("the signature is not bound to the cookie name", "wsgi_sessions.sid:{cookie_name}", "wsgi_sessions.sid"),
         ("the oldest secret signs", "self._keys[0].signature", "self._keys[-1].signature"),
         ("the record keeps the secret itself", 'sha256(secret.encode("ascii")).digest()', 'secret.encode("ascii")'),
-        ("the form is not checked first", "if len(value) > _MAX_LENGTH or _well_formed(value) is None:", "if False:"),
+        ("the form is not checked first", "if _well_formed(value) is None:", "if False:"),
+        ("what was refused is remembered as good", "        return None\n\n\ndef _base64url", "        return self._verified.setdefault(value, Token(value[:22], value[22:44], 0)) and None\n\n\ndef _base64url"),
+        ("verified cookies are kept without end", "if len(self._verified) >= _REMEMBERED:", "if False:"),
     ),
     *of(
         "record.py",

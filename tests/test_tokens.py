@@ -96,3 +96,18 @@ def test_a_token_shows_no_secret() -> None:
     token = signer.verify(VALUE)
     assert SID[22:] not in repr(token)
     assert SID[22:].encode() not in hash_secret(SID[22:])
+
+
+def test_what_was_verified_lately_is_remembered_and_nothing_else() -> None:
+    """A thousand values at most; the cryptography is done again for the others."""
+    fresh = TokenSigner(["a secret"], "sid")
+    forged = VALUE[:-1] + ("A" if VALUE[-1] != "A" else "E")
+    values = [fresh.sign(SID, NOW + second) for second in range(2500)]
+    for value in values:
+        assert fresh.verify(forged) is fresh.verify(forged) is None
+        token = fresh.verify(value)
+        assert token is not None
+        assert fresh.verify(value) is token
+    assert 0 < len(fresh._verified) <= 1000
+    assert fresh._verified.keys() <= set(values)
+    assert fresh.verify(values[0]) == Token(SID[:22], SID[22:], int(NOW))
