@@ -586,7 +586,7 @@ def test_conflicting_saves_wait_longer_and_longer(
     took: float,
     first: float,
 ) -> None:
-    """The second attempt comes at once, the others after up to twice as long, or half a second."""
+    """The second attempt comes at once, the others after waits that grow, to half a second."""
     waits: list[Any] = []
     time = SimpleNamespace(monotonic=clock, sleep=waits.append)
     monkeypatch.setattr("wsgi_sessions.manager.time", time)
@@ -598,8 +598,8 @@ def test_conflicting_saves_wait_longer_and_longer(
         visitor.respond(session)
     assert {low for low, _ in waits} == {0}
     longest = [high for _, high in waits]
-    assert longest[:4] == pytest.approx([0, first, 3 * first, 7 * first])
-    assert longest[9:] == [0.5] * 23
+    assert longest[:4] == pytest.approx([0, first, 4 * first, 9 * first])
+    assert longest[23:] == [0.5] * 9
 
 
 def test_an_id_that_exists_already_is_not_taken(
