@@ -154,6 +154,12 @@ def test_a_function_after_a_put_or_a_removal_is_called_once(
     assert len(called) == 1
 
 
+def test_a_function_begins_with_its_default_if_the_key_was_removed_meanwhile() -> None:
+    """As it does where there never was one."""
+    changes = changes_of([("add", "a", 1)], {"a": b"5"})
+    assert changes.apply({}, decode, encode) == {"a": b"101"}
+
+
 def test_all_functions_of_a_key_are_applied_in_a_merge() -> None:
     """In their order, beginning with what was put before them."""
     changes = changes_of([("add", "a", 1), ("add", "a", 2), ("put", "b", 5), ("add", "b", 1)], {})

@@ -108,6 +108,6 @@ def test_what_was_verified_lately_is_remembered_and_nothing_else() -> None:
         token = fresh.verify(value)
         assert token is not None
         assert fresh.verify(value) is token
-    assert 0 < len(fresh._verified) <= 1000
+        assert 0 < len(fresh._verified) <= 1000
     assert fresh._verified.keys() <= set(values)
     assert fresh.verify(values[0]) == Token(SID[:22], SID[22:], int(NOW))
