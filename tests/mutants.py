@@ -142,12 +142,12 @@ MUTANTS = [
     ),
     *of(
         "lifetimes.py",
-        ("the idle lifetime is not enforced", "return now - last_used >= idle or", "return"),
+        ("the idle lifetime is not enforced", "return now - last_used >= self.idle(record) or", "return"),
         ("the absolute lifetime is not enforced", " or now >= record.created_at + self._absolute", ""),
         ("the store keeps it beyond the absolute lifetime", "return min(now + self.idle(record), self.absolute_end(record))", "return now + self.idle(record)"),
         ("permanent sessions live as ordinary ones", "return self._permanent if record.permanent else self._ordinary", "return self._ordinary"),
-        ("every request renews", "return abs(now - issued_at) > idle / 10", "return True"),
-        ("nothing is renewed", "return abs(now - issued_at) > idle / 10", "return False"),
+        ("every request renews", "return abs(now - issued_at) > self.idle(record) / 10", "return True"),
+        ("nothing is renewed", "return abs(now - issued_at) > self.idle(record) / 10", "return False"),
         ("a clock that was set back is not noticed", "return abs(now - issued_at)", "return now - issued_at"),
     ),
     *of(

@@ -54,33 +54,33 @@ class _Change(NamedTuple):
 class Changes:
     """The changes of one request, in the order of their keys' first change."""
 
-    __slots__ = ("by_key", "cleared")
+    __slots__ = ("_by_key", "cleared")
 
     def __init__(self) -> None:
         self.cleared = False
-        self.by_key: dict[str, _Change] = {}
+        self._by_key: dict[str, _Change] = {}
 
     def __bool__(self) -> bool:
-        return self.cleared or bool(self.by_key)
+        return self.cleared or bool(self._by_key)
 
     def __contains__(self, key: str) -> bool:
         """Whether these changes say anything about *key*."""
-        return self.cleared or key in self.by_key
+        return self.cleared or key in self._by_key
 
     @property
     def computed(self) -> list[str]:
         """The keys whose value a function makes."""
-        return [key for key, change in self.by_key.items() if change.functions]
+        return [key for key, change in self._by_key.items() if change.functions]
 
     def put(self, key: str, data: bytes) -> None:
-        self.by_key[key] = _Change(data, (), None, data)
+        self._by_key[key] = _Change(data, (), None, data)
 
     def delete(self, key: str) -> None:
-        self.by_key[key] = _Change(None, (), None, None)
+        self._by_key[key] = _Change(None, (), None, None)
 
     def clear(self) -> None:
         self.cleared = True
-        self.by_key.clear()
+        self._by_key.clear()
 
     def mutate(
         self,
@@ -96,7 +96,7 @@ class Changes:
         *there* is the stored value. The function gets a copy of the value, or *default* if there
         is none. Returns the encoded result.
         """
-        before = self.by_key.get(key)
+        before = self._by_key.get(key)
         value = self.current(key, there)
         result = encode(key, function(default if value is None else decode(value)))
         if before is None:
@@ -106,12 +106,12 @@ class Changes:
             functions = (*before.functions, (function, default))
             seen = before.seen if before.functions else before.result
             change = _Change(before.start, functions, seen, result)
-        self.by_key[key] = change
+        self._by_key[key] = change
         return result
 
     def current(self, key: str, there: bytes | None) -> bytes | None:
         """The value of *key* as this request sees it, given the stored one."""
-        change = self.by_key.get(key)
+        change = self._by_key.get(key)
         if change is not None:
             return change.result
         return None if self.cleared else there
@@ -121,7 +121,7 @@ class Changes:
         if not self:
             return values
         merged = {} if self.cleared else values.copy()
-        for key, change in self.by_key.items():
+        for key, change in self._by_key.items():
             result = change.result
             if change.functions:
                 result = _result(key, change, merged.get(key), decode, encode)

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import click
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.middleware import DEFAULT_STORE
 from wsgi_sessions.stores import open_store
 from wsgi_sessions.stores.base import Store
 from wsgi_sessions.stores.health import Checkable, Finding, Level, probe, reach_by_load
 
 __all__ = ["commands"]
 
-DEFAULT_STORE = "sqlite:///wsgi-sessions.db"
 SHORT_SECRET = 22
 """Characters that 128 random bits take at least."""
 PATHS = ("file", "memory", "memcached", "sqlite", "sqlite+pysqlite")

@@ -68,8 +68,7 @@ class Draft:
     def has_changes(self) -> bool:
         """Whether anything is to be stored. See :meth:`collect`."""
         return (
-            self.changes.cleared
-            or bool(self.changes.by_key)
+            bool(self.changes)
             or self.forced
             or bool(self.secret)
             or self.owner is not MISSING

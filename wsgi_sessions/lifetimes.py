@@ -35,13 +35,11 @@ class Lifetimes:
 
     def is_over(self, record: Record, issued_at: float, now: float) -> bool:
         """Whether a lifetime has ended, whatever the store's own expiry and clock say."""
-        idle = self._permanent if record.permanent else self._ordinary
         saved_at = record.saved_at
         last_used = saved_at if saved_at > issued_at else issued_at
-        return now - last_used >= idle or now >= record.created_at + self._absolute
+        return now - last_used >= self.idle(record) or now >= record.created_at + self._absolute
 
     def renewal_due(self, record: Record, issued_at: float, now: float) -> bool:
         """Whether the cookie is older than a tenth of the idle lifetime. (Or dated that far in the
         future, which a clock that was set back leaves behind.)"""
-        idle = self._permanent if record.permanent else self._ordinary
-        return abs(now - issued_at) > idle / 10
+        return abs(now - issued_at) > self.idle(record) / 10

@@ -143,5 +143,4 @@ class _Hmac:
         inner.update(payload)
         outer = self._outer.copy()
         outer.update(inner.digest())
-        encoded = b2a_base64(outer.digest(), newline=False)
-        return encoded[:-1].translate(_URLSAFE)  # 32 bytes end in one "="
+        return _base64url(outer.digest())

@@ -269,7 +269,7 @@ def test_purge_uses_the_index(store, url, later):
     store.load(new_key())
     expired_rows(url, 3000)
     engine = ordinary_engine(url)
-    statement = store._database._tables.statements(engine.dialect)["purge"]
+    statement = store._database.tables.statements(engine.dialect)["purge"]
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"ANALYZE {at(url)['schema']}.sessions")

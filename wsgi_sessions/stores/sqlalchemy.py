@@ -77,8 +77,7 @@ class SQLAlchemyStore:
                 'SQLAlchemyStore needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'
             ) from error
         engine, own = engine_of(engine_or_url)
-        self._tables, self._create = Tables(table, schema), create
-        self._database = Database(engine, self._tables, own=own, create=create)
+        self._database = Database(engine, Tables(table, schema), own=own, create=create)
         self._mysql = engine.dialect.name in ("mysql", "mariadb")
 
     @classmethod
@@ -199,7 +198,7 @@ class SQLAlchemyStore:
         """For ``wsgi-sessions check``: server, way to it, tables, and what waits for a purge."""
         from wsgi_sessions.stores.sqlalchemy_health import findings
 
-        return findings(self, self._database, self._tables, create=self._create)
+        return findings(self, self._database)
 
     def close(self) -> None:
         """Close the connections, unless the engine was handed in. The store can still be used."""

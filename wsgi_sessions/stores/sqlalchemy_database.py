@@ -65,7 +65,7 @@ class Database:
     """An engine, and the tables in it."""
 
     def __init__(self, engine: Engine, tables: Tables, *, own: bool, create: bool) -> None:
-        self.engine, self._tables, self._own, self._create = engine, tables, own, create
+        self.engine, self.tables, self._own, self.create = engine, tables, own, create
         self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
@@ -77,7 +77,7 @@ class Database:
 
     def ddl(self) -> list[str]:
         """The statements that make the tables."""
-        return self._tables.ddl(self.engine.dialect)
+        return self.tables.ddl(self.engine.dialect)
 
     def close(self) -> None:
         """Close the connections, if they are the store's own."""
@@ -101,7 +101,7 @@ class Database:
             return self._attempt(name, values)
         except _Failed as failed:
             first = failed
-        if first.fault is Fault.MISSING_TABLE and self._create:
+        if first.fault is Fault.MISSING_TABLE and self.create:
             return self._attempt_with_tables(name, values)
         if first.fault not in REPEATABLE or monotonic() - begun > RETRY_SECONDS:
             raise self._unavailable(first, values) from first.error
@@ -130,7 +130,7 @@ class Database:
     def _attempt(self, name: str, values: Mapping[str, Any]) -> Result:
         with self._counted, self._cursor() as cursor:
             if self._statements is None:  # connected, so the dialect knows the server's version
-                self._statements = self._tables.statements(self.engine.dialect)
+                self._statements = self.tables.statements(self.engine.dialect)
             statement = self._statements[name]
             cursor.execute(statement.text, statement.parameters(values))
             rows = cursor.fetchall() if cursor.description else []
@@ -207,7 +207,7 @@ class Database:
         reason = describe(failed.error)
         if failed.fault is Fault.MISSING_TABLE:
             reason += " (SQLAlchemyStore.ddl has the statements that make the tables"
-            reason += "; this user may not, or it takes long)" if self._create else ")"
+            reason += "; this user may not, or it takes long)" if self.create else ")"
         elif failed.fault is Fault.TOO_LARGE or (
             failed.fault is Fault.LOST and len(values.get("data", b"")) > LARGE and self._mysql
         ):  # the server may close the connection before it can tell why

@@ -35,10 +35,9 @@ EPOCH = {
 }
 
 
-def findings(
-    store: SQLAlchemyStore, database: Database, tables: Tables, *, create: bool
-) -> Iterator[Finding]:
+def findings(store: SQLAlchemyStore, database: Database) -> Iterator[Finding]:
     """As :meth:`~wsgi_sessions.stores.health.Checkable.findings`."""
+    tables, create = database.tables, database.create
     yield from health.clients("sqlalchemy")
     file = database.engine.url.database or ""
     if database.engine.dialect.name == "sqlite":
