@@ -1,4 +1,8 @@
-"""One run: a store, gunicorn before it, visitors, and faults of 2 s in every 5."""
+"""One run: a store, gunicorn before it, visitors, and faults of 2 s in every 5.
+
+On a machine with much to do it takes longer: a fault lasts until somebody has noticed it, and the
+next one waits until writes have succeeded.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from pathlib import Path
 
 from tests.serving import gunicorn
 from tests.soak.faults import TARGETS, Target
-from tests.soak.visitors import SESSIONS, TICK, Notes, look_on, total, visit
+from tests.soak.visitors import SESSIONS, TICK, Notes, Run, join, look_on, total, visit
 
 EVERY, LASTS = 5.0, 2.0  # seconds
 RECOVERS = 2.0  # seconds: a breaker's one, a probe that fails, the next
@@ -106,7 +110,7 @@ def soak(
 ) -> Report:
     """Break the store of that name under *processes* of visitors, *lasts* seconds in *every*."""
     context = multiprocessing.get_context("spawn")
-    together = context.Barrier(processes + 2)
+    run = Run(context, processes + 1)
     with (
         TARGETS[name](directory) as target,
         gunicorn(
@@ -117,30 +121,32 @@ def soak(
             SOAK_ON_STORE_ERROR=on_store_error,
             **target.environment,
         ) as url,
-        ProcessPoolExecutor(processes + 1, context, together.wait) as pool,
+        ProcessPoolExecutor(processes + 1, context, join, (run,)) as pool,
     ):
         anonymous = on_store_error == "anonymous"
-        running = [pool.submit(visit, url, seconds, anonymous) for _ in range(processes)]
-        running.append(pool.submit(look_on, url, seconds))
-        together.wait(60)
-        faults = list(_break(target, seconds, every, lasts))
+        running = [pool.submit(visit, url, anonymous) for _ in range(processes)]
+        running.append(pool.submit(look_on, url))
+        run.begun.wait(60)
+        try:
+            faults = list(_break(run, target, round(seconds / every), every, lasts))
+        finally:
+            run.over.set()
         notes = total([one.result() for one in running])
     who = f"{processes * SESSIONS} sessions of {processes} processes"
     title = f"{name}, on_store_error={on_store_error!r}, {who}, {seconds:g} s"
     return Report(title, faults, notes)
 
 
-def _break(target: Target, seconds: float, every: float, lasts: float) -> Iterator[Fault]:
-    """Fault after fault, as long as there is time for a whole one."""
-    end = time.monotonic() + seconds
-    for kind in itertools.cycle(target.faults):
+def _break(run: Run, target: Target, rounds: int, every: float, lasts: float) -> Iterator[Fault]:
+    """Fault after fault."""
+    for kind in itertools.islice(itertools.cycle(target.faults), rounds):
         round_ends = time.monotonic() + every
-        if round_ends > end + every / 10:
-            return
         begin, finish = target.faults[kind]
+        run.wait_for_writes()
         time.sleep((every - lasts) / 2)
         begun = time.monotonic()
         begin()
+        run.wait_for_a_refusal()
         time.sleep(max(0.0, begun + lasts - time.monotonic()))
         finish()
         yield Fault(kind, begun, time.monotonic())

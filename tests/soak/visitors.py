@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
+from multiprocessing.context import SpawnContext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,52 @@ PAUSE = 0.4  # seconds between two requests of a visitor, on average
 PATIENCE = 30.0  # seconds until a store has to work again, after the last fault
 SETTLE = 1.2  # seconds before the comparison; breakers close within one
 TICK = 0.1  # seconds
+
+
+class Run:
+    """What the processes of one run know of each other."""
+
+    def __init__(self, context: SpawnContext, processes: int) -> None:
+        self.begun = context.Barrier(processes + 1)
+        self.over = context.Event()
+        self._written = context.Value("L")
+        self._refused = context.Value("L")
+
+    def note(self, kind: str, status: int) -> None:
+        if status in (401, 503):
+            _increment(self._refused)
+        elif kind == "write":
+            _increment(self._written)
+
+    def wait_for_a_refusal(self) -> None:
+        """Return when somebody has been answered 401 or 503 since; or after :data:`PATIENCE`."""
+        _wait_for_more(self._refused, 1)
+
+    def wait_for_writes(self) -> None:
+        """Return when :data:`SESSIONS` writes were confirmed since; or after :data:`PATIENCE`."""
+        _wait_for_more(self._written, SESSIONS)
+
+
+def _increment(count: Any) -> None:
+    with count.get_lock():
+        count.value += 1
+
+
+def _wait_for_more(count: Any, number: int) -> None:
+    enough, end = count.value + number, time.monotonic() + PATIENCE
+    while count.value < enough and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+_run: Run
+"""That this process takes part in."""
+
+
+def join(run: Run) -> None:
+    """Begin together with the other processes of *run*."""
+    global _run
+    _run = run
+    run.begun.wait()
 
 
 @dataclass
@@ -95,6 +142,7 @@ class Browser:
             notes.waits.append((begun, took))
         else:
             notes.ticks[int((begun + took) / TICK), status] += 1
+            _run.note(kind, status)
         if status not in ({200} if kind == "plain" else {200, 401, 503}):
             notes.violations.append(f"{kind} was answered {status}")
 
@@ -119,15 +167,15 @@ class Visitor:
         self._count, self._maybe = 0, 0  # increments: confirmed, and beyond
         self._replaced = False  # whether the cookie may have been replaced by one never received
 
-    def run(self, end: float) -> None:
-        """Use the session until then, then compare."""
+    def run(self) -> None:
+        """Use the session until the run is over, then compare."""
         actions: list[tuple[Callable[[], object], int]] = [
             (self._write, 75), (self._read, 12), (self._logout, 4), (self._regenerate, 4),
             (self._come_back, 5),
         ]  # fmt: skip
         steps, weights = zip(*actions, strict=True)
         time.sleep(random.uniform(0, PAUSE))
-        while time.monotonic() < end:
+        while not _run.over.is_set():
             if self._cookie:
                 random.choices(steps, weights)[0]()
             else:
@@ -240,25 +288,29 @@ class Visitor:
     def _compare(self) -> None:
         """When the store works again."""
         time.sleep(SETTLE)
-        end = time.monotonic() + PATIENCE
-        while self._cookie and self._read() != 200:
-            if time.monotonic() > end:
-                self._wrong("a session is not found again")
-                break
-            time.sleep(PAUSE)
+        if not self._until(lambda: not self._cookie or self._read() == 200):
+            self._wrong("a session is not found again")
         self._notes.checked += bool(self._cookie)
         for cookie in self._dead:
-            if self._bury(cookie) in (0, 503):
+            if not self._until(lambda cookie=cookie: self._bury(cookie) not in (0, 503)):
                 self._wrong("the store is not found again")
         self._notes.dead += len(self._dead)
 
+    def _until(self, done: Callable[[], bool]) -> bool:
+        """Whether it is, sooner or later."""
+        end = time.monotonic() + PATIENCE
+        while not done():
+            if time.monotonic() > end:
+                return False
+            time.sleep(PAUSE)
+        return True
 
-def visit(url: str, seconds: float, anonymous: bool) -> Notes:
+
+def visit(url: str, anonymous: bool) -> Notes:
     """One process of visitors."""
-    end = time.monotonic() + seconds
     notes = [Notes() for _ in range(SESSIONS)]
     visitors = [Visitor(url, one, anonymous=anonymous) for one in notes]
-    threads = [threading.Thread(target=visitor.run, args=(end,)) for visitor in visitors]
+    threads = [threading.Thread(target=visitor.run) for visitor in visitors]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -266,12 +318,11 @@ def visit(url: str, seconds: float, anonymous: bool) -> Notes:
     return total(notes)
 
 
-def look_on(url: str, seconds: float) -> Notes:
+def look_on(url: str) -> Notes:
     """One process that asks for nothing but pages that do not touch the session."""
-    end = time.monotonic() + seconds
     notes = Notes()
     browser = Browser(url, notes)
-    while time.monotonic() < end:
+    while not _run.over.is_set():
         browser.ask("plain")
         time.sleep(0.01)
     browser.close()
