@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.patience import be_patient
 from tests.store_urls import STORE_URLS
 from wsgi_sessions.stores import open_store
 from wsgi_sessions.stores.base import Store
@@ -22,10 +23,12 @@ def memory_store(request: pytest.FixtureRequest, clock: Clock) -> Store:
 
 
 def file_store(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    be_patient(request.getfixturevalue("monkeypatch"), "file")
     return FileStore(request.getfixturevalue("tmp_path") / "sessions", clock=clock)
 
 
 def sqlite_store(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    be_patient(request.getfixturevalue("monkeypatch"), "sqlite")
     store = SQLiteStore(request.getfixturevalue("tmp_path") / "sessions.db", clock=clock)
     request.addfinalizer(store.close)
     return store
@@ -37,6 +40,7 @@ def on_server(name: str, *, shared: bool = True) -> Factory:
     urls: list[str] = []
 
     def server_store(request: pytest.FixtureRequest, clock: Clock) -> Store:
+        be_patient(request.getfixturevalue("monkeypatch"), name)
         if not urls or not shared:
             urls.insert(0, STORE_URLS[name](request))
         store = open_store(urls[0])
@@ -56,7 +60,8 @@ STORES: dict[str, Factory] = {
     "mariadb": on_server("mariadb"),
     "mongodb": on_server("mongodb", shared=False),
 }
-"""Each makes a store without sessions. A server that has a clock of its own ignores *clock*."""
+"""Each makes a store without sessions, with all the time it needs. A server that has a clock of its
+own ignores *clock*."""
 
 SHARED = [name for name in STORES if name != "memory"]
 """Those that several processes can use at once."""

@@ -8,18 +8,27 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from tests.patience import be_patient
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.stores import sqlalchemy_engine
 from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
+from wsgi_sessions.stores.sqlalchemy_engine import SERVER_SECONDS
 from wsgi_sessions.testing import StoreContract, forked, new_key
 
 numbers = itertools.count()
 SERVERS = ["postgresql", "mariadb"]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """The limits of time are for the tests of faults."""
+    be_patient(monkeypatch, *SERVERS)
 
 
 @pytest.fixture(params=[*SERVERS, "sqlite"])
@@ -92,6 +101,15 @@ class TestContractOnAnEngineHandedIn(Contract):
         engine.dispose()
 
 
+def statements(server, connection, since) -> list[str]:
+    """What the server has logged after *since* bytes of a connection, and not of any other."""
+    if hasattr(connection, "info"):  # psycopg's
+        client = rf" \[{connection.info.backend_pid}\] "
+    else:
+        client = rf"\s{connection.thread_id()} Query\t"
+    return [line for line in server.statements(since) if re.search(client, line)]
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_each_operation_is_one_statement(request, open_store, later, server):
     """No BEGIN, COMMIT, ROLLBACK or ping beside it, in the server's own log."""
@@ -99,6 +117,8 @@ def test_each_operation_is_one_statement(request, open_store, later, server):
     store = open_store(server.new_place(f"test_{next(numbers)}"))
     key = new_key()
     version = store.save(key, b"", expires_at=later, replacing=None)
+    with closing(store._database.engine.raw_connection()) as pooled:
+        connection = pooled.dbapi_connection  # the only one, for what follows too
     operations = {
         "SELECT .*data": lambda: store.load(key),
         r"UPDATE \S+ SET expires_at": lambda: store.touch(key, expires_at=later),
@@ -112,7 +132,7 @@ def test_each_operation_is_one_statement(request, open_store, later, server):
         for _ in range(7):  # psycopg prepares a statement after five
             logged = server.log.stat().st_size
             operation()
-            (statement,) = server.statements(logged)
+            (statement,) = statements(server, connection, logged)
             assert re.search(beginning, statement)
 
 
@@ -124,9 +144,10 @@ def test_an_engine_handed_in_costs_postgresql_nothing_more(postgresql_server, la
     store.save(key := new_key(), b"", expires_at=later, replacing=None)
     logged = postgresql_server.log.stat().st_size
     store.load(key)
-    assert len(postgresql_server.statements(logged)) == 1
     with engine.connect() as connection:
-        assert connection.connection.autocommit is False
+        driver = connection.connection.dbapi_connection  # there is one in the pool
+        assert driver.autocommit is False
+        assert len(statements(postgresql_server, driver, logged)) == 1
     engine.dispose()
 
 
@@ -362,11 +383,12 @@ def test_neither_repr_nor_errors_show_the_password(open_store):
     assert "secret" not in f"{store!r} {caught.value!r} {caught.value.__cause__!r}"
 
 
-def test_options_of_the_driver_are_kept(open_store, postgresql_server, later):
+def test_options_of_the_driver_are_kept(open_store, postgresql_server, later, monkeypatch):
     """What is not the store's goes to the driver, beside the store's own settings."""
     url = f"{postgresql_server.url()}?application_name=shop&table=other_options"
     url += "&options=-c%20work_mem%3D123kB"
     open_store(url).save(new_key(), b"", expires_at=later, replacing=None)
+    monkeypatch.setattr(sqlalchemy_engine, "SERVER_SECONDS", SERVER_SECONDS)
     store = open_store(url)
     with store._database.engine.connect() as connection:
         settings = [

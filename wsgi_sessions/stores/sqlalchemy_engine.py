@@ -20,6 +20,7 @@ CONNECT_SECONDS = 0.25
 LOGIN_SECONDS = 0.4  # with the authentication, which starts a process in PostgreSQL
 ANSWER_SECONDS = 0.5
 SERVER_SECONDS = 0.45  # the server gives up first, so that it does nothing we no longer wait for
+LOCK_SECONDS = 1  # the least that MySQL takes
 POOL_SIZE = 20
 POOL_SECONDS = 0.5  # for one of them; who waited need not connect
 
@@ -47,10 +48,10 @@ def _psycopg(url: URL) -> dict[str, Any]:
 
 
 def _pymysql(_: URL) -> dict[str, Any]:
-    # MySQL passes over the comment for MariaDB; MariaDB over that for MySQL from 5.7 on. Locks are
-    # waited for in whole seconds; MySQL has a limit in milliseconds for SELECT only.
+    # MySQL passes over the comment for MariaDB; MariaDB over that for MySQL from 5.7 on. MySQL has
+    # a limit in milliseconds for SELECT only.
     limits = (
-        "SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = 1"
+        f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, lock_wait_timeout = {LOCK_SECONDS}"
         f" /*M! , max_statement_time = {SERVER_SECONDS} */"
         f" /*!50708 , max_execution_time = {round(SERVER_SECONDS * 1000)} */"
     )

@@ -1,0 +1,61 @@
+"""Limits of time that a busy machine keeps too, for tests that are not about limits.
+
+A store gives up after half a second; a machine with more to do than it can may stand still for as
+long, and then the test of something else fails.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+SECONDS = 30
+
+_SQLALCHEMY = [
+    "sqlalchemy_database.RETRY_SECONDS",
+    "sqlalchemy_database.FORK_SECONDS",
+    "sqlalchemy_engine.CONNECT_SECONDS",
+    "sqlalchemy_engine.LOGIN_SECONDS",
+    "sqlalchemy_engine.ANSWER_SECONDS",
+    "sqlalchemy_engine.SERVER_SECONDS",
+    "sqlalchemy_engine.LOCK_SECONDS",
+    "sqlalchemy_engine.POOL_SECONDS",
+]
+
+LIMITS: dict[str, list[str]] = {
+    "memory": [],
+    "file": ["file_shard.LOCK_SECONDS"],
+    "sqlite": ["sqlite_connections.BUSY_SECONDS", "sqlite_connections.FORK_SECONDS"],
+    "redis": ["redis_connections.CONNECT_SECONDS", "redis_connections.ANSWER_SECONDS"],
+    "memcached": [
+        "memcached.TOTAL_SECONDS",
+        "memcached_connections.CONNECT_SECONDS",
+        "memcached_connections.ANSWER_SECONDS",
+        "memcached_health.SECONDS",
+    ],
+    "sqlalchemy": _SQLALCHEMY,
+    "postgresql": [
+        *_SQLALCHEMY,
+        "sqlalchemy_psycopg.LOGIN_SECONDS",
+        "sqlalchemy_psycopg.ANSWER_SECONDS",
+    ],
+    "mariadb": [
+        *_SQLALCHEMY,
+        "sqlalchemy_pymysql.LOGIN_SECONDS",
+        "sqlalchemy_pymysql.ANSWER_SECONDS",
+    ],
+    "mongodb": [],
+}
+"""The constants that bound how long a kind of store waits, by their modules."""
+
+
+def be_patient(patch: pytest.MonkeyPatch, *kinds: str) -> None:
+    """Let stores of these *kinds* that are built from now on, in this process and its forks, wait
+    for half a minute."""
+    for kind in kinds:
+        for name in LIMITS[kind]:
+            patch.setattr(f"wsgi_sessions.stores.{name}", SECONDS)
+        if kind == "mongodb":
+            from wsgi_sessions.stores.mongodb_connections import OWN_CLIENT
+
+            for name in ("connectTimeoutMS", "timeoutMS"):
+                patch.setitem(OWN_CLIENT, name, SECONDS * 1000)
