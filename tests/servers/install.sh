@@ -26,6 +26,6 @@ if [ "$as_root" = none ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 echo "Installing$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq >&2 && \
-    $as_root apt-get install -y -qq --no-install-recommends $missing >&2 || \
+$as_root apt-get update -qq -o Acquire::Retries=3 >&2 && \
+    $as_root apt-get install -y -qq -o Acquire::Retries=3 --no-install-recommends $missing >&2 || \
     echo "Could not install$missing; their tests are skipped" >&2

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
+
+from tests.servers.process import free_port
 
 _CHUNK = 1 << 16
 
@@ -33,10 +34,14 @@ class FaultProxy:
         self._drip = 0.0
         self._flowing = threading.Event()
         self._flowing.set()
+        self._in_time = threading.Event()
+        self.holding = threading.Event()
+        """Set as soon as :meth:`stall` or :meth:`delay` holds something back, until restored."""
         self.accepted = 0
         """The number of connections that clients have opened so far."""
-        self._listener: socket.socket | None = None
-        self.port = 0
+        self._listener = _bound()
+        self.port: int = self._listener.getsockname()[1]
+        self._accepting: threading.Thread | None = None
         self._listen()
 
     def __enter__(self) -> FaultProxy:
@@ -53,12 +58,14 @@ class FaultProxy:
     # -- lasting faults ------------------------------------------------------------------------
 
     def refuse(self) -> None:
-        """Cut all connections; new ones are refused."""
-        if self._listener is not None:
+        """Cut all connections; new ones are refused. Nobody else gets the port."""
+        if self._accepting is not None:
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
+            self._accepting.join(20)
+            self._accepting = None
             self._listener.close()
-            self._listener = None
+            self._listener = _bound(self.port)
         self.cut()
 
     def stall(self) -> None:
@@ -66,18 +73,21 @@ class FaultProxy:
         self._flowing.clear()
 
     def delay(self, seconds: float) -> None:
-        """Hold back each piece of a reply for that long."""
+        """Hold back each piece of a reply for that long, at most until :meth:`restore`."""
+        self._in_time.clear()
         self._delay = seconds
 
     def drip(self, seconds: float) -> None:
         """Pass on replies byte by byte, with a pause after each."""
+        self._in_time.clear()
         self._drip = seconds
 
     def restore(self) -> None:
         """Behave from now on. What was held back is passed on."""
-        self._fault, self._delay, self._drip = None, 0.0, 0.0
-        self._flowing.set()
-        if self._listener is None:
+        self._fault = None
+        self._flow()
+        self.holding.clear()
+        if self._accepting is None:
             self._listen()
 
     # -- single faults -------------------------------------------------------------------------
@@ -111,28 +121,29 @@ class FaultProxy:
 
     def close(self) -> None:
         self.refuse()
-        self._delay = self._drip = 0.0
-        self._flowing.set()
+        self._listener.close()
+        self._flow()
         for link in self._open_links():
             link.join()
+
+    def _flow(self) -> None:
+        self._delay = self._drip = 0.0
+        self._in_time.set()
+        self._flowing.set()
 
     def _open_links(self) -> list[_Link]:
         with self._lock:
             return list(self._links)
 
     def _listen(self) -> None:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
-        listener.listen(128)
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self._listener.listen(128)
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self) -> None:
         while True:
             try:
-                client, _ = listener.accept()
+                client, _ = self._listener.accept()
             except OSError:
                 return
             self.accepted += 1
@@ -145,9 +156,7 @@ class FaultProxy:
             link = _Link(client, server, self._pass_on, self._forget)
             with self._lock:
                 self._links.add(link)
-            link.start()
-            if self._listener is not listener:  # refused while this one was on its way
-                link.cut()
+                link.start()
 
     def _forget(self, link: _Link) -> None:
         with self._lock:
@@ -156,12 +165,15 @@ class FaultProxy:
     def _pass_on(self, link: _Link, direction: str, data: bytes) -> bytes | None:
         """What of *data* may pass; ``None``: nothing, and the connection is to be closed."""
         if direction == "reply" and self._delay:
-            time.sleep(self._delay)
-        self._flowing.wait()
+            self.holding.set()
+            self._in_time.wait(self._delay)
+        if not self._flowing.is_set():
+            self.holding.set()
+            self._flowing.wait()
         while direction == "reply" and self._drip and data:
             link.send(direction, data[:1])
             data = data[1:]
-            time.sleep(self._drip)
+            self._in_time.wait(self._drip)
         if link.silenced == direction:
             return b""
         with self._lock:
@@ -179,6 +191,20 @@ class FaultProxy:
             return None
         link.silenced = direction
         return rest
+
+
+def _bound(port: int = 0) -> socket.socket:
+    """A socket that may listen on *port*, 0: on one that is free."""
+    while True:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port or free_port()))
+            return listener
+        except OSError:  # taken in this moment
+            listener.close()
+            if port:
+                raise
 
 
 class _Fault:
@@ -219,9 +245,10 @@ class _Link:
 
     def cut(self) -> None:
         """Wake both threads; they close the sockets."""
-        for end in self._ends["request"]:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        with self._lock:  # not while they are closed: another's may get the number
+            for end in self._ends["request"]:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
 
     def send(self, direction: str, data: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -241,7 +268,8 @@ class _Link:
         with self._lock:
             self._running -= 1
             last = not self._running
+            if last:
+                for end in self._ends["request"]:
+                    end.close()
         if last:
-            for end in self._ends["request"]:
-                end.close()
             self._forget(self)

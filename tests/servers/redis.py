@@ -103,7 +103,7 @@ class RedisCluster:
             RedisServer(
                 directory / str(number),
                 *("--cluster-enabled", "yes", "--cluster-port", bus),
-                *("--cluster-node-timeout", "2000"),
+                *("--cluster-node-timeout", "20000"),  # a node that was slow is not down
             ).start()
             for number, bus in enumerate(buses)
         ]
@@ -158,22 +158,25 @@ class RedisCluster:
 
 
 class RedisSentinel:
-    """A master, a replica, and one Sentinel that watches them."""
+    """A master, a replica, and one Sentinel; who is silent for *down_after* ms is down for it."""
 
     NAME = "sessions"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, down_after: int = 500) -> None:
         self.first = RedisServer(directory / "first").start()
         self.second = RedisServer(
             directory / "second", "--replicaof", f"127.0.0.1 {self.first.port}"
         ).start()
-        self.second.wait_until(is_synchronised)
+        with self.first.admin() as client:
+            client.set("first", 1, px=1)
+            # The link is up, and the replica online, up to a second before writes get there.
+            assert client.wait(1, 20_000) == 1, "the replica does not follow"
         self.port = free_port()
         configuration = directory / "sentinel.conf"
         configuration.write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {directory}\n"
             f"sentinel monitor {self.NAME} 127.0.0.1 {self.first.port} 1\n"
-            f"sentinel down-after-milliseconds {self.NAME} 500\n"
+            f"sentinel down-after-milliseconds {self.NAME} {down_after}\n"
             f"sentinel failover-timeout {self.NAME} 4000\n"
         )
         program = require_program("redis-server", "redis-server")
@@ -200,11 +203,6 @@ class RedisSentinel:
         self.process.stop()
         self.first.stop()
         self.second.stop()
-
-
-def is_synchronised(replica: RedisServer) -> bool:
-    state = replica.ask("INFO", "replication")
-    return state["role"] == "slave" and state["master_link_status"] == "up"
 
 
 def make_certificates(directory: Path) -> tuple[Path, Path]:
@@ -282,7 +280,7 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClu
 @pytest.fixture(scope="session")
 def redis_sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSentinel]:
     """A master with a replica under a Sentinel, for tests that leave the roles as they are."""
-    sentinel = RedisSentinel(tmp_path_factory.mktemp("sentinel"))
+    sentinel = RedisSentinel(tmp_path_factory.mktemp("sentinel"), down_after=60_000)
     yield sentinel
     sentinel.stop()
 
