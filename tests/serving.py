@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.servers.postgresql import wait_until_stopped
 from tests.servers.process import ServerProcess, accepts_connections, free_port
 
 ROOT = Path(__file__).parent.parent
@@ -34,3 +36,15 @@ def gunicorn(
         yield f"http://127.0.0.1:{port}"
     finally:
         server.stop()
+
+
+@contextmanager
+def asleep(worker: int) -> Iterator[None]:
+    """Let the other workers answer what is asked meanwhile: which one would is for the kernel to
+    choose, and it may always choose the same."""
+    os.kill(worker, signal.SIGSTOP)
+    wait_until_stopped(worker)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)

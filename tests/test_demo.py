@@ -64,7 +64,7 @@ def panels(page: TestResponse) -> list[dict[str, Fact]]:
 
 def told_calls(panel: dict[str, Fact]) -> list[str]:
     """The names of the store calls a panel tells of."""
-    calls = re.findall(r"([a-z]+) [\d.e-]+\sms", panel["Store calls"].detail)
+    calls = re.findall(r"([a-z]+) [\d.e+-]+\sms", panel["Store calls"].detail)
     assert panel["Store calls"].headline == str(len(calls))
     return calls
 
