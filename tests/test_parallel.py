@@ -20,7 +20,6 @@ from tests.every_store import SHARED, STORES
 from tests.serving import gunicorn
 from tests.visitor import Visitor
 from wsgi_sessions import Session, SessionManager, SessionMiddleware, Store
-from wsgi_sessions.testing import ManualClock
 
 WORKERS = {"threads": 8, "processes": 4}
 TOTAL = 1000
@@ -57,16 +56,11 @@ EVERYWHERE = [(name, "threads") for name in STORES] + [(name, "processes") for n
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Servers have clocks of their own, so this one starts with the present."""
-    return ManualClock(float(int(time.time())))
-
-
-@pytest.fixture
-def visitor(request: pytest.FixtureRequest, clock: ManualClock, store_name: str) -> Visitor:
-    """With a session that has something in it."""
-    store = STORES[store_name](request, clock)
-    visitor = Visitor(SessionManager(store, secret="secret", clock=clock))
+def visitor(request: pytest.FixtureRequest, store_name: str) -> Visitor:
+    """With a session that has something in it. The clock is a real one: who has to save again waits
+    by how long it took, and a slow machine would wear out attempts that seem to take no time."""
+    store = STORES[store_name](request, time.time)
+    visitor = Visitor(SessionManager(store, secret="secret"))
     with visitor.request() as session:
         session["hits"] = 0
     return visitor
@@ -116,13 +110,13 @@ def test_two_requests_that_change_different_keys(
 @pytest.mark.parametrize("ending", ["logout", "login"])
 @pytest.mark.parametrize("store_name", STORES)
 def test_a_slow_request_is_overtaken(
-    request: pytest.FixtureRequest, clock: ManualClock, store_name: str, ending: str
+    request: pytest.FixtureRequest, store_name: str, ending: str
 ) -> None:
     """What it writes is dropped, its response carries no ``Set-Cookie``, and the browser that gets
     it last is logged out, or in, as before."""
-    browser, loaded, go_on = overtaken_browser(STORES[store_name](request, clock), clock)
+    browser, loaded, go_on = overtaken_browser(STORES[store_name](request, time.time))
     browser.get("/begin")
-    slow = Browser(browser.app, clock)
+    slow = Browser(browser.app, time.time)
     slow.jar = browser.jar.copy()
     with ThreadPoolExecutor(1) as pool:
         response = pool.submit(slow.request, "/slow")
@@ -137,9 +131,7 @@ def test_a_slow_request_is_overtaken(
     assert slow.get("/").text == "None"
 
 
-def overtaken_browser(
-    store: Store, clock: ManualClock
-) -> tuple[Browser, threading.Event, threading.Event]:
+def overtaken_browser(store: Store) -> tuple[Browser, threading.Event, threading.Event]:
     """A browser at an application of which ``/slow`` loads, says so, and waits for its signal."""
     loaded, go_on = threading.Event(), threading.Event()
 
@@ -163,8 +155,8 @@ def overtaken_browser(
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [str(session.get("state")).encode()]
 
-    app = SessionMiddleware(application, store, secret="secret", clock=clock)
-    return Browser(app, clock), loaded, go_on
+    app = SessionMiddleware(application, store, secret="secret")
+    return Browser(app, time.time), loaded, go_on
 
 
 # Under a server
@@ -172,8 +164,11 @@ def overtaken_browser(
 CLIENTS = 50
 REQUESTS = 40
 APPLICATION = """
+import pytest
+from tests.patience import be_patient
 from wsgi_sessions import SessionMiddleware, SQLiteStore
 
+be_patient(pytest.MonkeyPatch(), "sqlite")
 store = SQLiteStore("sessions.db")
 store.load("used-before-the-fork")
 
