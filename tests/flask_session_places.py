@@ -16,7 +16,9 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from pymongo import MongoClient
 
+from tests.patience import SECONDS, be_patient
 from wsgi_sessions.flask import EXTENSION
+from wsgi_sessions.migration import flask_session_memcached
 
 Place = Callable[[pytest.FixtureRequest, Flask, ExitStack], None]
 
@@ -28,12 +30,12 @@ def in_redis(request: pytest.FixtureRequest, app: Flask, opened: ExitStack) -> N
     app.config["SESSION_USE_SIGNER"] = True
     app.config["SESSION_KEY_PREFIX"] = f"{app.name}:"
     app.config["SESSION_REDIS"] = opened.enter_context(client)
-    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(seconds=20)
+    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=20)
 
 
 def in_memcached(request: pytest.FixtureRequest, app: Flask, opened: ExitStack) -> None:
     address = request.getfixturevalue("memcached").address
-    client = pymemcache.Client(address, timeout=2, default_noreply=False)  # other connections read
+    client = pymemcache.Client(address, timeout=30, default_noreply=False)  # other connections read
     opened.callback(client.close)
     app.config["SESSION_TYPE"] = "memcached"
     app.config["SESSION_MEMCACHED"] = client
@@ -97,6 +99,13 @@ PLACES: dict[str, Place] = {
     "mysql": in_mysql,
     "sqlite": in_sqlite,
 }
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whoever imports it: no store and no reader gives up on a busy machine."""
+    be_patient(monkeypatch, "redis", "memcached", "mariadb", "mongodb")
+    monkeypatch.setattr(flask_session_memcached, "_TOTAL_SECONDS", SECONDS)
 
 
 @contextmanager

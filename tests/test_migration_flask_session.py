@@ -24,7 +24,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 from werkzeug.http import parse_cookie
 
-from tests.flask_session_places import PLACES, add_pages, configured
+from tests.flask_session_places import PLACES, add_pages, configured, patient  # noqa: F401
 from tests.servers.memcached import MemcachedServer
 from tests.servers.redis import RedisServer
 from wsgi_sessions import ConfigurationError, MemoryStore
