@@ -44,7 +44,7 @@ def flask_tests(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
     name = f"flask-{version('flask')}"
     archive = directory / f"{name}.tar.gz"
     if not archive.exists():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--retries=1", "--no-deps"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--retries=5", "--no-deps"]
         command += ["--no-binary", "flask", "--dest", str(directory), name.replace("-", "==")]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0 or not archive.exists():
@@ -62,7 +62,7 @@ def outcomes(directory: Path, *options: str) -> dict[str, bool]:
     command += ["-p", "tests.flask_plugin", *options, f"--junit-xml={report}", "tests"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     result = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=300
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=1200
     )
     assert result.returncode in (0, 1), result.stdout + result.stderr
     return {

@@ -121,7 +121,7 @@ def test_a_visitor_without_a_cookie_costs_nothing(
     store: RecordingStore, caplog: pytest.LogCaptureFixture, header: str | None
 ) -> None:
     """No call, not even for the shared secret, and no line in the log."""
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="wsgi_sessions"):
         assert SessionManager(store).open(header).copy() == {}
     assert (store.taken(), caplog.messages) == ([], [])
 
@@ -539,9 +539,10 @@ def test_a_new_session_is_not_saved_to_a_store_that_hangs(
 
 
 def test_a_store_that_refuses_at_once_is_asked_every_time(
-    visitor: Visitor, store: RecordingStore
+    visitor: Visitor, store: RecordingStore, clock: ManualClock
 ) -> None:
     """It holds nobody."""
+    visitor.manager._breaker._clock = clock
     fill(visitor)
     store.taken()
     store.failing = {"load"}
@@ -630,13 +631,23 @@ def test_a_store_that_takes_no_new_session_is_a_conflict_error(
 
 
 def test_bad_cookies_give_a_bounded_number_of_lines(
-    manager: SessionManager, caplog: pytest.LogCaptureFixture
+    manager: SessionManager,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However many come."""
-    with caplog.at_level(logging.DEBUG):
-        for number in range(10_000):
+    """Ten a second however many come, and one that says how many more there were."""
+    monkeypatch.setattr("wsgi_sessions.events.time", SimpleNamespace(monotonic=clock))
+    caplog.set_level(logging.INFO, logger="wsgi_sessions")
+    for _ in range(2):
+        caplog.clear()
+        for number in range(5_000):
             assert not manager.open(f"sid=bad{number}").copy()
-    assert 0 < len(caplog.records) < 200
+        refused = [line for line in caplog.messages if line.startswith("a cookie was refused")]
+        assert len(refused) == 10
+        clock.advance(1)
+    assert caplog.messages[0].startswith("4990 more events were left out: a cookie was refused")
+    assert len(caplog.messages) == 11
 
 
 # Owners

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy
 
 from tests.django_site import OLDER_SECRET, SECRET, VALUES
+from tests.patience import be_patient
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PASSWORD, PostgreSQL
 from wsgi_sessions import MemoryStore, SessionManager, StoreUnavailable
@@ -42,17 +44,23 @@ def in_sqlite(request: pytest.FixtureRequest) -> tuple[dict[str, Any], str]:
 
 def in_postgresql(request: pytest.FixtureRequest) -> tuple[dict[str, Any], str]:
     server: PostgreSQL = request.getfixturevalue("postgresql_server")
-    server.execute("DROP DATABASE IF EXISTS site")
-    server.execute("CREATE DATABASE site")
+    name = f"site_{uuid4().hex}"
+    server.execute(f"CREATE DATABASE {name}")
     settings = {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": "site",
+        "NAME": name,
         "USER": "tester",
         "PASSWORD": PASSWORD,
         "HOST": "127.0.0.1",
         "PORT": server.port,
     }
-    return settings, server.url("site")
+    return settings, server.url(name)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No reader gives up on a busy machine."""
+    be_patient(monkeypatch, "postgresql")
 
 
 @pytest.fixture(params=[in_sqlite, in_postgresql], ids=["sqlite", "postgresql"])
@@ -210,7 +218,7 @@ def test_what_django_has_not_signed(value: str, cookie: str) -> None:
 def test_an_old_cookie_is_too_old(cookie: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for Django, when ``SESSION_COOKIE_AGE`` has passed."""
     now = time.time()
-    assert DjangoCookieReader(SECRET, lifetime=60).key(cookie) is not None
+    assert DjangoCookieReader(SECRET, lifetime=3600).key(cookie) is not None
     monkeypatch.setattr(time, "time", lambda: now + 14 * 86_400 + 1)
     assert DjangoCookieReader(SECRET).key(cookie) is None
 

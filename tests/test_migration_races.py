@@ -229,7 +229,7 @@ def test_two_threads_that_have_both_read_the_old_session(clock: ManualClock) -> 
     class Slow(OldLibrary):
         def read(self, key: str) -> OldSession | None:
             found = super().read(key)
-            both.wait(timeout=10)
+            both.wait(timeout=60)
             return found
 
     store, old = MemoryStore(clock=clock), Slow()
