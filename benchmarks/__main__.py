@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import time
 
+import pytest
+
 from benchmarks import archive, calltree, plots, scale, targets
 from benchmarks.callgrind import ValgrindMissing
 from benchmarks.contenders import CONTENDERS
@@ -17,6 +19,7 @@ from benchmarks.parts import ALL, PARTS, QUICK, QUICK_SCENARIOS, check
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.servers import running
 from benchmarks.wrk import WrkMissing
+from tests.patience import be_patient
 
 
 def main() -> None:
@@ -58,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(names: list[str], arguments: argparse.Namespace) -> None:
     quick = arguments.quick
+    if quick:  # on a busy machine too
+        be_patient(pytest.MonkeyPatch(), "file", "sqlite", "memcached", "postgresql")
     contenders, scenarios = (QUICK, QUICK_SCENARIOS) if quick else ALL
     contenders = getattr(arguments, "contender", None) or contenders
     scenarios = getattr(arguments, "scenario", None) or scenarios

@@ -98,6 +98,8 @@ class _Bench:
         loads: dict[Subject, list[Load]] = defaultdict(list)
         ratios: dict[Subject, list[float]] = defaultdict(list)
         cookies = {subject: self._cookies(subject) for subject in self._subjects}
+        for url in [self._bare, *self._urls.values()]:  # not before their workers have begun
+            urllib.request.urlopen(f"{url}/untouched").close()
         for _ in range(rounds):
             for subject in self._subjects:
                 bare = load(f"{self._bare}/untouched", [], self._directory, seconds=seconds)
