@@ -40,13 +40,15 @@ def run_threads(count: int, work: Work) -> None:
 def run_processes(count: int, work: Work) -> None:
     """Run *work* in *count* forked processes at once."""
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=work, args=(number,)) for number in range(count)]
+    processes = [
+        context.Process(target=work, args=(number,), daemon=True) for number in range(count)
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # other tests' threads may be running
         for process in processes:
             process.start()
     for process in processes:
-        process.join()
+        process.join(300)
     assert [process.exitcode for process in processes] == [0] * count
 
 
