@@ -13,9 +13,10 @@ How this works, and the rules for whoever edits it:
   random bytes first, and brings the token of today.
 * ``load``, ``touch`` and ``delete`` are sent once more if the connection turned out to be closed. A
   save is not: it reads back and looks for its random bytes.
-* Expiry is sent in seconds from now, so that the hosts' clocks need not agree, plus one because the
-  server's clock ticks once a second. Beyond 30 days Memcached takes only a date. Nothing ends
-  early; it may end up to two seconds late.
+* Expiry is sent in seconds from now, so that the hosts' clocks need not agree, plus two: the server
+  has whole seconds, and its tick, a little more than a second after the last, leaves one out now
+  and then. Beyond 30 days Memcached takes only a date. Nothing ends early; it may end up to three
+  seconds late.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ LONGEST_KEY = 64  # stores.base
 
 MONTH = 30 * 86400
 """Memcached takes a larger number of seconds for a date."""
+TICKS = 2
+"""Seconds by which the server's clock may go on too much before a record's end."""
 LAST_DATE = 2**31 - 1
 """Memcached 1.6 keeps 32 bits of a date: a later one would be long ago."""
 
@@ -247,6 +250,6 @@ def _exptime(expires_at: float) -> int:
     left = expires_at - time()
     if left <= 0:
         return -1
-    if left <= MONTH - 1:
-        return math.ceil(left) + 1
-    return math.ceil(expires_at) if expires_at <= LAST_DATE else 0
+    if left <= MONTH - TICKS:
+        return math.ceil(left) + TICKS
+    return math.ceil(expires_at) + TICKS if expires_at <= LAST_DATE - TICKS else 0
