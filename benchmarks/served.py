@@ -106,7 +106,8 @@ class _Bench:
                 url = self._urls[subject.contender] + subject.path
                 full = load(url, cookies[subject], self._directory, seconds=seconds)
                 loads[subject].append(full)
-                ratios[subject].append(full.per_second / bare.per_second)
+                # In one second of a quick run a busy machine may have answered nothing.
+                ratios[subject].append(full.per_second / max(bare.per_second, 1))
         figures = {}
         for subject, measured in loads.items():
             figures[f"{subject.contender}{subject.path}"] = {

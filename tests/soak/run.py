@@ -61,7 +61,7 @@ class Report:
         return sum(
             count
             for (tick, status), count in ticks
-            if status in statuses and begun <= tick * TICK <= ended
+            if status in statuses and int(begun / TICK) <= tick <= ended / TICK
         )
 
     def __str__(self) -> str:
