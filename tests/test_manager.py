@@ -556,7 +556,7 @@ def test_a_session_that_is_always_changed_by_others_is_a_conflict_error(
     visitor: Visitor, store: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 32 attempts."""
-    monkeypatch.setattr("wsgi_sessions.manager.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("wsgi_sessions.manager.uniform", lambda least, most: 0.0)
     fill(visitor)
     twin = visitor.twin()
 
