@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import sys
+import threading
 import time
 import traceback
 import tracemalloc
@@ -177,11 +178,13 @@ def test_a_damaged_payload_is_named_by_its_type_only(number: int, payload: bytes
 
 @pytest.fixture(scope="module")
 def audited() -> list[tuple[str, Any]]:
-    """What the interpreter opens and imports. A hook of ``sys.audit`` cannot be removed."""
+    """What this thread opens and imports. A hook of ``sys.audit`` cannot be removed."""
     events: list[tuple[str, Any]] = []
+    this_thread = threading.get_ident()
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("open", "import", "exec", "compile"):
+        ours = event in ("open", "import", "exec", "compile")
+        if ours and threading.get_ident() == this_thread:
             events.append((event, arguments[0]))
 
     sys.addaudithook(note)
@@ -215,9 +218,9 @@ def test_a_zone_key_reaches_nothing_but_time_zones(
 def test_long_numbers_take_no_long_time(payload: bytes) -> None:
     """Reading a number of a megabyte is linear, and as a key it is hashed as fast."""
     for data in (ext(1, payload), ext(2, payload)):
-        start = time.perf_counter()
+        start = time.thread_time()
         codec.loads(b"\x93" + ext(19) + data + b"\x01")
-        assert time.perf_counter() - start < 1
+        assert time.thread_time() - start < 1  # 0.01 s
 
 
 def many_alike(make: Callable[[int], Any], count: int) -> list[Any]:
@@ -267,9 +270,9 @@ def test_a_megabyte_of_keys_that_are_almost_alike_takes_no_minute() -> None:
     values = {(2**61 - 1) * n + group for group in range(600) for n in range(1, 129)}
     data = codec.dumps(values)
     assert 500_000 < len(data) < 1 << 20
-    start = time.perf_counter()
+    start = time.thread_time()
     assert codec.loads(data) == values
-    assert time.perf_counter() - start < 10  # 0.5 s
+    assert time.thread_time() - start < 10  # 0.5 s
 
 
 def test_other_formats_are_refused() -> None:

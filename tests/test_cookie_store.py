@@ -70,7 +70,7 @@ def test_a_valid_cookie_is_not_worth_a_line_in_the_log(
     visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One that is not is."""
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "wsgi_sessions"):
         assert visitor.read() != {}
         assert caplog.messages == []
         assert Visitor(visitor.manager, "x").read() == {}

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +32,8 @@ from wsgi_sessions import (
     Stored,
 )
 
+Clock = Callable[[], float]
+
 
 class Place(Protocol):
     """A store, and the hands of whoever has its server, its files or its tables."""
@@ -52,8 +55,8 @@ class Place(Protocol):
 class InMemory:
     front = 0
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        self.store: Store = MemoryStore()
+    def __init__(self, request: pytest.FixtureRequest, clock: Clock = time.time) -> None:
+        self.store: Store = MemoryStore(clock=clock)
 
     def raw(self, key: str) -> bytes:
         found = self.store.load(key)
@@ -73,9 +76,9 @@ class InMemory:
 class InFiles:
     front = 20
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
+    def __init__(self, request: pytest.FixtureRequest, clock: Clock = time.time) -> None:
         self.directory: Path = request.getfixturevalue("tmp_path") / "sessions"
-        self.store = FileStore(self.directory)
+        self.store = FileStore(self.directory, clock=clock)
 
     def file(self, key: str) -> Path:
         [file] = self.directory.rglob(key.encode().hex())
@@ -101,13 +104,13 @@ class InSQLite:
 
     front = 0
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
+    def __init__(self, request: pytest.FixtureRequest, clock: Clock = time.time) -> None:
         self.directory: Path = request.getfixturevalue("tmp_path")
-        self.store: Any = self.open(self.directory / "sessions.db")
+        self.store: Any = self.open(self.directory / "sessions.db", clock)
         request.addfinalizer(self.store.close)
 
-    def open(self, path: Path) -> Any:
-        return SQLiteStore(path)
+    def open(self, path: Path, clock: Clock) -> Any:
+        return SQLiteStore(path, clock=clock)
 
     def execute(self, statement: str, *values: object) -> list[Any]:
         with closing(sqlite3.connect(self.directory / "sessions.db")) as connection, connection:
@@ -130,7 +133,7 @@ class InSQLite:
 
 
 class InSQLiteBySQLAlchemy(InSQLite):
-    def open(self, path: Path) -> Any:
+    def open(self, path: Path, clock: Clock) -> Any:
         return SQLAlchemyStore(f"sqlite+pysqlite:///{path}")
 
     def _key(self, key: str) -> object:
@@ -227,22 +230,36 @@ class InMemcached:
             assert client.set(self.prefix + key, raw, noreply=False)
 
     def dump(self) -> bytes:
-        listing = self._listing()
-        names = [unquote(line.split()[0][4:]) for line in listing.splitlines()[:-1]]
+        lines = self._all_items()
+        names = [unquote(line.split()[0][4:].decode()) for line in lines]
         with self.server.client() as client:
             ours = [client.get(name) for name in names if name.startswith(self.prefix)]
-        return b"".join([listing.encode(), *ours])
+        return b"".join([*lines, *ours])
 
-    def _listing(self) -> str:
-        """The names of all items. (pymemcache loses some of so long an answer.)"""
+    def _all_items(self) -> list[bytes]:
+        """A line for each. The server passes over items that are in use at the moment, its own
+        upkeep included: it is asked until it says the same twice."""
+        before: list[bytes] = []
+        deadline = time.monotonic() + 30
+        while not (lines := self._listing()) or lines != before:
+            assert time.monotonic() < deadline, "memcached does not list its items"
+            before = lines
+        return lines
+
+    def _listing(self) -> list[bytes]:
+        """Its answer, empty while it is busy. (pymemcache loses some of so long an answer.)"""
         with (
-            socket.create_connection(("127.0.0.1", self.server.port)) as connection,
+            socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as connection,
             connection.makefile("rwb") as file,
         ):
             file.write(b"lru_crawler metadump all\r\n")
             file.flush()
-            lines = iter(file.readline, b"END\r\n")
-            return b"".join([*lines, b"END\r\n"]).decode()
+            lines = []
+            while (line := file.readline()) != b"END\r\n":
+                if not line.startswith(b"key="):  # BUSY: it looks for expired items itself
+                    return []
+                lines.append(line)
+        return sorted(lines)
 
 
 class InMongoDB:

@@ -42,6 +42,7 @@ from tests.security.watch import LogWatch
 from tests.visitor import Visitor
 from wsgi_sessions import MemoryStore, SessionManager
 from wsgi_sessions.record import unpack
+from wsgi_sessions.testing import ManualClock
 
 CONTENT = {"x": 1, "cart": [("a", 2)]}
 SECRET = "the signing secret of the tests"
@@ -341,27 +342,29 @@ def test_another_type_in_a_document_of_mongodb(
 
 
 @pytest.mark.parametrize("end", ["'never'", "1e300", "-1e300", "-1", "9e999", "x'00'"])
-def test_any_expiry_in_a_table_of_sqlite(request: pytest.FixtureRequest, end: str) -> None:
+def test_any_expiry_in_a_table_of_sqlite(
+    request: pytest.FixtureRequest, clock: ManualClock, end: str
+) -> None:
     """The session is there or over, whatever the column holds; and what has no end there has one
     in the cookie and the record."""
-    place = InSQLite(request)
-    now = 1_800_000_000.0
-    victim = Victim(place, clock=lambda: now)
+    place = InSQLite(request, clock)
+    victim = Victim(place, clock=clock)
     place.execute(f"UPDATE sessions SET expires_at = {end}")
     assert victim.read() in ({}, CONTENT)
-    now += 86_400
+    clock.advance(86_400)
     assert victim.read() == {}
 
 
 @pytest.mark.parametrize("end", [0, -1, 2.0**33, 2.0**34 - 1])
-def test_any_expiry_of_a_file(request: pytest.FixtureRequest, end: float) -> None:
+def test_any_expiry_of_a_file(
+    request: pytest.FixtureRequest, clock: ManualClock, end: float
+) -> None:
     """The same for what anybody can set a file's time to."""
-    place = InFiles(request)
-    now = 1_800_000_000.0
-    victim = Victim(place, clock=lambda: now)
+    place = InFiles(request, clock)
+    victim = Victim(place, clock=clock)
     os.utime(place.file(victim.id), (end, end))
-    assert victim.read() == (CONTENT if end > now else {})
-    now += 86_400
+    assert victim.read() == (CONTENT if end > clock() else {})
+    clock.advance(86_400)
     assert victim.read() == {}
 
 
@@ -390,13 +393,15 @@ def test_what_is_no_file_is_missing(
     victim.check_lost("no file", logged=False)
 
 
-def test_a_record_may_claim_a_time_in_the_future(request: pytest.FixtureRequest) -> None:
+def test_a_record_may_claim_a_time_in_the_future(
+    request: pytest.FixtureRequest, clock: ManualClock
+) -> None:
     """As one does that was saved before the clock was set back: it is served, and ends all the same
     by the date that is signed in the cookie."""
-    place = InMemory(request)
-    now = 1_800_000_000.0
-    victim = Victim(place, clock=lambda: now)
-    victim.plant(replaced(victim.record, created_at=now + 1e8, saved_at=now + 1e8))
+    place = InMemory(request, clock)
+    victim = Victim(place, clock=clock)
+    later = clock() + 1e8
+    victim.plant(replaced(victim.record, created_at=later, saved_at=later))
     assert victim.read() == CONTENT
-    now += 31 * 86_400
+    clock.advance(31 * 86_400)
     assert victim.read() == {}

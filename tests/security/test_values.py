@@ -6,6 +6,8 @@ Which types there are, what is refused and where the error points is in ``tests/
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -248,30 +250,35 @@ def test_a_value_that_another_thread_changes_is_saved_as_it_was_at_some_moment()
     visitor = Visitor(SessionManager(MemoryStore(), secret=SECRET))
     with visitor.request() as session:
         session["list"], session["dict"] = [], {}
-    stop = threading.Event()
+    stop, changed = threading.Event(), threading.Event()
     shared: list[Any] = [[], {}]
 
     def change() -> None:
-        number = 0
+        firsts = itertools.count(0, 1000)
         while not stop.is_set():
             items, names = shared
-            if number % 500 == 0:
+            if len(items) == 500:
                 items.clear()
                 names.clear()
+            number = items[-1][0] + 1 if items else next(firsts)
             items.append((number, str(number)))
             names[number % 50] = [number]
-            number += 1
+            changed.set()
 
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
     thread = threading.Thread(target=change)
     thread.start()
     try:
-        for _ in range(300):
+        for _ in range(100):
             with visitor.request() as session:
                 shared[:] = session["list"], session["dict"]
-            found = visitor.read()
-            numbers = [number for number, text in found["list"]]  # type: ignore[attr-defined]
-            assert all(text == str(number) for number, text in found["list"])  # type: ignore[attr-defined]
-            assert numbers == list(range(numbers[0], numbers[-1] + 1)) if numbers else True
+                changed.clear()
+                assert changed.wait(30)
+            items: Any = visitor.read()["list"]
+            first = items[0][0] if items else 0
+            assert items == [(n, str(n)) for n in range(first, first + len(items))]
     finally:
         stop.set()
         thread.join()
+        sys.setswitchinterval(interval)

@@ -15,7 +15,8 @@ class LogWatch(logging.Handler):
     """Keeps the text of every record that reaches it, with traceback and arguments.
 
     While it listens, the library's loggers and, unless *root_level* is ``None``, all others let
-    everything through.
+    everything through. Left out is what pymongo says at level DEBUG: whole commands, and in the
+    base64 of a record any run of characters may have the form of a sid.
     """
 
     def __init__(self, root_level: int | None = logging.DEBUG) -> None:
@@ -24,7 +25,8 @@ class LogWatch(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(f"{record.name} {self.format(record)} {record.args!r}")
+        if record.levelno != logging.DEBUG or not record.name.startswith("pymongo."):
+            self.lines.append(f"{record.name} {self.format(record)} {record.args!r}")
 
     @property
     def text(self) -> str:
