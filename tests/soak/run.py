@@ -43,12 +43,14 @@ class Report:
     title: str
     faults: list[Fault]
     notes: Notes
+    refusals: set[int]
+    """The statuses that tell of a store that does not work."""
 
     @property
     def failures(self) -> list[str]:
         wrong = sorted(set(self.notes.violations))
         for fault, then in zip(self.faults, [*self.faults[1:], None], strict=True):
-            if not self._answered(fault.begun, fault.ended + 0.5, {401, 503}):
+            if not self._answered(fault.begun, fault.ended + 0.5, self.refusals):
                 wrong.append(f"nobody has noticed that the store was {fault.kind}")
             until = math.inf if then is None else then.begun
             enough = until - fault.ended > RECOVERS
@@ -110,7 +112,9 @@ def soak(
 ) -> Report:
     """Break the store of that name under *processes* of visitors, *lasts* seconds in *every*."""
     context = multiprocessing.get_context("spawn")
-    run = Run(context, processes + 1)
+    anonymous = on_store_error == "anonymous"
+    refusals = {401, 503} if anonymous else {503}
+    run = Run(context, processes + 1, refusals)
     with (
         TARGETS[name](directory) as target,
         gunicorn(
@@ -123,7 +127,6 @@ def soak(
         ) as url,
         ProcessPoolExecutor(processes + 1, context, join, (run,)) as pool,
     ):
-        anonymous = on_store_error == "anonymous"
         running = [pool.submit(visit, url, anonymous) for _ in range(processes)]
         running.append(pool.submit(look_on, url))
         run.begun.wait(60)
@@ -134,7 +137,7 @@ def soak(
         notes = total([one.result() for one in running])
     who = f"{processes * SESSIONS} sessions of {processes} processes"
     title = f"{name}, on_store_error={on_store_error!r}, {who}, {seconds:g} s"
-    return Report(title, faults, notes)
+    return Report(title, faults, notes, refusals)
 
 
 def _break(run: Run, target: Target, rounds: int, every: float, lasts: float) -> Iterator[Fault]:

@@ -28,22 +28,24 @@ TICK = 0.1  # seconds
 
 
 class Run:
-    """What the processes of one run know of each other."""
+    """What the processes of one run know of each other. *refusals* are the statuses that tell of
+    a store that does not work."""
 
-    def __init__(self, context: SpawnContext, processes: int) -> None:
+    def __init__(self, context: SpawnContext, processes: int, refusals: set[int]) -> None:
+        self._refusals = refusals
         self.begun = context.Barrier(processes + 1)
         self.over = context.Event()
         self._written = context.Value("L")
         self._refused = context.Value("L")
 
     def note(self, kind: str, status: int) -> None:
-        if status in (401, 503):
+        if status in self._refusals:
             _increment(self._refused)
         elif kind == "write":
             _increment(self._written)
 
     def wait_for_a_refusal(self) -> None:
-        """Return when somebody has been answered 401 or 503 since; or after :data:`PATIENCE`."""
+        """Return when somebody has been refused since; or after :data:`PATIENCE`."""
         _wait_for_more(self._refused, 1)
 
     def wait_for_writes(self) -> None:
