@@ -6,6 +6,8 @@ long, and then the test of something else fails.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 SECONDS = 30
@@ -51,11 +53,13 @@ LIMITS: dict[str, list[str]] = {
 def be_patient(patch: pytest.MonkeyPatch, *kinds: str) -> None:
     """Let stores of these *kinds* that are built from now on, in this process and its forks, wait
     for half a minute."""
-    for kind in kinds:
-        for name in LIMITS[kind]:
-            patch.setattr(f"wsgi_sessions.stores.{name}", SECONDS)
-        if kind == "mongodb":
-            from wsgi_sessions.stores.mongodb_connections import OWN_CLIENT
+    limits = [name.split(".") for kind in kinds for name in LIMITS[kind]]
+    # All are imported before any is changed, since one may import another's constants.
+    modules = [import_module(f"wsgi_sessions.stores.{module}") for module, _ in limits]
+    for module, (_, name) in zip(modules, limits, strict=True):
+        patch.setattr(module, name, SECONDS)
+    if "mongodb" in kinds:
+        from wsgi_sessions.stores.mongodb_connections import OWN_CLIENT
 
-            for name in ("connectTimeoutMS", "timeoutMS"):
-                patch.setitem(OWN_CLIENT, name, SECONDS * 1000)
+        for name in ("connectTimeoutMS", "timeoutMS"):
+            patch.setitem(OWN_CLIENT, name, SECONDS * 1000)
