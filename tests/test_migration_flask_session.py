@@ -382,17 +382,21 @@ def test_a_restart_of_memcached(start_memcached: Any) -> None:
 
 
 def test_urls(redis_server: RedisServer, mongodb_url: str) -> None:
-    """In place of clients."""
+    """In place of clients; the limits of time in them count."""
+    limits = "socket_timeout=30&socket_connect_timeout=30"
     with redis.from_url(redis_server.url) as client:
         client.set("session:" + "B" * 43, b"\x81\xa4user\xa1u", ex=60)
-        reader = FlaskSessionRedisReader(redis_server.url)
+        reader = FlaskSessionRedisReader(f"{redis_server.url}?{limits}")
         assert reader.read("B" * 43).values == {"user": "u"}  # type: ignore[union-attr]
         reader.delete("B" * 43)
         assert client.get("session:" + "B" * 43) is None
         reader._client.close()
-    mongo = FlaskSessionMongoDBReader(mongodb_url)
-    assert mongo.read("B" * 43) is None
-    mongo._client.close()
+    for options, seconds in (("", 1.0), ("/?timeoutMS=30000", 30.0)):
+        mongo = FlaskSessionMongoDBReader(mongodb_url + options)
+        assert mongo._documents.database.client.options.timeout == seconds
+        if options:
+            assert mongo.read("B" * 43) is None
+        mongo._client.close()
 
 
 def test_a_decoding_client_of_redis(redis_server: RedisServer) -> None:

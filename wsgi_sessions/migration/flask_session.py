@@ -150,7 +150,9 @@ class FlaskSessionMongoDBReader(FlaskSessionReader):
         if isinstance(self._client, str):
             from pymongo import MongoClient
 
-            self._client = MongoClient(self._client, timeoutMS=1000)
+            limited = re.search(r"[?&]timeoutms=", self._client, re.IGNORECASE)
+            options: dict[str, Any] = {} if limited else {"timeoutMS": 1000}
+            self._client = MongoClient(self._client, **options)
         return self._client[database][collection]
 
     def _load(self, name: str) -> bytes | str | None:
