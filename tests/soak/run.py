@@ -129,7 +129,7 @@ def soak(
     ):
         running = [pool.submit(visit, url, anonymous) for _ in range(processes)]
         running.append(pool.submit(look_on, url))
-        run.begun.wait(60)
+        run.begun.wait(120)
         try:
             faults = list(_break(run, target, round(seconds / every), every, lasts))
         finally:

@@ -116,7 +116,7 @@ class Browser:
 
     def __init__(self, url: str, notes: Notes) -> None:
         self._address = urlsplit(url).netloc
-        self._connection = HTTPConnection(self._address, timeout=10)
+        self._connection = HTTPConnection(self._address, timeout=60)
         self._notes = notes
 
     def ask(self, kind: str, word: object = "", cookie: str = "") -> Answer:
