@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import be_patient
 from wsgi_sessions import FileStore, SQLiteStore, Store, StoreUnavailable
 
 STORES: dict[str, Callable[[Path], Store]] = {
@@ -31,7 +32,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, disk: Path) -> Iterator[Store]:
+def store(
+    request: pytest.FixtureRequest, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    be_patient(monkeypatch, request.param)
     store = STORES[request.param](disk)
     yield store
     if isinstance(store, SQLiteStore):

@@ -142,7 +142,7 @@ def test_a_fork_never_happens_in_the_middle(store):
             store.touch("key", expires_at=9e9)
 
     def child():
-        signal.alarm(10)
+        signal.alarm(30)
         save(store, f"child {os.getpid()}")
 
     threads = [threading.Thread(target=keep_using) for _ in range(3)]
