@@ -77,7 +77,8 @@ class RedisStore:
     change that): an operation is over after 1.2 seconds whatever happens, looking up the host's
     name not counted. A client is used as it is, with its own timeouts and retries; redis-py's
     defaults, 5 seconds and 10 retries, are long for a web request, and its pool can deadlock in a
-    child that is forked while other threads use it (a URL's connections cannot).
+    child that is forked while other threads use it (a URL's connections cannot; but over TLS,
+    OpenSSL can, if other threads connect in that moment).
 
     Each operation is one command on one key and one round trip. A record is a string key, its
     value a random version of 8 bytes and the data, its end Redis's own expiry. What is sent is the
