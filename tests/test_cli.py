@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,8 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 
+from tests.patience import LIMITS, be_patient
 from tests.servers.memcached import MemcachedServer
-from tests.servers.process import free_port
 from tests.servers.redis import PASSWORD, RedisServer, documented_rights
 from tests.store_urls import STORE_URLS
 from wsgi_sessions.commands import commands
@@ -34,6 +35,21 @@ from wsgi_sessions.tokens import new_id
 SECRET = {"WSGI_SESSIONS_SECRET": "a secret of the tests, long enough"}
 SCRIPT = Path(sys.executable).with_name("wsgi-sessions")
 LONG_AGO = time.time() - 30 * 86_400
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no finding."""
+    be_patient(monkeypatch, *LIMITS)
+    monkeypatch.setattr(health, "SLOW_SECONDS", 30.0)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Where nobody listens, and nobody else can."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def run(*arguments: str, env: dict[str, str | None] | None = None) -> tuple[int, str]:
@@ -98,6 +114,7 @@ def test_without_click_the_command_says_what_to_install() -> None:
 def test_the_installed_script(tmp_path: Path, redis_server: RedisServer) -> None:
     """The store is that of the option, else of the environment, else the default; what is not there
     is not made."""
+    redis = f"{redis_server.url}?socket_timeout=30&socket_connect_timeout=30"
 
     def script(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         rest = {name: value for name, value in os.environ.items() if "WSGI_SESSIONS" not in name}
@@ -109,8 +126,8 @@ def test_the_installed_script(tmp_path: Path, redis_server: RedisServer) -> None
     assert (result.returncode, result.stderr) == (0, "")
     assert f"{tmp_path}/wsgi-sessions.db is not there" in result.stdout
     assert list(tmp_path.iterdir()) == []
-    assert "Redis 7" in script("check", WSGI_SESSIONS_STORE=redis_server.url).stdout
-    result = script("check", "--store", "memory://", WSGI_SESSIONS_STORE=redis_server.url)
+    assert "Redis 7" in script("check", WSGI_SESSIONS_STORE=redis).stdout
+    result = script("check", "--store", "memory://", WSGI_SESSIONS_STORE=redis)
     assert result.returncode == 1
     assert "memory of one process" in result.stdout
     assert len(script("new-secret").stdout.strip()) == 43
@@ -145,12 +162,12 @@ def test_a_sound_deployment_has_nothing_to_warn_of(
         "memcached://127.0.0.1:{port}",
         "postgresql://user:geheim@127.0.0.1:{port}/database",
         "mysql://user:geheim@127.0.0.1:{port}/database",
-        "mongodb://user:geheim@127.0.0.1:{port}/database",
+        "mongodb://user:geheim@127.0.0.1:{port}/database?timeoutMS=500",
     ],
 )
-def test_a_store_that_cannot_be_reached_is_status_2(url: str) -> None:
+def test_a_store_that_cannot_be_reached_is_status_2(url: str, closed_port: int) -> None:
     """And says where it was looked for, without the password."""
-    output = check(url.format(port=free_port()), 2)
+    output = check(url.format(port=closed_port), 2)
     assert "Error: cannot ask the store: " in output
     assert "geheim" not in output
 
@@ -361,13 +378,13 @@ def test_memcached_that_cannot_compare(start_memcached: Callable[..., MemcachedS
     the_line(check(f"memcached://{start_memcached('-C').address}", 1), "error", "started with -C")
 
 
-def test_several_memcached(three_memcached: list[MemcachedServer]) -> None:
+def test_several_memcached(three_memcached: list[MemcachedServer], closed_port: int) -> None:
     """Each is asked; one that is down is an error, for its sessions only."""
     addresses = [server.address for server in three_memcached]
     output = check(f"memcached://{','.join(addresses)}", 0)
     assert all(f"memcached at {address} answers" in output for address in addresses)
     the_line(output, "note", "3 servers")
-    down = f"127.0.0.1:{free_port()}"
+    down = f"127.0.0.1:{closed_port}"
     the_line(check(f"memcached://{addresses[0]},{down}", 1), "error", f"memcached at {down}")
 
 
