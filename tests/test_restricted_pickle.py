@@ -7,6 +7,7 @@ import os
 import pickle
 import pickletools
 import subprocess
+import tracemalloc
 import uuid
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -123,6 +124,18 @@ def test_programs_written_by_hand(
     with pytest.raises(ValueError, match="no pickle of plain values"):
         loads(program)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("put", [b"r\x00\x00\x20\x00", b"p2097152\n"], ids=["LONG_BINPUT", "PUT"])
+def test_no_memory_is_taken_for_a_memo_that_is_empty(put: bytes) -> None:
+    """The number of a place in it costs 16 bytes each, and may be four thousand million."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="no pickle of plain values"):
+            loads(b"N" + put + b".")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 OPCODES = [opcode.code.encode("latin-1") for opcode in pickletools.opcodes]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from importlib import import_module
 from typing import Any
 
@@ -41,12 +42,21 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _check_memo(data: bytes) -> None:
+    """Refuse to number a place that no pickle of this size can need: memory is taken for all the
+    places before it, and seven bytes can name the four thousand millionth."""
+    for opcode, number, _ in pickletools.genops(data):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (number or 0) > len(data):
+            raise pickle.UnpicklingError("it leaves out places of the memo")
+
+
 def loads(data: bytes) -> Any:
     """The plain value that is pickled in *data*.
 
     Raises ``ValueError`` if that is no pickle, is damaged, or names anything but plain types.
     """
     try:
+        _check_memo(data)
         return _Unpickler(io.BytesIO(data)).load()  # that is what this module is for
     except Exception as error:  # hostile bytes raise whatever they like
         raise ValueError("no pickle of plain values") from error
