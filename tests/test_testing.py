@@ -369,7 +369,7 @@ class Outcomes:
             self.of.setdefault(name, []).append((report.when, report.outcome))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def outcomes(tmp_path_factory):
     """The contract test that matters on each broken store, and all of them on the sound one."""
     file = tmp_path_factory.mktemp("contract") / "test_contracts.py"
