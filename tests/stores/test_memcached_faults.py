@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pymemcache.client.base import Client, PooledClient
 from pymemcache.client.hash import HashClient
+from pymemcache.pool import ObjectPool
 
 import wsgi_sessions.stores.memcached as operations
 import wsgi_sessions.stores.memcached_connections as connections
@@ -479,6 +480,22 @@ def test_once_more_and_no_more():
     with serving(answer) as address, pytest.raises(StoreUnavailable):
         MemcachedStore(address).load("key")
     assert asked == [b"gets session:key\r\n"] * 2
+
+
+def test_a_full_pool_whose_idle_connections_others_took(memcached, monkeypatch):  # noqa: F811
+    """Between looking for them and closing them: what is reported is what happened."""
+    client = PooledClient(memcached.address, max_pool_size=1)
+    store = MemcachedStore(client)
+    one = client.client_pool.get()
+    monkeypatch.setattr(ObjectPool, "free", property(lambda _: (one,)))
+    monkeypatch.setattr(store._servers._only, "run", raise_reset)
+    with pytest.raises(StoreUnavailable, match="reset"):
+        store.save("key", b"", expires_at=LATER, replacing=None)
+    one.close()
+
+
+def raise_reset(*_, **__):
+    raise ConnectionResetError("reset")
 
 
 # -- a server that is gone, and comes back

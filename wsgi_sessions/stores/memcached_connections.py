@@ -143,7 +143,10 @@ class PooledClient(Server):
 
     def close_idle(self) -> None:
         for _ in self._pool.free:
-            client = self._pool.get()
+            try:
+                client = self._pool.get()
+            except RuntimeError:  # others took them, and there may be no more
+                return
             client.close()  # it connects again when it is used
             self._pool.release(client)
 
