@@ -178,7 +178,11 @@ OPERATIONS: dict[str, tuple[Callable[[RedisStore, str, Any], object], dict[str, 
     "keys of": (lambda store, key, version: store.keys_of("ann"), {"zrangebyscore": 1}),
 }
 INSIDE_SCRIPTS = {"getrange", "set", "del", "zadd", "zremrangebyscore", "pttl", "pexpire"}
-BACKGROUND = {"info", "ping", "replconf", "publish", "auth", "select", "cluster|info", "hello"}
+BACKGROUND = {"info", "ping", "replconf", "publish", "subscribe", "auth", "select", "hello"} | {
+    "cluster|info",
+    "client|setname",
+    "client|setinfo",
+}
 """What the tests, replication and Sentinel send."""
 
 
