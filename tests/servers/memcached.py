@@ -34,7 +34,7 @@ class MemcachedServer:
         """A pymemcache client of the test's own, to look around with."""
         from pymemcache.client.base import Client
 
-        client = Client(self.address, default_noreply=False, connect_timeout=2, timeout=2)
+        client = Client(self.address, default_noreply=False, connect_timeout=20, timeout=20)
         try:
             yield client
         finally:
