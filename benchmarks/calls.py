@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
@@ -68,11 +69,13 @@ def _calls(function: Callable[[], object]) -> tuple[int, int]:
         python += event == "call"
         c += event == "c_call"
 
+    gc.disable()  # its callbacks, and what is finalized, are other people's calls
     sys.setprofile(note)
     try:
         function()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return python, c
 
 

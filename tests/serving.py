@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers.postgresql import wait_until_stopped
-from tests.servers.process import ServerProcess, accepts_connections, free_port
+from tests.servers.process import (
+    ServerProcess,
+    accepts_connections,
+    free_port,
+    wait_until_stopped,
+)
 
 ROOT = Path(__file__).parent.parent
 

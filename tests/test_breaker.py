@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -407,7 +406,7 @@ def test_a_stalled_server_holds_no_crowd(start_redis: Callable[..., RedisServer]
 
     with ThreadPoolExecutor(10) as pool:
         assert set(pool.map(request, range(100))) == {"Ada"}
-        suspend(server)
+        server.process.signal(signal.SIGSTOP)
         begun = time.monotonic()
         answers = list(pool.map(request, range(100)))
         took = time.monotonic() - begun
@@ -420,10 +419,3 @@ def test_a_stalled_server_holds_no_crowd(start_redis: Callable[..., RedisServer]
         time.sleep(0.05)
     assert not manager._breaker.open
     store.close()
-
-
-def suspend(server: RedisServer) -> None:
-    """Stop the process, and return when it has stopped."""
-    assert server.process.process is not None
-    server.process.signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, server.process.process.pid, os.WSTOPPED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 
@@ -35,16 +34,6 @@ BUDGETS = {
 """Beyond the application's own, over a MemoryStore. Make them smaller, not larger."""
 
 
-@pytest.fixture
-def no_collection() -> Iterator[None]:
-    """What is called when garbage is collected, and by whose callbacks, is not counted."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("scenario", BUDGETS)
 def test_a_request_costs_no_more_calls_than_its_budget(scenario: str) -> None:
     """Calls are what CPU time is made of here, and they are the same on every machine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
@@ -243,6 +244,7 @@ def test_ordinary_sessions_live_as_long_as_permanent_ones(
         SESSION_PERMANENT=False,
         PERMANENT_SESSION_LIFETIME=timedelta(days=7),
     )
+    clock.now = time.time()  # as SimpleCache has it
     Session(app, clock=clock)
     client = app.test_client()
     client.get("/set_email/x")

@@ -108,10 +108,10 @@ def test_permanent_stays_what_it_was(
 
 
 def test_who_was_logged_in_is_the_owner(
-    make: Callable[..., SessionManager], old: OldLibrary
+    make: Callable[..., SessionManager], old: OldLibrary, clock: ManualClock
 ) -> None:
     """So that all sessions of a user can be ended, these too."""
-    store = MemoryStore()
+    store = MemoryStore(clock=clock)
     visitor = Returning(make(store=store), old.put("k3", owner="ada"))
     with visitor.request() as session:
         assert session.owner == "ada"

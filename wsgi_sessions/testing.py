@@ -618,9 +618,11 @@ class StoreContract:
         """The child's threads can use it, also if threads of the parent were using it."""
         key = new_key()
         store.save(key, b"0", expires_at=later, replacing=None)
-        stop = threading.Event()
+        connected, stop = threading.Barrier(4, timeout=60), threading.Event()
 
         def keep_using() -> None:
+            store.load(key)
+            connected.wait()
             while not stop.is_set():
                 store.load(key)
                 store.touch(key, expires_at=later)
@@ -629,6 +631,7 @@ class StoreContract:
         threads = [threading.Thread(target=keep_using) for _ in range(3)]
         for thread in threads:
             thread.start()
+        connected.wait()
         try:
             with forked(lambda: together(3, lambda _: increment(store, key, 5, later))):
                 pass

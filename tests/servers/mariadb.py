@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.postgresql import PASSWORD, new_directory, unprivileged, wait_until_stopped
+from tests.servers.postgresql import PASSWORD, new_directory, unprivileged
 from tests.servers.process import ServerProcess, free_port, require_program, unavailable
 
 MAX_ALLOWED_PACKET = 2 * 2**20
@@ -30,7 +29,7 @@ class MariaDB:
         command += [f"--socket={self.socket}", f"--pid-file={directory}/pid"]
         command += ["--bind-address=127.0.0.1", "--general-log", f"--general-log-file={self.log}"]
         command += [
-            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-flush-log-at-trx-commit=2",
             "--innodb-flush-method=nosync",
             "--innodb-buffer-pool-size=64M",
         ]
@@ -60,8 +59,6 @@ class MariaDB:
     def signal_all(self, number: int) -> None:
         assert self.process.process is not None
         self.process.signal(number)
-        if number == signal.SIGSTOP:
-            wait_until_stopped(self.process.process.pid)
 
     def prepare(self) -> None:
         self.execute("CREATE DATABASE sessions CHARACTER SET utf8mb4")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,8 +53,6 @@ class MemcachedServer:
     def stall(self) -> None:
         """Neither answer nor close anything, until :meth:`go_on`."""
         self._process.signal(signal.SIGSTOP)
-        # A signal takes effect later: its threads could still answer.
-        os.waitid(os.P_PID, self._process.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self) -> None:
         self._process.signal(signal.SIGCONT)

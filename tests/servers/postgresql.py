@@ -8,14 +8,19 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.servers.process import ServerProcess, free_port, require_program, unavailable
+from tests.servers.process import (
+    ServerProcess,
+    free_port,
+    require_program,
+    unavailable,
+    wait_until_stopped,
+)
 
 PASSWORD = "correct horse"  # has a space, so that URLs have to quote it
 
@@ -32,14 +37,6 @@ def new_directory(prefix: str) -> Path:
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
     return Path(tempfile.mkdtemp(prefix=prefix, dir=memory if roomy else None))
-
-
-def wait_until_stopped(pid: int) -> None:
-    """Wait for each thread of a process that was sent a SIGSTOP."""
-    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            while thread.read_text().rpartition(") ")[2][0] not in "TZX":
-                time.sleep(0.001)
 
 
 class PostgreSQL:

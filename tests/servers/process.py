@@ -82,8 +82,11 @@ class ServerProcess:
         self.wait()
 
     def signal(self, number: int) -> None:
+        """Return when a ``SIGSTOP`` has taken effect: until then it could still answer."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
+            if number == signal.SIGSTOP:
+                wait_until_stopped(self.process.pid)
 
     def wait(self, seconds: float = 20) -> None:
         if self.process is not None:
@@ -97,6 +100,14 @@ class ServerProcess:
             self.wait()
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+def wait_until_stopped(pid: int) -> None:
+    """Wait for each thread of a process that was sent a SIGSTOP."""
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            while thread.read_text().rpartition(") ")[2][0] not in "TZX":
+                time.sleep(0.001)
 
 
 def accepts_connections(port: int, host: str = "127.0.0.1") -> None:

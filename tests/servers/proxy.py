@@ -148,7 +148,7 @@ class FaultProxy:
                 return
             self.accepted += 1
             try:
-                server = socket.create_connection(self._upstream, timeout=5)
+                server = socket.create_connection(self._upstream, timeout=30)
             except OSError:
                 client.close()
                 continue

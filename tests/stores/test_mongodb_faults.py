@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -230,8 +229,6 @@ def test_a_stopped_server(line: Line, mongodb_server: MongoDBServer) -> None:
     """It accepts and does not answer; what it was asked it may do when it goes on."""
     mongodb_server.signal(signal.SIGSTOP)
     try:
-        # Until then it might still answer.
-        os.waitid(os.P_PID, mongodb_server.process.pid, os.WSTOPPED | os.WNOWAIT)
         line.assert_unavailable(*OPERATIONS)
     finally:
         mongodb_server.signal(signal.SIGCONT)
