@@ -15,7 +15,7 @@ TEXT = (DOCS / "flask.md").read_text()
 def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other; the application of the first answers twice and remembers."""
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {"__name__": "docs"}
+    namespace: dict[str, object] = {"__name__": "documented"}
     first, *others = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     exec(first, namespace)
     app = namespace["app"]
