@@ -1,4 +1,4 @@
-"""Limits of time that a busy machine keeps too, for tests that are not about limits.
+"""For tests that are not about limits of time: limits that a busy machine keeps too, and waits.
 
 A store gives up after half a second; a machine with more to do than it can may stand still for as
 long, and then the test of something else fails.
@@ -6,9 +6,16 @@ long, and then the test of something else fails.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from importlib import import_module
+from typing import TypeVar
 
 import pytest
+
+from wsgi_sessions.errors import StoreUnavailable
+
+T = TypeVar("T")
 
 SECONDS = 30
 
@@ -63,3 +70,23 @@ def be_patient(patch: pytest.MonkeyPatch, *kinds: str) -> None:
 
         for name in ("connectTimeoutMS", "timeoutMS"):
             patch.setitem(OWN_CLIENT, name, SECONDS * 1000)
+
+
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = SECONDS) -> None:
+    """Return when *condition* is true; fail with *what* that is if it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} seconds for this: {what}"
+        time.sleep(0.01)
+
+
+def answered(ask: Callable[[], T], *, seconds: float = SECONDS) -> T:
+    """What *ask* returns once the store is available."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except StoreUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

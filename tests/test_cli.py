@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from click.testing import CliRunner
 
 from tests.patience import LIMITS, be_patient
 from tests.servers.memcached import MemcachedServer
+from tests.servers.process import silent_port
 from tests.servers.redis import PASSWORD, RedisServer, documented_rights
 from tests.store_urls import STORE_URLS
 from wsgi_sessions.commands import commands
@@ -46,10 +46,8 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Where nobody listens, and nobody else can."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
+    with silent_port() as port:
+        yield port
 
 
 def run(*arguments: str, env: dict[str, str | None] | None = None) -> tuple[int, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication
 from wsgiref.util import setup_testing_defaults
+
+from benchmarks.calls import calls_of
 
 
 class Answer(NamedTuple):
@@ -48,19 +48,5 @@ def ask(app: WSGIApplication, cookies: str = "", path: str = "/", **more: str) -
 
 
 def work(do: Callable[[], object]) -> int:
-    """How many calls, of Python and of C functions, *do* makes; what a garbage collection that
-    happens to begin meanwhile calls is none of them."""
-    calls = 0
-
-    def count(_frame: object, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        do()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return calls
+    """How many calls, of Python and of C functions, *do* makes."""
+    return sum(calls_of(do))

@@ -57,7 +57,6 @@ class MariaDB:
         self.process.kill()
 
     def signal_all(self, number: int) -> None:
-        assert self.process.process is not None
         self.process.signal(number)
 
     def prepare(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import inspect
 import ipaddress
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from redis.crc import key_slot
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from tests.patience import wait_until
 from tests.servers.process import ServerProcess, free_port, require_program
 from wsgi_sessions.stores.redis import RedisStore
 
@@ -84,13 +85,6 @@ class RedisServer:
         stats = self.ask("INFO", "commandstats")
         return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
 
-    def wait_until(self, condition: Callable[[RedisServer], bool], seconds: float = 20) -> None:
-        """Return when *condition* of this server is true."""
-        deadline = time.monotonic() + seconds
-        while not condition(self):
-            assert time.monotonic() < deadline, "the server did not get there"
-            time.sleep(0.02)
-
 
 class RedisCluster:
     """Three servers that share the 16384 slots."""
@@ -113,7 +107,7 @@ class RedisCluster:
             node.ask("CLUSTER", "ADDSLOTSRANGE", self.LIMITS[number], self.LIMITS[number + 1] - 1)
             node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, buses[0])
         for node in self.nodes:
-            node.wait_until(self._is_complete)
+            wait_until(partial(self._is_complete, node), "the nodes know each other", seconds=20)
 
     @staticmethod
     def _is_complete(node: RedisServer) -> bool:

@@ -18,6 +18,7 @@ from pymemcache.serde import CompressedSerde, PickleSerde
 
 from tests.patience import be_patient
 from tests.servers.memcached import memcached, start_memcached, three_memcached  # noqa: F401
+from tests.servers.process import silent_port
 from wsgi_sessions.errors import ConfigurationError, SessionTooLarge, StoreUnavailable
 from wsgi_sessions.stores import open_store
 from wsgi_sessions.stores.memcached import MemcachedStore, _exptime
@@ -126,11 +127,10 @@ def test_a_unix_socket(start_memcached, make_store, later):  # noqa: F811
 
 def test_a_name_with_several_addresses(memcached, make_store, monkeypatch):  # noqa: F811
     """localhost may be ::1 first, where nothing listens; the address that accepts is used."""
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))  # nothing listens, and nobody else can
-        nowhere, there = silent.getsockname(), ("127.0.0.1", memcached.port)
+    with silent_port() as silent:
         addresses = [
-            (socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in (nowhere, there, nowhere)
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+            for port in (silent, memcached.port, silent)
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
         assert make_store("name:1").load("key") is None

@@ -20,8 +20,9 @@ from pymemcache.pool import ObjectPool
 
 import wsgi_sessions.stores.memcached as operations
 import wsgi_sessions.stores.memcached_connections as connections
-from tests.patience import be_patient
+from tests.patience import be_patient, wait_until
 from tests.servers.memcached import memcached, start_memcached  # noqa: F401
+from tests.servers.process import silent_port
 from tests.servers.proxy import FaultProxy
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.memcached import MemcachedStore
@@ -188,14 +189,6 @@ def test_several_addresses_share_the_time_to_connect(seconds, monkeypatch):
 # -- no server
 
 
-@pytest.fixture
-def nowhere():
-    """An address where nothing listens, and nobody can."""
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        yield silent.getsockname()
-
-
 @contextlib.contextmanager
 def serving(answer):
     """The address of a server that hands each connection to *answer*, and closes it."""
@@ -217,10 +210,10 @@ def serving(answer):
             thread.join()
 
 
-def test_refused(operation, nowhere):
+def test_refused(operation):
     """Nothing listens there."""
-    with soon_unavailable():
-        operation(MemcachedStore(nowhere), "key", saved_elsewhere())
+    with silent_port() as port, soon_unavailable():
+        operation(MemcachedStore(("127.0.0.1", port)), "key", saved_elsewhere())
 
 
 def test_no_such_socket(tmp_path):
@@ -691,10 +684,7 @@ def test_interrupted_in_the_middle_of_a_reply(any_store, direct, proxy):
             assert any_store.touch(two, expires_at=LATER) is True
     finally:
         signal.signal(signal.SIGALRM, before)
-    deadline = time.monotonic() + 30
-    while proxy.open_connections > 1:
-        assert time.monotonic() < deadline, "a connection was left open"
-        time.sleep(0.01)
+    wait_until(lambda: proxy.open_connections <= 1, "no connection is left open")
 
 
 def test_answers_are_never_mixed_up(any_store, direct, proxy):

@@ -18,6 +18,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect
 
+from tests.patience import answered
 from tests.servers.mongodb import MongoDBServer, mongodb_server  # noqa: F401
 from tests.servers.proxy import FaultProxy
 from wsgi_sessions.errors import StoreUnavailable
@@ -82,8 +83,8 @@ class Line:
         self.direct.link("ann", "key", expires_at=LATER)
         self.direct.save("other", b"other", expires_at=LATER, replacing=None)
         self.version = self.direct.save("key", b"old", expires_at=LATER, replacing=None)
-        answer(lambda: self.store.link("ann", "key", expires_at=LATER))
-        answer(lambda: self.store.save(new_key(), b"", expires_at=LATER, replacing=None))
+        answered(lambda: self.store.link("ann", "key", expires_at=LATER))
+        answered(lambda: self.store.save(new_key(), b"", expires_at=LATER, replacing=None))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -106,19 +107,8 @@ class Line:
     def assert_recovered(self) -> None:
         """It answers again, by itself, and every answer is the right one."""
         for _ in range(10):
-            assert answer(lambda: self.store.load("other")).data == b"other"
-            assert answer(lambda: self.store.load("none")) is None
-
-
-def answer(ask: Callable[[], Any]) -> Any:
-    """What *ask* returns as soon as the store is available."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return ask()
-        except StoreUnavailable:
-            if time.monotonic() > deadline:
-                raise
+            assert answered(lambda: self.store.load("other")).data == b"other"
+            assert answered(lambda: self.store.load("none")) is None
 
 
 @contextmanager

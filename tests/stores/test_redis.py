@@ -18,6 +18,7 @@ import valkey
 from redis.cluster import LoadBalancingStrategy
 from redis.sentinel import Sentinel
 
+from tests.patience import wait_until
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import (
     PASSWORD,
@@ -352,6 +353,6 @@ def test_connections_are_used_again_and_closed(redis_server: RedisServer) -> Non
             store.load(f"key{number}")
         assert proxy.accepted == 1
         store.close()
-        redis_server.wait_until(lambda _: proxy.open_connections == 0)
+        wait_until(lambda: proxy.open_connections == 0, "they are closed", seconds=20)
         assert store.load("key1") is not None
         store.close()

@@ -17,12 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import redis
 
+from tests.patience import answered, wait_until
 from tests.servers.process import accepts_connections
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import (
@@ -43,8 +44,9 @@ PATIENT = 20.0
 IN_TIME = 4.5
 """Seconds. The store's own way takes at most 1, redis-py by itself waits at least 5. That nothing
 is tried a third time is proven without a watch, below."""
+PROMOTED = 90
+"""Seconds until a replica is the master: a Sentinel that was late does nothing for 30."""
 
-T = TypeVar("T")
 Open = Callable[..., RedisStore]
 
 
@@ -96,17 +98,6 @@ def in_a_hurry(
     hurried = open_store(port, answer, prefix=store._prefix)
     answered(lambda: hurried.load("key"))
     return hurried
-
-
-def answered(function: Callable[[], T]) -> T:
-    """What *function* returns once the store is available."""
-    deadline = time.monotonic() + 90  # a Sentinel that was late does nothing for 30 seconds
-    while True:
-        try:
-            return function()
-        except StoreUnavailable:
-            assert time.monotonic() < deadline, "still unavailable"
-            time.sleep(0.02)
 
 
 @contextmanager
@@ -572,7 +563,7 @@ def test_loading(open_store: Open, start_redis: Callable[..., RedisServer]) -> N
         with unavailable("still loading"):
             STEPS[step][0](store, "key", b"12345678")
     server.ask("CONFIG", "SET", "key-load-delay", 0)
-    server.wait_until(lambda server: server.ask("INFO", "persistence")["loading"] == 0)
+    wait_until(lambda: not server.ask("INFO", "persistence")["loading"], "it is there", seconds=20)
     assert data_of(store, "key") == b"old"
 
 
@@ -691,10 +682,7 @@ def test_slots_move_under_load(redis_cluster: RedisCluster) -> None:
 def _more(count: Callable[[], int], by: int) -> None:
     """Wait until *count* has grown *by* so much."""
     until = count() + by
-    deadline = time.monotonic() + 30
-    while count() < until:
-        assert time.monotonic() < deadline, "nothing goes on"
-        time.sleep(0.002)
+    wait_until(lambda: count() >= until, "it goes on")
 
 
 def test_failover_under_load(tmp_path: Path) -> None:
@@ -707,7 +695,7 @@ def test_failover_under_load(tmp_path: Path) -> None:
         confirmed = RedisStore(client, wait_replicas=1)
         store = RedisStore(client)
         key = new_key()
-        answered(lambda: store.load(key))
+        answered(lambda: store.load(key), seconds=PROMOTED)
         create(confirmed, key, b"0")
         accepted = 0
 
@@ -720,8 +708,8 @@ def test_failover_under_load(tmp_path: Path) -> None:
         with load_from(1, increment_while_it_lives):
             _more(lambda: accepted, 30)
             sentinel.first.process.kill()
-        answered(lambda: increment(store, key))
-        assert int(answered(lambda: data_of(store, key)) or b"") > accepted >= 30
+        answered(lambda: increment(store, key), seconds=PROMOTED)
+        assert int(answered(lambda: data_of(store, key), seconds=PROMOTED) or b"") > accepted >= 30
         assert sentinel.second.ask("ROLE")[0] == b"master"
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.patience import be_patient
+from tests.patience import answered, be_patient, wait_until
 from tests.servers.mariadb import MAX_ALLOWED_PACKET
 from tests.servers.proxy import FaultProxy
 from tests.stores.test_sqlalchemy import at, ordinary_engine
@@ -71,7 +71,7 @@ def url(server) -> str:
 def direct(url):
     """A store that no fault of the proxy's reaches. It has its tables."""
     with closing(SQLAlchemyStore.from_url(url)) as store:
-        eventually(lambda: store.load(new_key()))
+        answered(lambda: store.load(new_key()))
         yield store
 
 
@@ -99,7 +99,7 @@ def behind(proxy, url, server) -> SQLAlchemyStore:
 def saved(store, url) -> tuple[str, object]:
     """The key of a record, and its version. The store is connected now."""
     key, version = saved_at(url)
-    eventually(lambda: store.load(key))
+    answered(lambda: store.load(key))
     return key, version
 
 
@@ -108,26 +108,6 @@ def saved_at(url: str) -> tuple[str, object]:
     with unhurried(url) as store:
         key = new_key()
         return key, store.save(key, b"before", expires_at=LATER, replacing=None)
-
-
-def eventually(operation):
-    """What *operation* returns once it is available."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return operation()
-        except StoreUnavailable:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def wait_until(condition, what: str) -> None:
-    """Return when *condition* is true."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited half a minute for this: {what}"
-        time.sleep(0.01)
 
 
 def waiting_for_locks(server) -> int:
@@ -211,14 +191,14 @@ def test_stalled(connecting, store, url, proxy, name, connected):
     a second time."""
     key, version = saved_at(url)
     if connected:
-        eventually(lambda: store.load(key))
+        answered(lambda: store.load(key))
     proxy.stall()
     connecting.clear()
     with unavailable():
         each_operation(store, key, version)[name]()
     assert len(connecting) == (0 if connected else 1)
     proxy.restore()
-    assert eventually(lambda: store.load(key)).data in (b"before", b"lost")
+    assert answered(lambda: store.load(key)).data in (b"before", b"lost")
 
 
 @pytest.mark.parametrize("connected", [True, False])
@@ -226,7 +206,7 @@ def test_the_server_is_stopped(server, url, direct, connected):
     """SIGSTOP: its kernel still accepts. Then it goes on, and so does the store."""
     key, _ = saved_at(url)
     if connected:
-        eventually(lambda: direct.load(key))
+        answered(lambda: direct.load(key))
     else:
         direct.close()
     server.signal_all(signal.SIGSTOP)
@@ -238,7 +218,7 @@ def test_the_server_is_stopped(server, url, direct, connected):
             direct.save(new_key(), bytes(1_500_000), expires_at=LATER, replacing=None)
     finally:
         server.signal_all(signal.SIGCONT)
-    assert eventually(lambda: direct.load(key)).data == b"before"
+    assert answered(lambda: direct.load(key)).data == b"before"
 
 
 @patient
@@ -320,16 +300,16 @@ def test_a_reply_that_stops_is_not_waited_for(url, server, proxy, monkeypatch, c
     (key, version), (other, theirs) = saved_at(url), saved_at(url)
     monkeypatch.setattr(limits, "SERVER_SECONDS", 30)  # the server does what it is asked for
     with closing(behind(proxy, url, server)) as store:
-        eventually(lambda: store.load(other))
+        answered(lambda: store.load(other))
         proxy.stop_reply_after(count)
         with unavailable():
             store.load(key)
-        assert eventually(lambda: store.load(other)) == (b"before", theirs)
+        assert answered(lambda: store.load(other)) == (b"before", theirs)
         proxy.stop_reply_after(count)
         with unavailable():
             store.save(key, b"after", expires_at=LATER, replacing=version)
-        assert eventually(lambda: store.load(other)) == (b"before", theirs)
-        wait_until(lambda: eventually(lambda: store.load(key)).data == b"after", "the save")
+        assert answered(lambda: store.load(other)) == (b"before", theirs)
+        wait_until(lambda: answered(lambda: store.load(key)).data == b"after", "the save")
 
 
 @patient
@@ -352,7 +332,7 @@ def test_a_slow_server_is_waited_for_in_all_not_in_part(store, proxy, saved, fau
     with unavailable():
         store.load(key)
     proxy.restore()
-    assert eventually(lambda: store.load(key)) == (b"before", version)
+    assert answered(lambda: store.load(key)) == (b"before", version)
 
 
 @patient
@@ -485,12 +465,12 @@ def test_a_row_lock_is_held(server, url, direct):
         for name in ("replace", "touch", "delete"):
             with unavailable():
                 each_operation(direct, key, version)[name]()
-        assert eventually(lambda: direct.load(key)) == (b"before", version)
-        assert eventually(lambda: direct.touch(other, expires_at=LATER + 1)) is True
+        assert answered(lambda: direct.load(key)) == (b"before", version)
+        assert answered(lambda: direct.touch(other, expires_at=LATER + 1)) is True
         wait_until(lambda: not waiting_for_locks(server), "the server gives up too")
     with unhurried(url) as store:
         assert store.save(key, b"after", expires_at=LATER, replacing=version) is not None
-    assert eventually(lambda: direct.load(key)).data == b"after"
+    assert answered(lambda: direct.load(key)).data == b"after"
 
 
 @patient
