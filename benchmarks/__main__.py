@@ -19,7 +19,7 @@ from benchmarks.parts import ALL, PARTS, QUICK, QUICK_SCENARIOS, check
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.servers import running
 from benchmarks.wrk import WrkMissing
-from tests.patience import be_patient
+from tests.support.patience import be_patient
 
 
 def main() -> None:

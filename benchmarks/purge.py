@@ -50,7 +50,7 @@ _PURGE = """
 import json, sys
 import pytest
 from benchmarks.contenders import CONTENDERS
-from tests.patience import be_patient
+from tests.support.patience import be_patient
 be_patient(pytest.MonkeyPatch(), "sqlite", "postgresql")
 name, places = sys.argv[1:]
 store = CONTENDERS[name].make(json.loads(places)).application.manager.store

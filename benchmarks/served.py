@@ -20,7 +20,7 @@ from benchmarks.contenders import CONTENDERS, Places, available
 from benchmarks.servers import running
 from benchmarks.table import table
 from benchmarks.wrk import CONNECTIONS, Load, load
-from tests.serving import gunicorn
+from tests.support.serving import gunicorn
 
 WORKERS = {
     "sync": ["--workers=2"],

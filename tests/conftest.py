@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
-from tests.recording import RecordingStore
-from tests.visitor import Visitor
+from tests.support.recording import RecordingStore
+from tests.support.visitor import Visitor
 from wsgi_sessions import MemoryStore, SessionManager
 from wsgi_sessions.testing import ManualClock
 
@@ -20,7 +20,7 @@ pytest_plugins = [
     "tests.servers.postgresql",
     "tests.servers.mariadb",
     "tests.servers.mongodb",
-    "tests.security.hygiene",
+    "tests.security.no_sid_in_logs",
 ]
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from benchmarks.calls import Counts, counts
-from tests.every_store import STORES
-from tests.recording import RecordingStore
-from tests.visitor import Visitor
+from tests.support.calls import Counts, counts
+from tests.support.every_store import STORES
+from tests.support.recording import RecordingStore
+from tests.support.visitor import Visitor
 from wsgi_sessions import MemoryStore, OwnerIndex, Session, SessionManager, Store
 from wsgi_sessions.testing import ManualClock
 
@@ -89,7 +89,7 @@ def member(visitor: Visitor, store: RecordingStore) -> Visitor:
     """A visitor who has a session."""
     with visitor.request() as session:
         session.update(cart=["book"], visits=1, name="Ada")
-    store.taken()
+    store.pop_calls()
     return visitor
 
 
@@ -125,7 +125,7 @@ def test_a_request_costs_these_round_trips(
     use, calls = REQUESTS[request_kind]
     with member.request() as session:
         use(session)
-    assert store.taken() == calls
+    assert store.pop_calls() == calls
 
 
 def test_a_login_costs_one_more_with_an_index_of_owners(
@@ -134,10 +134,10 @@ def test_a_login_costs_one_more_with_an_index_of_owners(
     """Two round trips, three with the index; the logout likewise."""
     with member.request() as session:
         session.login("ada")
-    assert store.taken() == (["load", "link", "save"] if owned else ["load", "save"])
+    assert store.pop_calls() == (["load", "link", "save"] if owned else ["load", "save"])
     with member.request() as session:
         session.invalidate()
-    assert store.taken() == (["load", "delete", "unlink"] if owned else ["load", "delete"])
+    assert store.pop_calls() == (["load", "delete", "unlink"] if owned else ["load", "delete"])
 
 
 def test_a_read_costs_a_second_round_trip_only_when_the_renewal_is_due(
@@ -147,14 +147,14 @@ def test_a_read_costs_a_second_round_trip_only_when_the_renewal_is_due(
     clock.advance(2.3 * 3600)
     with member.request() as session:
         session["name"]
-    assert store.taken() == ["load"]
+    assert store.pop_calls() == ["load"]
     clock.advance(0.2 * 3600)
     with member.request() as session:
         session["name"]
-    assert store.taken() == ["load", "save"]
+    assert store.pop_calls() == ["load", "save"]
     with member.request() as session:
         session["name"]
-    assert store.taken() == ["load"]
+    assert store.pop_calls() == ["load"]
 
 
 @pytest.mark.parametrize("cookie", ["none", "malformed", "forged", "of another name", "too old"])
@@ -173,11 +173,11 @@ def test_a_request_without_a_valid_cookie_costs_nothing_to_read_and_one_to_write
     if cookie == "too old":
         clock.advance(91 * 86_400)
     _read(manager, header)
-    assert store.taken() == []
+    assert store.pop_calls() == []
     session = manager.open(header)
     session["name"] = "Grace"
     manager.commit(session)
-    assert store.taken() == ["save"]
+    assert store.pop_calls() == ["save"]
 
 
 def _read(manager: SessionManager, header: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,80 +16,150 @@ import wsgi_sessions
 PACKAGE = Path(wsgi_sessions.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-LAYERS = [
-    {"errors"},
-    {"cookies", "tokens", "record", "changes", "headers", "events", "sealing", "scalars"},
-    {"flat"},
-    {"codec", "lifetimes"},
-    {"origin", "stores.base"},
-    {"breaker", "draft", "options", "stores.health"},
-    {"session", "stores", "signing", "cookie_store"},
-    {"migration.takeover", "restricted_pickle"},
-    {"manager", "migration.table", "migration.values"},
-    {"migration.flask_cookie", "migration.flask_session", "migration.django"},
-    {"migration.flask_session_memcached"},
-    {"migration"},
-    {"middleware", "flask_login"},
-    {"", "testing", "demo", "flask", "flask_session_clients"},
-    {"flask_session_base"},
-    {"flask_session_interfaces"},
-    {"flask_session", "commands"},
-    {"cli"},
-]
-"""From the bottom to the top. A module imports what is below it; inside ``stores`` and ``demo``,
-modules of the same store or of the demo may import each other."""
+HOUSE = """
+cli
+demo testing
+flask_session
+flask django pyramid beaker devices
+middleware
+migration
+manager
+session
+cookie
+stores
+record
+observe log errors
+"""
+"""A line may import from the lines below it, never from one above or from the same line."""
+
+SINGLE_STORES = ("cli", "demo", "flask_session", "migration")
+"""The rooms that may name a single store; all others know the protocol only."""
+
+LINES = [line.split() for line in HOUSE.strip().splitlines()]
+ROOMS = {room: number for number, line in enumerate(LINES) for room in line}
 
 
 def name_of(path: Path) -> str:
+    """The dotted name below the package; empty for the package itself."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def level(name: str) -> int:
-    if name.startswith("stores.health"):
-        name = "stores.health"
-    elif name.startswith("stores.") and name != "stores.base":
-        name = "stores"
-    if name.startswith("demo."):
-        name = "demo"
-    return next(number for number, layer in enumerate(LAYERS) if name in layer)
+NAMES = {name_of(path) for path in MODULES}
+FOLDERS = {name_of(path) for path in MODULES if path.name == "__init__.py"}
 
 
-def imports_of(path: Path) -> set[str]:
-    """The modules of ours that *path* imports, wherever in the file."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+def folder_of(name: str) -> str:
+    """The folder a module lies in; a folder's ``__init__`` lies in the folder itself."""
+    return name if name in FOLDERS else name.rpartition(".")[0]
+
+
+def room_of(name: str) -> str:
+    return name.partition(".")[0]
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imports_of(path: Path) -> set[tuple[str, str]]:
+    """The modules of the package that *path* imports, wherever in the file, each with the name
+    that is taken from it."""
+    found: set[tuple[str, str]] = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            found.update((node.module or "", alias.name) for alias in node.names)
         elif isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-    ours = {name for name in found if name.split(".")[0] == "wsgi_sessions"}
-    return {name.removeprefix("wsgi_sessions").removeprefix(".") for name in ours}
+            found.update((alias.name, "") for alias in node.names)
+    ours = set()
+    for module, name in found:
+        if module.split(".")[0] == "wsgi_sessions":
+            module = module.removeprefix("wsgi_sessions").removeprefix(".")
+            submodule = f"{module}.{name}".removeprefix(".")
+            ours.add((submodule, "") if submodule in NAMES else (module, name))
+    return ours
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_point_down(path: Path) -> None:
-    """Every module has a layer, and imports only lower ones."""
+    """From a line of the table to a lower one."""
     name = name_of(path)
-    for imported in imports_of(path):
-        family = name.split("_")[0]
-        if name.startswith("stores.") and imported.startswith(family):
-            continue
-        if name.split(".")[0] == imported.split(".")[0] == "demo" or name == "":
-            continue
-        assert level(imported) < level(name), f"{name} imports {imported}"
+    if not name:  # the package itself gives the public names of all
+        return
+    for imported, _ in imports_of(path):
+        assert imported, f"{name} imports the package itself: take the name from its room"
+        if room_of(imported) != room_of(name):
+            assert ROOMS[room_of(imported)] > ROOMS[room_of(name)], f"{name} imports {imported}"
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.parent.name == "stores"], ids=name_of
-)
-def test_stores_know_nothing_of_sessions(path: Path) -> None:
-    """They import errors, the protocol, and modules of their own family."""
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_folder_is_entered_by_its_init(path: Path) -> None:
+    """Across folders only the ``__init__`` is imported, and no underscore name. A store knows the
+    plain files of ``stores``, and no other store."""
     name = name_of(path)
-    family = name.split("_")[0]
-    for imported in imports_of(path):
-        known = imported in ("errors", "stores.base") or imported.startswith("stores.health")
-        assert known or imported.startswith(family)
+    folder = folder_of(name)
+    for imported, taken in imports_of(path):
+        if folder_of(imported) == folder:
+            continue
+        assert not taken.startswith("_"), f"{name} takes {taken} of {imported}"
+        in_a_store = folder.startswith("stores.")
+        plain_file = imported.startswith("stores.") and folder_of(imported) == "stores"
+        top_level = "." not in imported
+        assert imported in FOLDERS or top_level or (in_a_store and plain_file), (
+            f"{name} imports {imported}: take it from {folder_of(imported)}"
+        )
+        if imported.startswith("stores.") and imported in FOLDERS:
+            assert room_of(name) in ("", *SINGLE_STORES), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_underscore_name_of_another_folder_is_read_or_set(path: Path) -> None:
+    """``other._name`` is defined in the folder it is used in."""
+    known = underscore_names(path.parent)
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            assert own or node.attr in known, f"{path.name}:{node.lineno} uses {node.attr}"
+
+
+def is_private(name: str) -> bool:
+    """Whether it is nobody else's; what ``NamedTuple`` and ``datetime`` call so is public."""
+    public = ("_replace", "_asdict", "_make", "_fields", "_get_current_object", "_exit")
+    return name.startswith("_") and not name.startswith("__") and name not in public
+
+
+@cache
+def underscore_names(folder: Path) -> set[str]:
+    """The underscore names that the modules of *folder* define."""
+    names: set[str] = set()
+    for path in folder.glob("*.py"):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                names.add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                    names.add(node.attr)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+    return names
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not in a circle of any length."""
+    graph = {
+        name_of(path): {imported for imported, _ in imports_of(path) if imported in NAMES}
+        for path in MODULES
+    }
+    TopologicalSorter(graph).prepare()
+
+
+def test_the_house_has_at_most_twenty_rooms() -> None:
+    """And each has its place in the table."""
+    rooms = {room_of(name) for name in NAMES if name}
+    assert len(rooms) <= 20
+    assert rooms <= set(ROOMS)
 
 
 OPTIONAL = "redis hiredis pymemcache sqlalchemy pymongo flask cryptography click django gunicorn"

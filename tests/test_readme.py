@@ -10,7 +10,7 @@ import pytest
 from webtest import TestApp
 
 import wsgi_sessions
-from wsgi_sessions.options import Options
+from wsgi_sessions.manager.options import Options
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -10,8 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from wsgi_sessions.codec import Codec, MsgpackCodec
-from wsgi_sessions.cookie_store import CookieStore
+from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import (
     ConfigurationError,
     ConflictError,
@@ -24,14 +23,14 @@ from wsgi_sessions.errors import (
 )
 from wsgi_sessions.manager import SessionManager
 from wsgi_sessions.middleware import SessionMiddleware
+from wsgi_sessions.record import Codec, MsgpackCodec
 from wsgi_sessions.session import Session
-from wsgi_sessions.stores import open_store
-from wsgi_sessions.stores.base import Listable, OwnerIndex, Purgeable, Store, Stored
+from wsgi_sessions.stores import Listable, OwnerIndex, Purgeable, Store, Stored, open_store
 
 if TYPE_CHECKING:
+    from wsgi_sessions.stores import MemoryStore
     from wsgi_sessions.stores.file import FileStore
     from wsgi_sessions.stores.memcached import MemcachedStore
-    from wsgi_sessions.stores.memory import MemoryStore
     from wsgi_sessions.stores.mongodb import MongoDBStore
     from wsgi_sessions.stores.redis import RedisStore
     from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore

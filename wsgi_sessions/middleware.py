@@ -22,12 +22,10 @@ from types import TracebackType
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from wsgi_sessions.cookie_store import CookieStore
-from wsgi_sessions.headers import Headers, personal, setting_cookie
+from wsgi_sessions.cookie import CookieStore, Headers, personal, setting_cookie
 from wsgi_sessions.manager import SessionManager
 from wsgi_sessions.session import OVER, SENT, Session
-from wsgi_sessions.stores import open_store
-from wsgi_sessions.stores.base import Store
+from wsgi_sessions.stores import Store, open_store
 
 __all__ = ["SessionMiddleware"]
 
@@ -85,7 +83,7 @@ class SessionMiddleware:
     def _warn_once(self, message: str) -> None:
         if message not in self._warned:
             self._warned.add(message)
-            self.manager.events.warning(message)
+            self.manager.log.warning(message)
 
 
 class _Response:
@@ -192,7 +190,7 @@ class _Response:
             ours = manager.commit(session, secure=secure)
         except Exception:  # noqa: BLE001  # whatever a store or codec raises, the visitor gets a 503
             self.failed = True
-            manager.events.error("a session could not be saved")
+            manager.log.error("a session could not be saved")
             session._phase = OVER
             ours = manager.abandon(session, secure=secure)
             return "503 Service Unavailable", self._apology_headers(ours)
@@ -226,8 +224,8 @@ class _Response:
             if self.sent:
                 session.save()
         except Exception:  # noqa: BLE001  # the response is out; the server could do nothing with it
-            events = self._middleware.manager.events
-            events.error("what was changed after the headers could not be saved")
+            log = self._middleware.manager.log
+            log.error("what was changed after the headers could not be saved")
         finally:
             session._phase = OVER
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.patience import be_patient
-from tests.security.places import PLACES, Place
+from tests.security.raw_access import PLACES, RawAccess
+from tests.support.patience import be_patient
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -19,6 +19,6 @@ def patient_stores() -> Iterator[None]:
 
 
 @pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest) -> Place:
+def place(request: pytest.FixtureRequest) -> RawAccess:
     """Each kind of store, new and empty, and somebody who can write to it."""
     return PLACES[request.param](request)

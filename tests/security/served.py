@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from wsgiref.simple_server import make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from tests.recording import RecordingStore
+from tests.support.recording import RecordingStore
 from wsgi_sessions import SessionMiddleware
 
 store = RecordingStore()
@@ -23,7 +23,7 @@ def page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
     if environ["PATH_INFO"] == "/login":
         session.login("ann")
     if environ["PATH_INFO"] == "/calls":
-        shown = " ".join(store.taken())
+        shown = " ".join(store.pop_calls())
     else:
         shown = session.owner or "nobody"
     headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(shown)))]

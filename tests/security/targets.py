@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 from zlib import crc32
 
-from tests.recording import RecordingStore
-from tests.security.asking import ask
+from tests.security.wsgi_client import ask
+from tests.support.recording import RecordingStore
 from wsgi_sessions import CookieStore, MemoryStore, SessionMiddleware
-from wsgi_sessions.record import unpack
+from wsgi_sessions.record.record import unpack
 from wsgi_sessions.testing import ManualClock
 
 SECRET = "the signing secret of the tests"
@@ -43,16 +43,16 @@ def cookie(data: bytes) -> None:
     """A ``Cookie`` header: nobody's, without a store command, unless the real one is in it."""
     header = data.decode("latin-1")
     put(RECORD)
-    store.taken()
+    store.pop_calls()
     answer = ask(app, header)
     assert answer.status == "200 OK"
     assert answer.cookie == ""
     if COOKIE not in header:
         assert answer.body == b"nobody None"
-        assert store.taken() == []
+        assert store.pop_calls() == []
 
 
-def sealed(data: bytes) -> None:
+def encrypted(data: bytes) -> None:
     """The same where the session is in the cookie."""
     header = data.decode("latin-1")
     answer = ask(sealed_app, header)
@@ -95,10 +95,10 @@ def put(data: bytes) -> None:
     assert store.inner.save(ID, data, expires_at=clock() + 1000, replacing=version) is not None
 
 
-TARGETS = [cookie, sealed, record, body, value]
+TARGETS = [cookie, encrypted, record, body, value]
 SEEDS = {
     cookie: f"sid={COOKIE}".encode(),
-    sealed: f"sid={SEALED}".encode(),
+    encrypted: f"sid={SEALED}".encode(),
     record: RECORD,
     body: RECORD[5:],
     value: VALUE,

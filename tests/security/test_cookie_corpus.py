@@ -1,7 +1,7 @@
 """Whatever stands in a ``Cookie`` header: an anonymous visitor, and no work for it.
 
-That the parser and the signature alone do this is proven in ``tests/test_cookies.py`` and
-``tests/test_tokens.py``; here it is the whole way from the header to the response.
+That the parser and the signature alone do this is proven in ``tests/cookie/test_cookies.py`` and
+``tests/cookie/test_token.py``; here it is the whole way from the header to the response.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import pytest
 from flask import Flask, session
 
-from tests.recording import RecordingStore
-from tests.security.asking import Answer, ask, work
 from tests.security.corpus import (
     CANARY,
     WORTHLESS,
@@ -26,7 +24,9 @@ from tests.security.corpus import (
     lengths,
     neighbours,
 )
-from tests.security.watch import LogWatch
+from tests.security.log_watch import LogWatch
+from tests.security.wsgi_client import Answer, ask, work
+from tests.support.recording import RecordingStore
 from wsgi_sessions import CookieStore, MemoryStore, SessionMiddleware
 from wsgi_sessions.flask import FlaskSessions
 from wsgi_sessions.testing import ManualClock
@@ -108,11 +108,11 @@ def test_what_we_did_not_sign_is_an_anonymous_visitor(
     target: Target, kind: Callable[[Stolen], Iterator[Attempt]]
 ) -> None:
     """200 as for anybody, no store command, and nothing of it in a header or a log line."""
-    target.store.taken()
+    target.store.pop_calls()
     with LogWatch() as log:
         for attempt in kind(target.stolen):
             check_harmless(attempt, ask(target.app, attempt.header))
-            assert target.store.taken() == [], attempt.name
+            assert target.store.pop_calls() == [], attempt.name
     for part in (CANARY, target.cookie[22:44], target.cookie[-43:], "Traceback"):
         assert part not in log.text
 
@@ -145,10 +145,10 @@ SIGNED = {
 def test_a_cookie_that_is_over_is_an_anonymous_visitor(target: Target, how: str) -> None:
     """Rightly signed and worth nothing any more: at most one load, and only the id is logged."""
     SIGNED[how](target)
-    target.store.taken()
+    target.store.pop_calls()
     with LogWatch() as log:
         check_harmless(Attempt(how, ""), target.ask(target.cookie))
-    assert target.store.taken() in ([], ["load"])
+    assert target.store.pop_calls() in ([], ["load"])
     assert target.cookie[22:44] not in log.text
     assert target.cookie[-43:] not in log.text
 
@@ -209,7 +209,7 @@ def test_the_number_of_signatures_checked_is_bounded(target: Target) -> None:
 
 
 @pytest.fixture(scope="module")
-def sealed() -> Target:
+def encrypted() -> Target:
     return Target(
         lambda store, clock, name: SessionMiddleware(
             wsgi, CookieStore(), secret=SECRET, cookie_name=name, clock=clock
@@ -219,17 +219,18 @@ def sealed() -> Target:
 
 @pytest.mark.parametrize("kind", [flips, lengths, encodings], ids=lambda kind: kind.__name__)
 def test_no_other_bytes_open_a_sealed_cookie(
-    sealed: Target, kind: Callable[[Stolen], Iterator[Attempt]]
+    encrypted: Target, kind: Callable[[Stolen], Iterator[Attempt]]
 ) -> None:
-    """Each bit, each length, each encoding; tests/test_cookie_store.py has the sealing itself."""
+    """Each bit, each length, each encoding; tests/cookie/test_encrypted.py has the encryption
+    itself."""
     with LogWatch() as log:
-        for attempt in kind(sealed.stolen):
-            check_harmless(attempt, ask(sealed.app, attempt.header))
-    for part in (CANARY, sealed.cookie[40:80], sealed.cookie[-43:], "Traceback"):
+        for attempt in kind(encrypted.stolen):
+            check_harmless(attempt, ask(encrypted.app, attempt.header))
+    for part in (CANARY, encrypted.cookie[40:80], encrypted.cookie[-43:], "Traceback"):
         assert part not in log.text
 
 
-def test_strange_neighbours_do_not_hide_a_sealed_cookie(sealed: Target) -> None:
+def test_strange_neighbours_do_not_hide_a_sealed_cookie(encrypted: Target) -> None:
     """It is read by the same parser."""
-    for attempt in neighbours(sealed.stolen):
-        check_harmless(attempt, ask(sealed.app, attempt.header))
+    for attempt in neighbours(encrypted.stolen):
+        check_harmless(attempt, ask(encrypted.app, attempt.header))

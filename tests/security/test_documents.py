@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wsgi_sessions.options import Options
+from wsgi_sessions.manager.options import Options
 
 ROOT = Path(__file__).parents[2]
 SECURITY = (ROOT / "docs" / "security.md").read_text()

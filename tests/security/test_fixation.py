@@ -1,8 +1,9 @@
 """Sessions that somebody else chose, that come back, or that two people share for a moment.
 
-The rules one by one are in ``tests/test_session.py`` (regeneration, superseded cookies, the fence),
-``tests/test_manager.py`` and, in every order of the store calls, ``tests/interleavings``; here
-they are told as attacks, with what the browser holds at the end.
+The rules one by one are in ``tests/session/test_session.py`` (regeneration, superseded cookies, the
+fence), ``tests/manager/test_manager.py`` and, in every order of the store calls,
+``tests/guarantees/interleavings``; here they are told as attacks, with what the browser holds at
+the end.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 import flask
 import pytest
 
-from tests.recording import RecordingStore
-from tests.security.asking import ask
-from tests.visitor import Visitor
+from tests.security.wsgi_client import ask
+from tests.support.recording import RecordingStore
+from tests.support.visitor import Visitor
 from wsgi_sessions import (
     MemoryStore,
     Session,
@@ -23,9 +24,9 @@ from wsgi_sessions import (
     SessionMiddleware,
     StoreUnavailable,
 )
+from wsgi_sessions.cookie.token import new_id, new_secret
 from wsgi_sessions.flask import FlaskSessions
 from wsgi_sessions.testing import ManualClock
-from wsgi_sessions.tokens import new_id, new_secret
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 
-from tests.security.asking import ask
 from tests.security.inputs import inputs
 from tests.security.targets import (
     COOKIE,
@@ -20,11 +19,12 @@ from tests.security.targets import (
     put,
     sealed_app,
 )
+from tests.security.wsgi_client import ask
 
 
 @pytest.mark.parametrize("check", TARGETS, ids=lambda check: check.__name__)
 def test_no_input_does_harm(check: Callable[[bytes], None]) -> None:
-    """Headers, sealed cookies, records, what is in records, and values."""
+    """Headers, encrypted cookies, records, what is in records, and values."""
 
     @settings(max_examples=400)
     @given(inputs(check))

@@ -14,11 +14,11 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import flask
 import pytest
 
-from tests.recording import RecordingStore
-from tests.security.asking import Answer, ask
-from tests.security.places import Place
-from tests.security.watch import SID, LogWatch
-from tests.visitor import Visitor
+from tests.security.log_watch import SID, LogWatch
+from tests.security.raw_access import RawAccess
+from tests.security.wsgi_client import Answer, ask
+from tests.support.recording import RecordingStore
+from tests.support.visitor import Visitor
 from wsgi_sessions import (
     CookieStore,
     MemoryStore,
@@ -30,7 +30,7 @@ from wsgi_sessions import (
     UnsupportedValue,
 )
 from wsgi_sessions.flask import FlaskSessions
-from wsgi_sessions.record import pack, unpack
+from wsgi_sessions.record.record import pack, unpack
 from wsgi_sessions.testing import ManualClock
 
 VALUE = "CANARY-in-a-value"
@@ -137,7 +137,7 @@ def test_no_line_header_or_page_shows_a_secret(wrap: str) -> None:
         check_clean("\n".join(others))
 
 
-def test_a_fault_of_a_store_names_no_session(place: Place) -> None:
+def test_a_fault_of_a_store_names_no_session(place: RawAccess) -> None:
     """What goes wrong in any store is reported without sid, cookie or value; and so is damage."""
     manager = SessionManager(place.store, secret=SECRET)
     visitor = Visitor(manager)
@@ -201,7 +201,7 @@ def check_no_repr_shows_a_secret() -> None:
         "SessionManager",
         "Options",
         "Draft",
-        "Origin",
+        "Snapshot",
         "Record",
         "TokenSigner",
     } <= names
@@ -218,7 +218,7 @@ def test_ten_thousand_bad_cookies_are_a_bounded_number_of_lines(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of each kind ten a second, and one that says how many were left out."""
-    monkeypatch.setattr("wsgi_sessions.events.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("wsgi_sessions.log.time", SimpleNamespace(monotonic=clock))
     app = SessionMiddleware(wsgi, MemoryStore(), secret=SECRET)
     good = ask(app, path="/login").cookie
     with LogWatch() as log:

@@ -16,10 +16,10 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import flask
 import pytest
 
-from tests.recording import RecordingStore
-from tests.security.asking import ask, work
-from tests.test_shared_cache import SharedCache
-from tests.visitor import Visitor
+from tests.security.wsgi_client import ask, work
+from tests.served.test_shared_cache import SharedCache
+from tests.support.recording import RecordingStore
+from tests.support.visitor import Visitor
 from wsgi_sessions import (
     CookieStore,
     FileStore,
@@ -30,10 +30,10 @@ from wsgi_sessions import (
     SessionManager,
     SessionMiddleware,
 )
-from wsgi_sessions.cookies import cookie_values
+from wsgi_sessions.cookie.request_header import cookie_values
+from wsgi_sessions.cookie.token import TokenSigner, hash_secret, new_id, new_secret
 from wsgi_sessions.flask import FlaskSessions
 from wsgi_sessions.testing import ManualClock
-from wsgi_sessions.tokens import TokenSigner, hash_secret, new_id, new_secret
 
 SECRET = "the signing secret of the tests"
 
@@ -100,7 +100,7 @@ def test_cve_2019_16782_the_time_of_a_lookup_tells_of_session_ids(
     load = store.load
     monkeypatch.setattr(store, "load", lambda key: (asked.append(key), load(key))[1])
     monkeypatch.setattr(
-        "wsgi_sessions.manager.compare_digest",
+        "wsgi_sessions.manager.manager.compare_digest",
         lambda one, other: (compared.append((one, other)), compare_digest(one, other))[1],
     )
     session = ann.open()
@@ -253,12 +253,12 @@ def test_cve_2015_3982_an_empty_session_key_is_a_key(
     with visitor.request() as session:
         session.invalidate()
         session["after"] = "the flush"
-    store.taken()
+    store.pop_calls()
     signer = manager._signer
     assert signer is not None
     for value in ("", '""', ".", "..", signer.sign("", manager.now())):
         assert Visitor(manager, value).read() == {}
-    assert store.taken() == []
+    assert store.pop_calls() == []
     assert len(visitor.open().id) == 22
     assert store.inner.load("") is None
 
@@ -332,7 +332,7 @@ def test_cve_2015_5143_anonymous_requests_fill_the_store(
         with visitor.request() as session:
             assert session.get("x") is None
         assert visitor.set_cookie is None
-    assert "save" not in store.taken()
+    assert "save" not in store.pop_calls()
 
 
 def test_cve_2015_5963_a_logout_makes_a_new_record(
@@ -342,7 +342,7 @@ def test_cve_2015_5963_a_logout_makes_a_new_record(
     for end in (Session.invalidate, Session.clear):
         with Visitor(manager).request() as session:
             end(session)
-    assert store.taken() == []
+    assert store.pop_calls() == []
 
 
 def test_cve_2011_4136_sessions_share_a_name_space_with_other_data() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.security.corpus import CANARY, WORTHLESS, Attempt, Stolen, flips, neighbours
 from tests.servers.process import ServerProcess, accepts_connections, free_port
-from tests.serving import ROOT, gunicorn
+from tests.support.serving import ROOT, gunicorn
 
 SECRET = "the signing secret of the tests"
 

@@ -1,6 +1,7 @@
 """What somebody can do who reads the store, or who writes to it.
 
-That encryption hides, binds and authenticates records is proven in ``tests/test_encryption.py``.
+That encryption hides, binds and authenticates records is proven in
+``tests/record/test_encryption.py``.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from tests.security.places import EMBEDDED, Place
-from tests.visitor import Visitor
+from tests.security.raw_access import EMBEDDED, RawAccess
+from tests.support.visitor import Visitor
 from wsgi_sessions import SessionManager
-from wsgi_sessions.record import Record, pack, unpack
-from wsgi_sessions.signing import SECRET_KEY
-from wsgi_sessions.tokens import TokenSigner, hash_secret, new_id, new_secret
+from wsgi_sessions.cookie.shared_key import SHARED_KEY_NAME
+from wsgi_sessions.cookie.token import TokenSigner, hash_secret, new_id, new_secret
+from wsgi_sessions.record.record import Record, pack, unpack
 
 SECRET = "the signing secret of the tests"
 KEYS = ["11" * 32]
 
 
 @pytest.fixture(params=EMBEDDED)
-def embedded(request: pytest.FixtureRequest) -> Place:
+def embedded(request: pytest.FixtureRequest) -> RawAccess:
     return EMBEDDED[request.param](request)
 
 
@@ -56,7 +57,7 @@ def every_form(text: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("secret", [SECRET, None], ids=["explicit secret", "shared secret"])
-def test_a_dump_holds_nothing_that_makes_a_cookie(place: Place, secret: Any) -> None:
+def test_a_dump_holds_nothing_that_makes_a_cookie(place: RawAccess, secret: Any) -> None:
     """No secret half, sid, signature or cookie, in any form; nor an explicit signing secret."""
     if getattr(place.store, "evicts", False):
         secret = SECRET
@@ -73,7 +74,7 @@ def test_a_dump_holds_nothing_that_makes_a_cookie(place: Place, secret: Any) -> 
 
 
 @pytest.mark.parametrize("keys", [KEYS, ["22" * 32, *KEYS]], ids=["one key", "rotated"])
-def test_a_dump_of_encrypted_records_shows_no_content(place: Place, keys: list[str]) -> None:
+def test_a_dump_of_encrypted_records_shows_no_content(place: RawAccess, keys: list[str]) -> None:
     """Ids, sizes and times can be seen, and under whose name a login is listed."""
     manager = SessionManager(place.store, secret=SECRET, encryption_keys=keys)
     visitor = Visitor(manager)
@@ -88,14 +89,14 @@ def test_a_dump_of_encrypted_records_shows_no_content(place: Place, keys: list[s
     assert visitor.read() == {"password": "hunter2"}
 
 
-def test_who_reads_the_store_cannot_log_in(embedded: Place) -> None:
+def test_who_reads_the_store_cannot_log_in(embedded: RawAccess) -> None:
     """Not even with the signing secret that workers share: there is nothing to sign but a hash."""
     manager = SessionManager(embedded.store)
     victim = Visitor(manager)
     with victim.request() as session:
         session.login("ann")
         id, secret = session.id, session.sid[22:]
-    shared, record = embedded.raw(SECRET_KEY), unpack(embedded.raw(id)[embedded.front :])
+    shared, record = embedded.raw(SHARED_KEY_NAME), unpack(embedded.raw(id)[embedded.front :])
     signer = TokenSigner([shared[embedded.front :]], "sid")
     hashed = urlsafe_b64encode(record.secret_hash).decode()
     for guess in (hashed[:21] + "A", hashed[-23:-2] + "A", record.secret_hash.hex()[:21] + "A", id):
@@ -105,7 +106,7 @@ def test_who_reads_the_store_cannot_log_in(embedded: Place) -> None:
     assert Visitor(manager, signer.sign(id + secret, manager.now())).open().owner == "ann"
 
 
-def planted(place: Place, owner: str) -> tuple[str, str]:
+def planted(place: RawAccess, owner: str) -> tuple[str, str]:
     """Id and secret of a session that was made in the store, past the library."""
     id, secret = new_id(), new_secret()
     now = SessionManager(place.store, secret="x").now()
@@ -114,7 +115,7 @@ def planted(place: Place, owner: str) -> tuple[str, str]:
     return id, secret
 
 
-def test_who_writes_to_the_store_cannot_log_in(embedded: Place) -> None:
+def test_who_writes_to_the_store_cannot_log_in(embedded: RawAccess) -> None:
     """With an explicit secret: a planted record needs a cookie that only the application signs."""
     manager = SessionManager(embedded.store, secret=SECRET)
     id, secret = planted(embedded, "admin")
@@ -130,21 +131,21 @@ def test_who_writes_to_the_store_cannot_log_in(embedded: Place) -> None:
 # What a writer can do, so that docs/security.md promises no more than is true
 
 
-def test_who_writes_and_knows_the_secret_can_log_in(embedded: Place) -> None:
+def test_who_writes_and_knows_the_secret_can_log_in(embedded: RawAccess) -> None:
     """A secret that is shared through the store is known to whoever reads it: set one."""
     manager = SessionManager(embedded.store)
     Visitor(manager).open().save()
     with Visitor(manager).request() as session:
         session["x"] = 1
     id, secret = planted(embedded, "admin")
-    shared = embedded.raw(SECRET_KEY)[embedded.front :]
+    shared = embedded.raw(SHARED_KEY_NAME)[embedded.front :]
     value = TokenSigner([shared], "sid").sign(id + secret, manager.now())
     assert Visitor(manager, value).open().owner == "admin"
 
 
 @pytest.mark.parametrize(("keys", "owner"), [(None, "admin"), (KEYS, None)])
 def test_who_writes_can_change_a_session_of_his_own(
-    embedded: Place, keys: Any, owner: str | None
+    embedded: RawAccess, keys: Any, owner: str | None
 ) -> None:
     """Without encryption: a visitor who can also write to the store can be anybody."""
     manager = SessionManager(embedded.store, secret=SECRET, encryption_keys=keys)
@@ -160,7 +161,7 @@ def test_who_writes_can_change_a_session_of_his_own(
 
 
 @pytest.mark.parametrize("keys", [None, KEYS])
-def test_who_writes_can_bring_back_what_was(embedded: Place, keys: Any) -> None:
+def test_who_writes_can_bring_back_what_was(embedded: RawAccess, keys: Any) -> None:
     """An old version of the same record, encrypted or not; and with it the cookie of then."""
     manager = SessionManager(embedded.store, secret=SECRET, encryption_keys=keys)
     visitor = Visitor(manager)

@@ -1,9 +1,10 @@
 """Records that somebody has damaged, replaced or made up in the store.
 
-What the record's own check refuses is proven for every bit in ``tests/test_record.py``, what a file
-may be in ``tests/stores/test_file.py``, what a value may be in ``tests/test_codec_hostile.py``, and
-encryption in ``tests/test_encryption.py``. Here the bytes are written into each store, past the
-library, and a visitor comes with the cookie that was good for what stood there before.
+What the record's own check refuses is proven for every bit in ``tests/record/test_record.py``, what
+a file may be in ``tests/stores/test_file.py``, what a value may be in
+``tests/record/test_codec_hostile.py``, and encryption in ``tests/record/test_encryption.py``. Here
+the bytes are written into each store, past the library, and a visitor comes with the cookie that
+was good for what stood there before.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from zlib import crc32
 import ormsgpack
 import pytest
 
-from tests.security.places import (
+from tests.security.log_watch import LogWatch
+from tests.security.raw_access import (
     InFiles,
     InMemcached,
     InMemory,
@@ -36,12 +38,11 @@ from tests.security.places import (
     InSQLite,
     InSQLiteBySQLAlchemy,
     InTables,
-    Place,
+    RawAccess,
 )
-from tests.security.watch import LogWatch
-from tests.visitor import Visitor
+from tests.support.visitor import Visitor
 from wsgi_sessions import MemoryStore, SessionManager
-from wsgi_sessions.record import unpack
+from wsgi_sessions.record.record import unpack
 from wsgi_sessions.testing import ManualClock
 
 CONTENT = {"x": 1, "cart": [("a", 2)]}
@@ -58,14 +59,14 @@ class BreakIn:
         return Path.touch, (self.path,)
 
 
-def sealed(body: bytes) -> bytes:
+def encrypted(body: bytes) -> bytes:
     """A record with a right checksum, whatever it holds."""
     return b"\x01" + crc32(body).to_bytes(4, "big") + body
 
 
 def replaced(data: bytes, **fields: object) -> bytes:
     """The record with some fields changed."""
-    return sealed(ormsgpack.packb([*unpack(data)._replace(**fields)]))
+    return encrypted(ormsgpack.packb([*unpack(data)._replace(**fields)]))
 
 
 def zipped(data: bytes) -> bytes:
@@ -99,10 +100,10 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a zlib bomb": lambda data: bomb(zlib.compress),
     "a bzip2 bomb": lambda data: bomb(bz2.compress),
     "an xz bomb": lambda data: bomb(lzma.compress),
-    "a msgpack bomb": lambda data: sealed(MAPS * 1000),
-    "a nested msgpack bomb": lambda data: sealed(b"\x91" * 200_000 + b"\xc0"),
-    "long arrays": lambda data: sealed(b"\x97" + b"\xdd\xff\xff\xff\xff" * 7),
-    "another shape": lambda data: sealed(ormsgpack.packb({"owner": "admin"})),
+    "a msgpack bomb": lambda data: encrypted(MAPS * 1000),
+    "a nested msgpack bomb": lambda data: encrypted(b"\x91" * 200_000 + b"\xc0"),
+    "long arrays": lambda data: encrypted(b"\x97" + b"\xdd\xff\xff\xff\xff" * 7),
+    "another shape": lambda data: encrypted(ormsgpack.packb({"owner": "admin"})),
     "an empty secret": lambda data: replaced(data, secret_hash=b""),
     "no secret": lambda data: replaced(data, secret_hash=None),
     "created in the far future": lambda data: replaced(data, created_at=1e12),
@@ -119,7 +120,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 class Victim(Visitor):
     """A visitor whose record somebody writes to."""
 
-    def __init__(self, place: Place, **options: Any) -> None:
+    def __init__(self, place: RawAccess, **options: Any) -> None:
         super().__init__(SessionManager(place.store, secret=SECRET, **options))
         with self.request() as session:
             session.update(CONTENT)
@@ -150,7 +151,7 @@ class Victim(Visitor):
         self.cookie = self.good
 
 
-def test_a_record_that_is_no_record_costs_the_session(place: Place) -> None:
+def test_a_record_that_is_no_record_costs_the_session(place: RawAccess) -> None:
     """Anonymous, logged by id, and the visitor can go on."""
     for what, damage in DAMAGES.items():
         victim = Victim(place)
@@ -161,20 +162,20 @@ def test_a_record_that_is_no_record_costs_the_session(place: Place) -> None:
         victim.check_lost(what, logged=what != "created long ago")
 
 
-def test_nothing_that_is_stored_is_executed(place: Place, tmp_path: Path) -> None:
+def test_nothing_that_is_stored_is_executed(place: RawAccess, tmp_path: Path) -> None:
     """A pickle of any protocol, as the record or as a value in it, is only bytes."""
     victim = Victim(place)
     witness = tmp_path / "witness"
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         pickled = pickle.dumps(BreakIn(witness), protocol)
-        for data in (pickled, sealed(pickled), replaced(victim.record, values={"x": pickled})):
+        for data in (pickled, encrypted(pickled), replaced(victim.record, values={"x": pickled})):
             victim.plant(data)
             assert victim.open().get("x") is None
     pickle.loads(pickled)
     assert witness.exists()  # it would have been noticed
 
 
-def test_a_record_cut_anywhere_costs_the_session(place: Place) -> None:
+def test_a_record_cut_anywhere_costs_the_session(place: RawAccess) -> None:
     """At every byte, the store's own in front included."""
     victim = Victim(place)
     for size in range(len(victim.before)):
@@ -183,7 +184,7 @@ def test_a_record_cut_anywhere_costs_the_session(place: Place) -> None:
     victim.check_lost("cut", logged=False)
 
 
-def test_a_flipped_bit_is_noticed(place: Place) -> None:
+def test_a_flipped_bit_is_noticed(place: RawAccess) -> None:
     """Each bit in memory, some of each byte elsewhere; the store's own bytes cannot do harm."""
     victim = Victim(place)
     every = isinstance(place.store, MemoryStore)
@@ -196,7 +197,7 @@ def test_a_flipped_bit_is_noticed(place: Place) -> None:
 
 
 @pytest.mark.parametrize("keys", [None, ["11" * 32]], ids=["plain", "encrypted"])
-def test_the_record_of_another_session_opens_nothing(place: Place, keys: Any) -> None:
+def test_the_record_of_another_session_opens_nothing(place: RawAccess, keys: Any) -> None:
     """It has another secret; and if encrypted, it is bound to the other id."""
     options = {"encryption_keys": keys}
     victim, other = Victim(place, **options), Victim(place, **options)
@@ -205,7 +206,7 @@ def test_the_record_of_another_session_opens_nothing(place: Place, keys: Any) ->
     assert other.read() == CONTENT
 
 
-def test_a_record_of_another_encryption_key_opens_nothing(place: Place) -> None:
+def test_a_record_of_another_encryption_key_opens_nothing(place: RawAccess) -> None:
     """Nor does a plain one where encryption is on, or an encrypted one where it is off."""
     plain, mine = Victim(place), Victim(place, encryption_keys=["11" * 32])
     other = Victim(place, encryption_keys=["22" * 32])
@@ -237,7 +238,7 @@ def test_the_size_is_checked_before_anything_is_decoded(
     victim = Victim(InMemory(request))
     large = replaced(victim.record, values={"x": bytes(1 << 20)})
     victim.plant(large)
-    monkeypatch.setattr("wsgi_sessions.manager.unpack", pytest.fail)
+    monkeypatch.setattr("wsgi_sessions.manager.manager.unpack", pytest.fail)
     with LogWatch() as log:
         assert victim.read() == {}
     assert "larger than max_bytes" in log.text

@@ -1,7 +1,8 @@
 """Values that an attacker gets an application to put into a session.
 
-Which types there are, what is refused and where the error points is in ``tests/test_codec.py`` and
-``tests/test_codec_refusals.py``; here the values go through a session, to the headers and back.
+Which types there are, what is refused and where the error points is in
+``tests/record/test_codec.py`` and ``tests/record/test_codec_refusals.py``; here the values go
+through a session, to the headers and back.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.recording import RecordingStore
-from tests.security.asking import ask
-from tests.values import fingerprint
-from tests.visitor import Visitor
+from tests.security.wsgi_client import ask
+from tests.support.recording import RecordingStore
+from tests.support.values import fingerprint
+from tests.support.visitor import Visitor
 from wsgi_sessions import (
     MemoryStore,
     SessionManager,
@@ -124,10 +125,10 @@ def test_what_got_in_by_a_change_inside_is_refused_before_the_headers(
 
     app = SessionMiddleware(app, store, secret=SECRET, clock=clock)
     cookie = f"sid={ask(app).cookie}"
-    store.taken()
+    store.pop_calls()
     answer = ask(app, cookie, "/harm")
     assert (answer.status, answer.cookie) == ("503 Service Unavailable", "")
-    assert store.taken() == ["load"]
+    assert store.pop_calls() == ["load"]
     assert ask(app, cookie).body == b"['before']"
 
 
@@ -205,10 +206,10 @@ def test_max_bytes_is_exact(clock: ManualClock, limit: int, keys: Any) -> None:
         session["x"] = b"."
 
     def refused(size: int) -> SessionTooLarge:
-        store.taken()
+        store.pop_calls()
         with pytest.raises(SessionTooLarge) as caught, visitor.request() as session:
             session["x"] = b"." * size
-        assert store.taken() == ["load"]
+        assert store.pop_calls() == ["load"]
         assert visitor.read() == {"x": b"."}
         return caught.value
 

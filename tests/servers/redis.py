@@ -23,9 +23,9 @@ from redis.crc import key_slot
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from tests.patience import wait_until
 from tests.servers.process import ServerProcess, free_port, require_program
-from wsgi_sessions.stores.redis import RedisStore
+from tests.support.patience import wait_until
+from wsgi_sessions.stores.redis.store import RedisStore
 
 PASSWORD = "p@ss/w:rd?"
 SHORT: dict[str, Any] = {

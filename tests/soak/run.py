@@ -17,9 +17,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.serving import gunicorn
 from tests.soak.faults import TARGETS, Target
 from tests.soak.visitors import SESSIONS, TICK, Notes, Run, join, look_on, total, visit
+from tests.support.serving import gunicorn
 
 EVERY, LASTS = 5.0, 2.0  # seconds
 RECOVERS = 2.0  # seconds: a breaker's one, a probe that fails, the next

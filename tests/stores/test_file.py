@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import be_patient
+import wsgi_sessions.stores.file.shard as file_shard
+from tests.support.patience import be_patient
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores import file_shard
-from wsgi_sessions.stores.file import FileStore
-from wsgi_sessions.stores.file_shard import UNFINISHED
-from wsgi_sessions.testing import ManualClock, StoreContract, forked
+from wsgi_sessions.stores.file.shard import UNFINISHED
+from wsgi_sessions.stores.file.store import FileStore
+from wsgi_sessions.testing import ManualClock, StoreContract
+from wsgi_sessions.testing.contract import forked
 
 LATER = 4e9
 NOBODY = 65534

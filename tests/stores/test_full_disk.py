@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import be_patient
+from tests.support.patience import be_patient
 from wsgi_sessions import FileStore, SQLiteStore, Store, StoreUnavailable
 
 STORES: dict[str, Callable[[Path], Store]] = {

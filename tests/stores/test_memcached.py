@@ -16,12 +16,12 @@ from pymemcache.client.hash import HashClient
 from pymemcache.client.retrying import RetryingClient
 from pymemcache.serde import CompressedSerde, PickleSerde
 
-from tests.patience import be_patient
 from tests.servers.memcached import memcached, start_memcached, three_memcached  # noqa: F401
 from tests.servers.process import silent_port
+from tests.support.patience import be_patient
 from wsgi_sessions.errors import ConfigurationError, SessionTooLarge, StoreUnavailable
 from wsgi_sessions.stores import open_store
-from wsgi_sessions.stores.memcached import MemcachedStore, _exptime
+from wsgi_sessions.stores.memcached.store import MemcachedStore, _exptime
 from wsgi_sessions.testing import StoreContract
 
 DAY = 86400
@@ -321,7 +321,7 @@ def test_times_as_memcached_wants_them(monkeypatch, left, expected):
     """Seconds from now, dates beyond 30 days, and no end beyond what a date can say; two more than
     the end, since a server's clock may go on by two while one passes."""
     now = 1_800_000_000.25
-    monkeypatch.setattr("wsgi_sessions.stores.memcached.time", lambda: now)
+    monkeypatch.setattr("wsgi_sessions.stores.memcached.store.time", lambda: now)
     assert _exptime(now + left) == (math.ceil(now + left) + 2 if expected == "date" else expected)
 
 
@@ -511,7 +511,7 @@ def test_without_pymemcache():
         import sys
         sys.modules["pymemcache"] = None
         from wsgi_sessions.errors import ConfigurationError
-        from wsgi_sessions.stores.memcached import MemcachedStore
+        from wsgi_sessions.stores.memcached.store import MemcachedStore
         for given in ("host", object()):
             try:
                 MemcachedStore(given)

@@ -18,15 +18,16 @@ from pymemcache.client.base import Client, PooledClient
 from pymemcache.client.hash import HashClient
 from pymemcache.pool import ObjectPool
 
-import wsgi_sessions.stores.memcached as operations
-import wsgi_sessions.stores.memcached_connections as connections
-from tests.patience import be_patient, wait_until
+import wsgi_sessions.stores.memcached.connections as connections
+import wsgi_sessions.stores.memcached.store as operations
 from tests.servers.memcached import memcached, start_memcached  # noqa: F401
 from tests.servers.process import silent_port
 from tests.servers.proxy import FaultProxy
+from tests.support.patience import be_patient, wait_until
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.memcached import MemcachedStore
-from wsgi_sessions.testing import ManualClock, forked
+from wsgi_sessions.stores.memcached.store import MemcachedStore
+from wsgi_sessions.testing import ManualClock
+from wsgi_sessions.testing.contract import forked
 
 LATER = time.time() + 3600
 CONNECT, ANSWER = connections.CONNECT_SECONDS, connections.ANSWER_SECONDS
@@ -745,10 +746,10 @@ from gevent import monkey
 monkey.patch_all()
 import sys, time, gevent
 from pytest import MonkeyPatch
-from tests.patience import be_patient
+from tests.support.patience import be_patient
 from tests.servers.proxy import FaultProxy
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.memcached import MemcachedStore
+from wsgi_sessions.stores.memcached.store import MemcachedStore
 
 later = time.time() + 3600
 limits = MonkeyPatch()

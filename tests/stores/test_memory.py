@@ -11,7 +11,8 @@ import pytest
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores import memory
 from wsgi_sessions.stores.memory import MemoryStore
-from wsgi_sessions.testing import ManualClock, StoreContract, forked
+from wsgi_sessions.testing import ManualClock, StoreContract
+from wsgi_sessions.testing.contract import forked
 
 
 class TestContract(StoreContract):

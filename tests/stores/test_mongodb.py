@@ -17,11 +17,12 @@ from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
-from tests.patience import be_patient
 from tests.servers.mongodb import mongodb, mongodb_server, mongodb_url  # noqa: F401
+from tests.support.patience import be_patient
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.mongodb import MongoDBStore
-from wsgi_sessions.testing import ManualClock, StoreContract, new_key
+from wsgi_sessions.stores.mongodb.store import MongoDBStore
+from wsgi_sessions.testing import ManualClock, StoreContract
+from wsgi_sessions.testing.contract import new_key
 
 DATABASE = "wsgi_sessions_test"
 
@@ -371,7 +372,7 @@ def test_without_pymongo() -> None:
     script = """if True:
         import sys
         sys.modules["pymongo"] = sys.modules["bson"] = None
-        from wsgi_sessions.stores.mongodb import MongoDBStore
+        from wsgi_sessions.stores.mongodb.store import MongoDBStore
         try:
             MongoDBStore()
         except ValueError as error:

@@ -18,13 +18,14 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect
 
-from tests.patience import answered
+import wsgi_sessions.stores.mongodb.connections as mongodb_connections
 from tests.servers.mongodb import MongoDBServer, mongodb_server  # noqa: F401
 from tests.servers.proxy import FaultProxy
+from tests.support.patience import answered
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores import mongodb_connections
-from wsgi_sessions.stores.mongodb import MongoDBStore
-from wsgi_sessions.testing import ManualClock, new_key, together
+from wsgi_sessions.stores.mongodb.store import MongoDBStore
+from wsgi_sessions.testing import ManualClock
+from wsgi_sessions.testing.contract import new_key, together
 
 LATER = time.time() + 3600
 LIMIT = 20  # seconds until a fault is reported: a second, and the rest for a busy machine; pymongo
@@ -436,7 +437,7 @@ GEVENT = """
 from gevent import monkey; monkey.patch_all()
 import sys, time
 import gevent
-from wsgi_sessions.stores.mongodb import MongoDBStore
+from wsgi_sessions.stores.mongodb.store import MongoDBStore
 later = time.time() + 3600
 store = MongoDBStore(sys.argv[1], collection=sys.argv[2])
 keys = [f"key{number}" for number in range(20)]

@@ -9,10 +9,11 @@ import sys
 import pytest
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.stores import STORES, open_store
-from wsgi_sessions.stores.file import FileStore
+from wsgi_sessions.stores import open_store
+from wsgi_sessions.stores.file.store import FileStore
 from wsgi_sessions.stores.memory import MemoryStore
-from wsgi_sessions.stores.sqlite import SQLiteStore
+from wsgi_sessions.stores.sqlite.store import SQLiteStore
+from wsgi_sessions.stores.urls import STORES
 
 
 def works(store):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import gunicorn
-from tests.store_urls import STORE_URLS
+from tests.support.serving import gunicorn
+from tests.support.store_urls import STORE_URLS
 
 APPLICATION = """
 import os
 import pytest
-from tests.patience import be_patient
+from tests.support.patience import be_patient
 from wsgi_sessions import SessionManager, SessionMiddleware, open_store
 
 be_patient(pytest.MonkeyPatch(), os.environ["KIND"])

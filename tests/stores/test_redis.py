@@ -18,7 +18,6 @@ import valkey
 from redis.cluster import LoadBalancingStrategy
 from redis.sentinel import Sentinel
 
-from tests.patience import wait_until
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import (
     PASSWORD,
@@ -26,8 +25,9 @@ from tests.servers.redis import (
     RedisSentinel,
     RedisServer,
 )
+from tests.support.patience import wait_until
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.redis import RedisStore
+from wsgi_sessions.stores.redis.store import RedisStore
 from wsgi_sessions.testing import StoreContract
 
 LATER = 4_000_000_000.0
@@ -245,7 +245,7 @@ def test_wait_replicas(
     """Confirmed by as many replicas as wanted, in one round trip, or StoreUnavailable in time."""
     server = redis_sentinel.first
     run, _ = OPERATIONS[operation]
-    monkeypatch.setattr("wsgi_sessions.stores.redis_client.WAIT_MILLISECONDS", WAIT_SECONDS * 1000)
+    monkeypatch.setattr("wsgi_sessions.stores.redis.client.WAIT_MILLISECONDS", WAIT_SECONDS * 1000)
     with redis.Redis(port=server.port) as client:
         target = f"{server.url}?{WAITING}" if way == "url" else client
         confirmed, unconfirmed = (open_store(target, wait_replicas=count) for count in (1, 2))
@@ -337,7 +337,7 @@ def test_redis_py_is_imported_when_it_is_needed() -> None:
 import sys
 sys.modules["redis"] = None
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.redis import RedisStore
+from wsgi_sessions.stores.redis.store import RedisStore
 RedisStore()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -23,7 +23,6 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from tests.patience import answered, wait_until
 from tests.servers.process import accepts_connections
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import (
@@ -33,10 +32,11 @@ from tests.servers.redis import (
     RedisSentinel,
     RedisServer,
 )
+from tests.support.patience import answered, wait_until
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.redis import RedisStore
-from wsgi_sessions.stores.redis_connections import ANSWER_SECONDS, Connections, _Wire
-from wsgi_sessions.testing import forked, new_key
+from wsgi_sessions.stores.redis.connections import ANSWER_SECONDS, Connections, _Wire
+from wsgi_sessions.stores.redis.store import RedisStore
+from wsgi_sessions.testing.contract import forked, new_key
 
 LATER = 4_000_000_000.0
 PATIENT = 20.0
@@ -738,7 +738,7 @@ GREENLETS = """
 from gevent import monkey
 monkey.patch_all()
 import sys, gevent, redis
-from wsgi_sessions.stores.redis import RedisStore
+from wsgi_sessions.stores.redis.store import RedisStore
 from tests.stores.test_redis_faults import FaultProxy, create, data_of, increment, options, url
 
 port = int(sys.argv[2])

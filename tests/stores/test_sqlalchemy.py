@@ -14,12 +14,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from tests.patience import be_patient
+import wsgi_sessions.stores.sqlalchemy.engine as sqlalchemy_engine
+from tests.support.patience import be_patient
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores import sqlalchemy_engine
-from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
-from wsgi_sessions.stores.sqlalchemy_engine import SERVER_SECONDS
-from wsgi_sessions.testing import StoreContract, forked, new_key
+from wsgi_sessions.stores.sqlalchemy.engine import SERVER_SECONDS
+from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
+from wsgi_sessions.testing import StoreContract
+from wsgi_sessions.testing.contract import forked, new_key
 
 numbers = itertools.count()
 SERVERS = ["postgresql", "mariadb"]
@@ -367,7 +368,7 @@ def test_what_is_not_installed_is_named(missing, remedy):
     program = f"""
 import sys
 sys.modules[{missing!r}] = None
-from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
+from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
 assert not any(name.startswith("sqlalchemy") for name in sys.modules if sys.modules[name])
 SQLAlchemyStore("{"mysql" if missing == "pymysql" else "postgresql"}://localhost/db")
 """

@@ -22,15 +22,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.patience import answered, be_patient, wait_until
+import wsgi_sessions.stores.sqlalchemy.database as database
+import wsgi_sessions.stores.sqlalchemy.engine as limits
 from tests.servers.mariadb import MAX_ALLOWED_PACKET
 from tests.servers.proxy import FaultProxy
 from tests.stores.test_sqlalchemy import at, ordinary_engine
+from tests.support.patience import answered, be_patient, wait_until
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores import sqlalchemy_database as database
-from wsgi_sessions.stores import sqlalchemy_engine as limits
-from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
-from wsgi_sessions.testing import new_key, together
+from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
+from wsgi_sessions.testing.contract import new_key, together
 
 ROOT = Path(__file__).parents[2]
 LATER = 4_000_000_000.0
@@ -563,8 +563,8 @@ monkey.patch_all()
 import sys, time
 import gevent
 import pytest
-from tests.patience import be_patient
-from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
+from tests.support.patience import be_patient
+from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
 
 be_patient(pytest.MonkeyPatch(), "postgresql", "mariadb")
 url, slow = sys.argv[1:]

@@ -15,11 +15,13 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.patience import be_patient
+import wsgi_sessions.stores.sqlite.connections as sqlite_connections
+import wsgi_sessions.stores.sqlite.store as sqlite
+from tests.support.patience import be_patient
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores import sqlite, sqlite_connections
-from wsgi_sessions.stores.sqlite import BATCH, SQLiteStore
-from wsgi_sessions.testing import ManualClock, StoreContract, forked, together
+from wsgi_sessions.stores.sqlite.store import BATCH, SQLiteStore
+from wsgi_sessions.testing import ManualClock, StoreContract
+from wsgi_sessions.testing.contract import forked, together
 
 LATER = 9e9
 BUSY_SECONDS = sqlite_connections.BUSY_SECONDS

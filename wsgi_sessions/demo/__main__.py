@@ -13,8 +13,7 @@ from pathlib import Path
 from wsgi_sessions.demo.observed import Observed
 from wsgi_sessions.demo.shop import shop
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.stores import open_store
-from wsgi_sessions.stores.base import Store
+from wsgi_sessions.stores import Store, open_store
 from wsgi_sessions.stores.sqlite import SQLiteStore
 
 __all__ = ["main"]

@@ -12,7 +12,7 @@ class Tea(NamedTuple):
 
     slug: str
     name: str
-    origin: str
+    snapshot: str
     text: str
     cents: int
     colour: str

@@ -21,8 +21,7 @@ from wsgi_sessions.demo.pages import unavailable
 from wsgi_sessions.demo.recording import RecordingCodec, RecordingStore, recorded
 from wsgi_sessions.demo.report import Cookie, Report, Summary
 from wsgi_sessions.middleware import DEFAULT_STORE, SessionMiddleware
-from wsgi_sessions.stores import open_store
-from wsgi_sessions.stores.base import Store
+from wsgi_sessions.stores import Store, open_store
 
 __all__ = ["NOTE", "SID", "Observed"]
 

@@ -45,7 +45,7 @@ _TEA = Markup("""\
 <path class="cup" d="M18 78h76"/>
 </svg>
 <h2>{tea.name}</h2>
-<p class="origin">{tea.origin}</p>
+<p class="snapshot">{tea.snapshot}</p>
 <p>{tea.text}</p>
 <form method="post" action="/cart/add">
 {token}<input type="hidden" name="tea" value="{tea.slug}">

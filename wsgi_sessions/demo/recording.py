@@ -8,11 +8,11 @@ from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
 
-from wsgi_sessions.codec import Codec, MsgpackCodec
+from wsgi_sessions.cookie import SHARED_KEY_NAME
 from wsgi_sessions.demo.report import Call, Report
 from wsgi_sessions.errors import StoreError
-from wsgi_sessions.signing import SECRET_KEY
-from wsgi_sessions.stores.base import Store, Stored
+from wsgi_sessions.record import Codec, MsgpackCodec
+from wsgi_sessions.stores import Store, Stored
 
 __all__ = ["RecordingCodec", "RecordingStore", "recorded"]
 
@@ -35,7 +35,7 @@ def _report() -> Report:
 
 @contextmanager
 def _call(name: str, key: str = "") -> Iterator[Call]:
-    call = Call(name, outcome="the shared signing secret" if key == SECRET_KEY else "")
+    call = Call(name, outcome="the shared signing secret" if key == SHARED_KEY_NAME else "")
     _report().calls.append(call)
     began = perf_counter()
     try:
@@ -64,7 +64,7 @@ class RecordingStore:
             stored = self._store.load(key)
         if stored is None:
             call.outcome = call.outcome or "nothing there"
-        elif key != SECRET_KEY:
+        elif key != SHARED_KEY_NAME:
             _report().loaded(key, stored.data)
         return stored
 
@@ -75,7 +75,7 @@ class RecordingStore:
             version = self._store.save(key, data, expires_at=expires_at, replacing=replacing)
         if version is None:
             call.outcome = "refused: another request was faster"
-        elif key != SECRET_KEY:
+        elif key != SHARED_KEY_NAME:
             _report().saved(key, data)
         return version
 

@@ -1,13 +1,14 @@
-"""Readers for ``migrate_from=``: the sessions of other libraries, taken over one by one as their
+"""Readers for ``migrate_from=``: the sessions of other libraries, migrated one by one as their
 visitors come back.
 
 >>> SessionMiddleware(app, store, migrate_from=FlaskCookieReader(SECRET_KEY))
 
-:mod:`wsgi_sessions.migration.takeover` says how, and what a reader of your own has to do.
+:mod:`wsgi_sessions.manager.migrate` says how, and what a reader of your own has to do.
 """
 
 from __future__ import annotations
 
+from wsgi_sessions.manager import OldSession, Reader
 from wsgi_sessions.migration.django import DjangoCookieReader, DjangoDatabaseReader
 from wsgi_sessions.migration.flask_cookie import FlaskCookieReader
 from wsgi_sessions.migration.flask_session import (
@@ -17,7 +18,6 @@ from wsgi_sessions.migration.flask_session import (
     FlaskSessionSQLAlchemyReader,
 )
 from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
-from wsgi_sessions.migration.takeover import OldSession, Reader
 
 __all__ = [
     "DjangoCookieReader",

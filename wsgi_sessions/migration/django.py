@@ -17,8 +17,8 @@ from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Any
 
+from wsgi_sessions.manager import OldSession
 from wsgi_sessions.migration.table import Table
-from wsgi_sessions.migration.takeover import OldSession
 from wsgi_sessions.migration.values import django_session, seconds
 
 __all__ = ["DjangoCookieReader", "DjangoDatabaseReader"]
@@ -108,7 +108,7 @@ class DjangoCookieReader:
     """Reads the cookies of ``django.contrib.sessions.backends.signed_cookies``.
 
     The arguments are those of :class:`DjangoDatabaseReader`. There is nothing to delete; what
-    keeps a cookie from being taken over twice is the claim.
+    keeps a cookie from being migrated twice is the claim.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from typing import Any
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode
 
-from wsgi_sessions.migration.takeover import OldSession
+from wsgi_sessions.manager import OldSession
 from wsgi_sessions.migration.values import as_bytes, flask_session, seconds
 
 __all__ = ["FlaskCookieReader"]
@@ -23,7 +23,7 @@ class FlaskCookieReader:
     ``PERMANENT_SESSION_LIFETIME``: an older cookie is refused. *salt*, *key_derivation* and
     *digest_method* are for interfaces that changed them.
 
-    There is nothing to delete. What keeps a cookie from being taken over twice is the claim.
+    There is nothing to delete. What keeps a cookie from being migrated twice is the claim.
     """
 
     def __init__(

@@ -17,8 +17,8 @@ from typing import Any
 
 from itsdangerous import BadSignature, Signer
 
+from wsgi_sessions.manager import OldSession
 from wsgi_sessions.migration.table import Table
-from wsgi_sessions.migration.takeover import OldSession
 from wsgi_sessions.migration.values import as_bytes, decode, flask_session, seconds
 
 __all__ = [
@@ -43,7 +43,7 @@ class FlaskSessionReader(ABC):
 
     Records are msgpack or JSON. *allow_pickle* accepts also the pickles of versions before 0.6
     (and of the file system until today), which are read without executing anything
-    (:mod:`wsgi_sessions.restricted_pickle`).
+    (:mod:`wsgi_sessions.migration.restricted_pickle`).
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class FlaskSessionSQLAlchemyReader(FlaskSessionReader):
 
 class FlaskSessionFileReader(FlaskSessionReader):
     """Reads what cachelib's ``FileSystemCache`` has written to *directory*: pickles, so nothing is
-    taken over without ``allow_pickle=True``."""
+    migrated without ``allow_pickle=True``."""
 
     def __init__(self, directory: str | os.PathLike[str], **options: Any) -> None:
         super().__init__(**options)

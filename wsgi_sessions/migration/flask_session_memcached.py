@@ -8,9 +8,7 @@ from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.migration.flask_session import FlaskSessionReader
-from wsgi_sessions.stores.memcached_client import closed
-from wsgi_sessions.stores.memcached_connections import Command, OwnServer
-from wsgi_sessions.stores.memcached_servers import Servers, servers_at
+from wsgi_sessions.stores.memcached import Command, OwnServer, Servers, closed, servers_at
 
 __all__ = ["FlaskSessionMemcachedReader"]
 

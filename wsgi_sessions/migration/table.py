@@ -20,7 +20,7 @@ class Table:
         try:
             import sqlalchemy as sa
 
-            from wsgi_sessions.stores.sqlalchemy_engine import engine_of
+            from wsgi_sessions.stores.sqlalchemy.engine import engine_of
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 'reading a table needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'

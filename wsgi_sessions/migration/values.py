@@ -11,16 +11,16 @@ from typing import Any
 import ormsgpack
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.events import Events
-from wsgi_sessions.migration.takeover import OldSession
-from wsgi_sessions.restricted_pickle import loads as unpickle
+from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.manager import OldSession
+from wsgi_sessions.migration.restricted_pickle import loads as unpickle
 
 __all__ = ["as_bytes", "decode", "django_session", "flask_session", "seconds"]
 
 _MSGPACK = ormsgpack.OPT_DATETIME_AS_TIMESTAMP_EXT | ormsgpack.OPT_NON_STR_KEYS
 _END = os.urandom(16)
 _PACKED_END: bytes = ormsgpack.packb(_END)
-_events = Events("wsgi_sessions")
+_log = ThrottledLog("wsgi_sessions")
 
 
 def decode(data: bytes | str, *, allow_pickle: bool) -> dict[Any, Any] | None:
@@ -42,8 +42,8 @@ def decode(data: bytes | str, *, allow_pickle: bool) -> dict[Any, Any] | None:
         if type(value) is dict:
             return value
     if data.startswith(b"\x80"):
-        _events.warning(
-            "an old session is a pickle and was not taken over: "
+        _log.warning(
+            "an old session is a pickle and was not migrated: "
             + ("it holds more than plain values" if allow_pickle else "set allow_pickle=True")
         )
     return None

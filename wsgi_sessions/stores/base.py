@@ -35,7 +35,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["Listable", "OwnerIndex", "Purgeable", "Store", "Stored"]
+CENTURY = 100 * 366 * 86_400.0
+"""Seconds; what "forever" means to a store that needs an end."""
+
+__all__ = ["CENTURY", "Listable", "OwnerIndex", "Purgeable", "Store", "Stored"]
 
 
 class Stored(NamedTuple):

@@ -16,7 +16,7 @@ from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.base import Stored
 
 if TYPE_CHECKING:
-    from wsgi_sessions.stores.health import Finding
+    from wsgi_sessions.cli.checks import Finding
 
 logger = logging.getLogger("wsgi_sessions")
 
@@ -152,7 +152,7 @@ class MemoryStore:
 
     def findings(self) -> Iterator[Finding]:
         """For ``wsgi-sessions check``."""
-        from wsgi_sessions.stores.health import Finding, Level
+        from wsgi_sessions.cli.checks import Finding, Level
 
         yield Finding(
             Level.WARNING,

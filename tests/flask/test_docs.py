@@ -1,0 +1,32 @@
+"""What docs/flask.md shows works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "flask.md").read_text()
+
+
+def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other; the application of the first answers twice and remembers."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "documented"}
+    first, *others = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    exec(first, namespace)
+    app = namespace["app"]
+    assert isinstance(app, Flask)
+    client = app.test_client()
+    assert [client.get("/add/pen").json for _ in range(2)] == [["pen"], ["pen", "pen"]]
+    for block in others:
+        exec(block, namespace)
+
+
+@pytest.mark.parametrize("target", re.findall(r"\[.*?\]\((?!http)(.*?)(?:#.*?)?\)", TEXT))
+def test_links_lead_somewhere(target: str) -> None:
+    """Inside the repository."""
+    assert (DOCS / target).exists()

@@ -1,0 +1,35 @@
+"""The cookie: finding ours in a request, proving it, and setting it in a response."""
+
+from __future__ import annotations
+
+from wsgi_sessions.cookie.encrypted import CookieStore, EncryptedCookies
+from wsgi_sessions.cookie.request_header import cookie_values
+from wsgi_sessions.cookie.response_headers import Headers, personal, setting_cookie
+from wsgi_sessions.cookie.set_cookie import SetCookie
+from wsgi_sessions.cookie.shared_key import SHARED_KEY_NAME, SharedSigner
+from wsgi_sessions.cookie.token import (
+    ID_LENGTH,
+    Token,
+    TokenSigner,
+    hash_secret,
+    new_id,
+    new_secret,
+)
+
+__all__ = [
+    "ID_LENGTH",
+    "SHARED_KEY_NAME",
+    "CookieStore",
+    "EncryptedCookies",
+    "Headers",
+    "SetCookie",
+    "SharedSigner",
+    "Token",
+    "TokenSigner",
+    "cookie_values",
+    "hash_secret",
+    "new_id",
+    "new_secret",
+    "personal",
+    "setting_cookie",
+]

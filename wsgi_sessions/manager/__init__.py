@@ -1,0 +1,14 @@
+"""The policy: when to load, save and renew, and which cookie goes out."""
+
+from __future__ import annotations
+
+from wsgi_sessions.manager.manager import SessionManager
+from wsgi_sessions.manager.migrate import OldSession, Reader
+from wsgi_sessions.manager.options import Options
+
+__all__ = [
+    "OldSession",
+    "Options",
+    "Reader",
+    "SessionManager",
+]

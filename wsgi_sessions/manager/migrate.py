@@ -1,0 +1,217 @@
+"""Sessions of the library used before: a visitor who still has its cookie keeps the session.
+
+How this works. A :class:`Reader` knows one kind of old session. Where a request has no valid
+cookie of ours but one that a reader recognizes, the old session becomes one of ours, before
+the request sees it:
+
+1. Read the old session.
+2. Look for the *claim*: a record of ours that says which session the old one has become. Its key
+   is a hash of the old session's. If it is there, that is the session: go on with 5.
+3. Save what the old session holds as a new session with a random id. Its secret is derived from the
+   old cookie, so that all requests that carry that cookie know it, and nobody who reads the store.
+4. Save the claim, which names that id, on condition that there is none. This decides. Who is
+   refused was slower than another request: it deletes its own session and takes the other's.
+5. Delete the old session.
+
+Then the session is loaded like any other, and the cookie goes out when the request is committed, as
+in a renewal.
+
+What follows from the order. A process that dies after 3 leaves a session that nobody has the name
+of and that expires; the next request begins anew. One that dies after 4, or whose response gets
+lost, leaves a claim; the next request follows it. Requests that overlap end up in one session,
+whoever is first, and what they change is merged: who finds the old session deleted finds the claim,
+because 2 comes after 1 and 5 after 4. The claim stays for as long as the old cookie could be good,
+although the session may end: a logout is not undone by an old cookie that comes again, not even by
+a signed one, which has no record that could be deleted. And once the session is regenerated, the
+old cookie's secret is as dead as any other.
+
+A store that evicts (Memcached) can lose the claim. An old session that had a record is not read
+twice all the same; a signed cookie then is.
+
+Rules for whoever edits this: the claim is written once and never changed or deleted, and nothing is
+deleted in the old place before it is there.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from typing import Any, NamedTuple, Protocol
+
+from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, new_id
+from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
+from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.record import Codec, Record
+from wsgi_sessions.session import Edit, Outcome, Snapshot
+from wsgi_sessions.stores import GuardedStore
+
+__all__ = ["Migration", "OldSession", "Reader"]
+
+_CANDIDATES = 4  # cookies of one name; each may cost a look into the old place
+
+
+class OldSession(NamedTuple):
+    """What another library kept."""
+
+    values: Mapping[Any, Any]
+    permanent: bool
+    """Whether its cookie outlives the browser."""
+    owner: str | None = None
+    """Who is logged in, if that can be told."""
+
+
+class Reader(Protocol):
+    """Reads and deletes the sessions of another library."""
+
+    @property
+    def cookie_name(self) -> str:
+        """The cookie that its sessions had."""
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds after which what is there now has certainly expired."""
+
+    def key(self, cookie_value: str) -> str | None:
+        """What names the session: the same for all cookies that open the same one, and as hard to
+        guess as they are. ``None`` for what is no cookie of that library. No I/O."""
+
+    def read(self, key: str) -> OldSession | None:
+        """The session; ``None`` if it is gone, has expired, or cannot be used."""
+
+    def delete(self, key: str) -> None:
+        """Afterwards it is gone. Gone already is fine."""
+
+
+class Manager(Protocol):
+    """What a migration needs of :class:`wsgi_sessions.SessionManager`."""
+
+    @property
+    def codec(self) -> Codec: ...
+    @property
+    def log(self) -> ThrottledLog: ...
+    @property
+    def guarded(self) -> GuardedStore: ...
+    def now(self) -> float: ...
+    def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome: ...
+    def end(self, snapshot: Snapshot) -> None: ...
+
+
+class Migration:
+    """Makes old sessions ours, where a request has no valid cookie of ours."""
+
+    def __init__(self, manager: Manager, readers: Sequence[Reader]) -> None:
+        self._manager = manager
+        self._readers = readers
+
+    def token(self, cookie_header: str) -> Token | None:
+        """What opens the session of ours that an old cookie in the header stands for.
+
+        No round trip without an old cookie, two if there is nothing behind it (one to the old
+        place, one to our store), five to take a session over. Raises
+        :exc:`~wsgi_sessions.StoreUnavailable` if either place fails.
+        """
+        for reader in self._readers:
+            for value in cookie_values(cookie_header, reader.cookie_name)[:_CANDIDATES]:
+                key = reader.key(value) if value.isascii() else None
+                token = None if key is None else self._take(reader, key)
+                if token is not None:
+                    return token
+        return None
+
+    def _take(self, reader: Reader, key: str) -> Token | None:
+        name = f"{reader.cookie_name}:{key}"
+        claim = f"migrated-{_derive('claim', name)}"
+        secret = _derive("secret", name, 16)
+        old = self._read(reader, key)  # first: what has been deleted has been claimed before
+        id = self._claimed(claim)
+        if id is None and old is not None:
+            id = self._copy(old, reader, claim, secret)
+        if id is None:
+            return None
+        self._delete(reader, key)
+        return Token(id, secret, 0)  # dated so that the cookie goes out
+
+    def _claimed(self, claim: str) -> str | None:
+        stored = self._manager.guarded.load(claim)
+        if stored is None or len(stored.data) != ID_LENGTH:
+            return None
+        return stored.data.decode("ascii", "replace")
+
+    def _copy(self, old: OldSession, reader: Reader, claim: str, secret: str) -> str | None:
+        """The id of the session that the old one becomes, or has just become."""
+        snapshot = self._create(old, secret)
+        if snapshot is None:
+            return None
+        expires_at = self._manager.now() + reader.lifetime
+        store, id = self._manager.guarded, snapshot.id
+        if store.save(claim, id.encode(), expires_at=expires_at, replacing=None) is not None:
+            self._manager.log.info("session %s was migrated from %s", id, _name(reader))
+            return id
+        with suppress(StoreError):  # nobody can open it, and it expires
+            self._manager.end(snapshot)
+        return self._claimed(claim)
+
+    def _create(self, old: OldSession, secret: str) -> Snapshot | None:
+        """A new session with what the old one holds; ``None`` if that is nothing or too much."""
+        snapshot = Snapshot(self._manager.now())
+        snapshot.id, snapshot.secret = new_id(), secret
+        values = self._encoded(old.values)
+
+        def fill(blank: Record, _now: float) -> Record:
+            return blank._replace(values=values, permanent=old.permanent, owner=old.owner)
+
+        try:
+            outcome = self._manager.update(snapshot, fill)
+        except SessionTooLarge as error:
+            self._manager.log.warning("an old session was not migrated: %s", error)
+            return None
+        return snapshot if outcome is Outcome.SAVED else None
+
+    def _encoded(self, values: Mapping[Any, Any]) -> dict[str, bytes]:
+        """All that can be kept; what cannot is named in the log."""
+        encoded: dict[str, bytes] = {}
+        for key, value in values.items():
+            try:
+                encoded[_checked(key)] = self._manager.codec.dumps(value)
+            except UnsupportedValue as error:
+                self._manager.log.warning(
+                    "an old session was migrated without %a: %s", key, error.reason
+                )
+        return encoded
+
+    def _read(self, reader: Reader, key: str) -> OldSession | None:
+        try:
+            return reader.read(key)
+        except StoreError:
+            raise
+        except Exception as error:  # every client has exceptions of its own
+            raise StoreUnavailable(
+                f"{_name(reader)} could not read an old session: {type(error).__name__}"
+            ) from error
+
+    def _delete(self, reader: Reader, key: str) -> None:
+        try:
+            reader.delete(key)
+        except Exception:  # noqa: BLE001  # the claim sees to it that it is not migrated again
+            self._manager.log.error("an old session was migrated, but could not be deleted")
+
+
+def _checked(key: object) -> str:
+    if type(key) is not str:
+        raise UnsupportedValue("session", f"keys are str, not {type(key).__name__}")
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise UnsupportedValue("session", "a key holds a lone surrogate") from None
+    return key
+
+
+def _derive(purpose: str, name: str, size: int = 32) -> str:
+    digest = sha256(f"wsgi_sessions.migration.{purpose}:{name}".encode()).digest()
+    return urlsafe_b64encode(digest[:size]).rstrip(b"=").decode("ascii")
+
+
+def _name(reader: Reader) -> str:
+    return type(reader).__name__

@@ -1,0 +1,33 @@
+"""Bytes: what a store keeps for one session, and how a value becomes bytes."""
+
+from __future__ import annotations
+
+from wsgi_sessions.record.codec import IMMUTABLE, Codec, MsgpackCodec
+from wsgi_sessions.record.encryption import (
+    OVERHEAD,
+    RecordCipher,
+    derive_key,
+    parse_key,
+)
+from wsgi_sessions.record.record import (
+    ENDED,
+    Record,
+    pack,
+    record_of,
+    unpack,
+)
+
+__all__ = [
+    "ENDED",
+    "IMMUTABLE",
+    "OVERHEAD",
+    "Codec",
+    "MsgpackCodec",
+    "Record",
+    "RecordCipher",
+    "derive_key",
+    "pack",
+    "parse_key",
+    "record_of",
+    "unpack",
+]

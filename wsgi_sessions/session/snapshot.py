@@ -1,0 +1,78 @@
+"""Where the session of one request comes from, and what a save of it has to replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from enum import Enum
+
+from wsgi_sessions.cookie import new_id, new_secret
+from wsgi_sessions.record import Record
+
+__all__ = ["Edit", "Outcome", "Snapshot"]
+
+Edit = Callable[[Record, float], Record]
+"""Makes of a record and the time the record that is to take its place."""
+
+
+class Outcome(Enum):
+    """What became of an update."""
+
+    UNCHANGED = "there was nothing to save"
+    SAVED = "saved"
+    ENDED = "the session became empty and was deleted"
+    DROPPED = "the session was replaced or ended meanwhile; nothing was saved"
+
+
+UNCHANGED, SAVED, ENDED, DROPPED = Outcome  # as in session.py
+
+
+class Snapshot:
+    """A record and its version as they were loaded, or a session that is not stored yet, or one
+    that is *detached*: its changes lead nowhere."""
+
+    __slots__ = (
+        "detached_from",
+        "id",
+        "issued_at",
+        "new",
+        "opened_at",
+        "record",
+        "secret",
+        "version",
+    )
+
+    def __init__(self, opened_at: float, *, detached_from: str = "") -> None:
+        self.opened_at = opened_at
+        self.detached_from = detached_from
+        """The id of the session that this request must not touch; empty if it is attached."""
+        self.new = True
+        self.id = self.secret = ""
+        self.issued_at = 0.0
+        """When the cookie was signed; 0 if the browser has none yet."""
+        self.record: Record | None = None
+        self.version: Hashable | None = None
+
+    @property
+    def attached(self) -> bool:
+        return not self.detached_from
+
+    @property
+    def values(self) -> dict[str, bytes]:
+        """The encoded values that are stored."""
+        return {} if self.record is None else self.record.values
+
+    def name(self) -> str:
+        """The id. A new session gets id and secret when somebody first asks."""
+        if not self.id:
+            self.id, self.secret = new_id(), new_secret()
+        return self.id
+
+    def adopt(self, token: tuple[str, str, float], record: Record, version: Hashable) -> None:
+        """Become the stored session that the cookie opens: *token* is id, secret, time of issue."""
+        self.id, self.secret, self.issued_at = token
+        self.record, self.version = record, version
+        self.new = False
+
+    def detach(self) -> None:
+        """After another request has replaced or ended the session."""
+        self.detached_from, self.record = self.id, None

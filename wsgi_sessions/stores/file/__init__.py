@@ -1,0 +1,11 @@
+"""A directory of sessions."""
+
+from __future__ import annotations
+
+from wsgi_sessions.stores.file.shard import listing
+from wsgi_sessions.stores.file.store import FileStore
+
+__all__ = [
+    "FileStore",
+    "listing",
+]

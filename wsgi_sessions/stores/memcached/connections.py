@@ -1,0 +1,253 @@
+"""The connections to one Memcached server, of the store's own or of a client that was handed in.
+
+Rules for whoever edits this:
+
+* A connection serves one caller at a time. Any exception, ``BaseException`` too (a gevent timeout,
+  ``KeyboardInterrupt``), closes it: a reply may still be on its way in it.
+* Connections belong to a process, by its pid (uWSGI forks without Python's hooks).
+* An operation is over by its deadline, however slowly the bytes come in.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+from wsgi_sessions.stores.memcached.client import pymemcache
+
+CONNECT_SECONDS = 0.25
+ANSWER_SECONDS = 0.5
+
+MAX_IDLE = 64
+"""Connections kept for each server, which by default accepts 1024 from all processes together."""
+
+Address = str | tuple[str, int]
+Command = Callable[[Any], Any]
+
+
+def label(address: Address) -> str:
+    """An address as it is written."""
+    return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+
+
+class Server(ABC):
+    """Runs commands on one server."""
+
+    def __init__(self, label: str, key_prefix: bytes = b"") -> None:
+        self.label, self.key_prefix = label, key_prefix
+        self._process = os.getpid()
+        self._after_fork: dict[int, Lock] = {}
+
+    def run(self, command: Command, deadline: float, *, open_only: bool = False) -> Any:
+        """What *command* returns for a client with a connection. With *open_only* none is used that
+        can be seen to have been closed by the server; that costs a system call."""
+        if self._process != os.getpid():
+            self._leave_to_parent()
+        client = self._take(deadline, open_only)
+        try:
+            result = command(client)
+        except BaseException:
+            self._drop(client)
+            raise
+        self._give_back(client)
+        return result
+
+    def _leave_to_parent(self) -> None:
+        process = os.getpid()
+        # A lock made in this process: nobody held it while the process was forked.
+        with self._after_fork.setdefault(process, Lock()):
+            if self._process != process:
+                self._forget()
+                self._process = process
+
+    def _forget(self) -> None:
+        """Use no connection that was inherited."""
+        self.close_idle()
+
+    @abstractmethod
+    def close_idle(self) -> None:
+        """Close the connections that are not in use."""
+
+    @abstractmethod
+    def _take(self, deadline: float, open_only: bool) -> Any: ...
+
+    @abstractmethod
+    def _give_back(self, client: Any) -> None: ...
+
+    @abstractmethod
+    def _drop(self, client: Any) -> None: ...
+
+
+class OwnServer(Server):
+    """The server at an address. There is no lock: what is done to the list is atomic."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(label(address))
+        self._address = address
+        self._new_client = pymemcache("client.base").Client
+        self._idle: list[Any] = []
+
+    def _take(self, deadline: float, open_only: bool) -> Any:
+        while True:
+            try:
+                client = self._idle.pop()
+            except IndexError:
+                # Left to itself, it tries one address only, and each byte may take its timeout.
+                client = self._new_client(self._address)
+                client.sock = Socket(_connect(self._address, deadline), deadline)
+                return client
+            if not open_only or client.sock.is_open():
+                client.sock.deadline = deadline
+                return client
+            client.close()
+
+    def _give_back(self, client: Any) -> None:
+        if len(self._idle) < MAX_IDLE:
+            self._idle.append(client)
+        else:
+            client.close()
+
+    def _drop(self, client: Any) -> None:
+        client.close()
+
+    def close_idle(self) -> None:
+        while self._idle:
+            try:
+                self._idle.pop().close()
+            except IndexError:  # somebody else took the last one
+                return
+
+
+class PooledClient(Server):
+    """A ``PooledClient`` that was handed in. Its methods are not used, but its pool: at a
+    ``BaseException`` they leave the connection open, and counted as in use, for ever."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(label(client.server), client.key_prefix)
+        self._client = client
+        self._pool = client.client_pool
+
+    def _take(self, *_: Any) -> Any:
+        return self._pool.get()
+
+    def _give_back(self, client: Any) -> None:
+        self._pool.release(client)
+
+    def _drop(self, client: Any) -> None:
+        self._pool.destroy(client)
+
+    def close_idle(self) -> None:
+        for _ in self._pool.free:
+            try:
+                client = self._pool.get()
+            except RuntimeError:  # others took them, and there may be no more
+                return
+            client.close()  # it connects again when it is used
+            self._pool.release(client)
+
+    def _forget(self) -> None:
+        # A new pool, because a thread of the parent may have held the lock of this one.
+        self._pool = type(self._pool)(
+            self._client._create_client,
+            after_remove=lambda client: client.close(),
+            max_size=self._pool.max_size,
+            idle_timeout=self._pool.idle_timeout,
+        )
+
+
+class PlainClient(Server):
+    """A ``Client`` that was handed in, or something like it: one connection."""
+
+    def __init__(self, client: Any) -> None:
+        server = getattr(client, "server", type(client).__name__)
+        super().__init__(label(server), getattr(client, "key_prefix", b""))
+        self._client = client
+        self._turn = Lock()
+
+    def _take(self, *_: Any) -> Any:
+        self._turn.acquire()
+        return self._client
+
+    def _give_back(self, *_: Any) -> None:
+        self._turn.release()
+
+    def _drop(self, client: Any) -> None:
+        try:
+            client.close()
+        finally:
+            self._turn.release()
+
+    def _forget(self) -> None:
+        self._turn = Lock()
+        self._client.close()
+
+    def close_idle(self) -> None:
+        """Nothing to do: what failed is closed, and it connects again when it is used."""
+
+
+class Socket:
+    """What pymemcache needs of a socket, with an end to the waiting."""
+
+    __slots__ = ("_connection", "_size", "_until", "connected_at", "deadline")
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self.connected_at = monotonic()
+        self.deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        now = monotonic()
+        self._size, self._until = 4096, min(now + ANSWER_SECONDS, self.deadline)
+        self._connection.settimeout(max(self._until - now, 0.001))
+        self._connection.sendall(data)
+
+    def recv(self, _size: int) -> bytes:
+        self._connection.settimeout(max(self._until - monotonic(), 0.001))
+        data = self._connection.recv(self._size)
+        self._size = 65536  # 50 KB in pieces of 4096 bytes, as asked for, cost a quarter more
+        return data
+
+    def is_open(self) -> bool:
+        """Whether nothing came in since the last reply: neither an end nor a stray answer."""
+        try:
+            self._connection.settimeout(0)
+            self._connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _connect(address: Address, deadline: float) -> socket.socket:
+    """A connection to the first address that accepts, in all within the time for connecting."""
+    until = min(monotonic() + CONNECT_SECONDS, deadline)
+    ways: list[tuple[int, Any]] = [(socket.AF_UNIX, address)]
+    if not isinstance(address, str):
+        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        ways = [(family, where) for family, _, _, _, where in found]
+    refused: OSError | None = None
+    for family, where in ways:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(max(until - monotonic(), 0.001))
+            connection.connect(where)
+            if family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            connection.close()
+            refused = error
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise refused or OSError("the host has no address")

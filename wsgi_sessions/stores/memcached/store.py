@@ -1,0 +1,255 @@
+"""Sessions in Memcached, over pymemcache.
+
+How this works, and the rules for whoever edits it:
+
+* Under a key there is a mark, eight random bytes that name the save, and the data. These random
+  bytes are the version: no two saves share them, and after a lost reply they tell whether the save
+  happened.
+* Only ``add`` and ``cas`` write: a ``set`` that fails deletes what was there, these leave it.
+* ``cas`` compares the server's CAS token, and that is not enough: ``add`` and ``cas`` do not tell
+  the token of what they stored, and a restarted server counts from 1 again. So a token is trusted
+  only over a connection older than the request that fetched it; that connection would have ended
+  with the server. Otherwise, seldom, a ``gets`` on the connection of the ``cas`` compares the
+  random bytes first, and brings the token of today.
+* ``load``, ``touch`` and ``delete`` are sent once more if the connection turned out to be closed. A
+  save is not: it reads back and looks for its random bytes.
+* Expiry is sent in seconds from now, so that the hosts' clocks need not agree, plus two: the server
+  has whole seconds, and its tick, a little more than a second after the last, leaves one out now
+  and then. Beyond 30 days Memcached takes only a date. Nothing ends early; it may end up to three
+  seconds late.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from wsgi_sessions.errors import ConfigurationError, SessionTooLarge, StoreUnavailable
+from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.memcached.client import closed, failures, refusal, report
+from wsgi_sessions.stores.memcached.connections import Command, Server
+from wsgi_sessions.stores.memcached.servers import servers_at, servers_of
+
+if TYPE_CHECKING:
+    from wsgi_sessions.cli.checks import Finding
+
+__all__ = ["MemcachedStore"]
+
+TOTAL_SECONDS = 1.0
+"""For an operation, its second attempt included."""
+
+MARK = b"wss1"
+HEADER = len(MARK) + 8  # the mark, the name of the save
+
+ITEM_OVERHEAD = 512
+"""More than the server's own header (up to 309 bytes) and ours, which count as well."""
+MAX_BYTES = 2**20 - ITEM_OVERHEAD
+MAX_KEY = 250
+LONGEST_KEY = 64  # stores.base
+
+MONTH = 30 * 86400
+"""Memcached takes a larger number of seconds for a date."""
+TICKS = 2
+"""Seconds by which the server's clock may go on too much before a record's end."""
+LAST_DATE = 2**31 - 1
+"""Memcached 1.6 keeps 32 bits of a date: a later one would be long ago."""
+
+
+class MemcachedStore:
+    """Keeps records in one Memcached server, or spread over several.
+
+    *servers_or_client* is ``"host:port"`` or ``"/path/to/socket"``, several of these in a list or
+    separated by commas, or a ``Client``, ``PooledClient`` or ``HashClient`` of pymemcache. Every
+    process must be given the same servers, spelt alike, in any order. While one of them is down,
+    its sessions raise :exc:`~wsgi_sessions.StoreUnavailable`, and the others go on. An operation is
+    over after 1.2 seconds whatever happens, looking up the host's name not counted.
+
+    A client handed in keeps its own timeouts (pymemcache's default is to wait for ever), is always
+    asked for replies, and stays open at :meth:`close`. A plain ``Client`` serves one thread at a
+    time. One that ignores errors or changes bytes is refused:
+    :exc:`~wsgi_sessions.ConfigurationError`. Since it reconnects by itself, a version from before a
+    restart of the server may match a record made anew under the same key; this library never uses
+    a key twice.
+
+    *prefix* goes before every key. *max_bytes* is the size of the largest record; for servers
+    started with ``-I`` it can be that limit less 512.
+
+    Memcached may drop a record at any time to make room, and drops all of them at a restart.
+    """
+
+    evicts = True
+    """Records may go before their time: nothing but sessions may be entrusted to this store."""
+
+    def __init__(
+        self,
+        servers_or_client: Any = "127.0.0.1:11211",
+        *,
+        prefix: str = "session:",
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        given = servers_or_client
+        known_by_address = isinstance(given, (str, list, tuple))
+        self._servers = servers_at(given) if known_by_address else servers_of(given)
+        room = MAX_KEY - LONGEST_KEY - self._servers.longest_prefix
+        if not re.fullmatch(r"[!-~]*", prefix) or len(prefix) > room:
+            raise ConfigurationError(
+                f"prefix has to be printable ASCII without spaces, at most {room} characters"
+            )
+        self._prefix = prefix
+        self.max_bytes = max_bytes
+
+    @classmethod
+    def from_url(cls, url: str) -> MemcachedStore:
+        """``memcached://host:port,host:port/?prefix=…&max_bytes=…``, or
+        ``memcached:///path/to/socket?prefix=…``. No port is 11211, no host is this one."""
+        servers, _, query = url.partition("://")[2].partition("?")
+        if not servers.startswith("/") or servers == "/":
+            servers = servers.removesuffix("/") or "127.0.0.1"
+            if "/" in servers or "@" in servers:
+                raise ConfigurationError(
+                    "memcached:// takes servers, or the path of a socket after a third slash: "
+                    "memcached://host:port,host:port/?prefix=…, memcached:///run/memcached.sock"
+                )
+        options: dict[str, Any] = {}
+        for name, text in parse_qsl(query, keep_blank_values=True):
+            if name not in ("prefix", "max_bytes") or name in options:
+                raise ConfigurationError(
+                    f"memcached:// takes the options prefix and max_bytes, once: {name!r}"
+                )
+            if name == "max_bytes" and not text.isdecimal():
+                raise ConfigurationError(f"memcached:// needs a number for max_bytes: {text!r}")
+            options[name] = int(text) if name == "max_bytes" else text
+        return cls(unquote(servers), **options)
+
+    def load(self, key: str) -> Stored | None:
+        """One ``gets``."""
+        name = self._prefix + key
+        found: Stored | None = self._run(name, lambda client: _read(client, name))
+        return found
+
+    def save(
+        self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
+    ) -> Hashable | None:
+        """One ``add`` or ``cas``. A ``gets`` before the ``cas`` if the version came from a save, or
+        if the connection is newer than it; a ``gets`` after a lost reply."""
+        if len(data) > self.max_bytes:
+            raise SessionTooLarge(len(data), self.max_bytes)
+        if replacing is not None and not isinstance(replacing, _Version):
+            return None
+        name, exptime, version = self._prefix + key, _exptime(expires_at), _Version(os.urandom(8))
+        value = b"".join((MARK, version.save, data))
+
+        def write(client: Any) -> object:
+            if replacing is None:
+                return client.add(name, value, expire=exptime, noreply=False)
+            token = _token(client, name, replacing)
+            return token and client.cas(name, value, token, expire=exptime, noreply=False)
+
+        server, deadline = self._servers.of(name), monotonic() + TOTAL_SECONDS
+        try:
+            return version if server.run(write, deadline, open_only=True) else None
+        except failures() as error:
+            if refusal(error) == "object too large for cache":  # a server with a lower limit
+                raise SessionTooLarge(len(data), min(self.max_bytes, len(data) - 1)) from None
+            if not refusal(error):
+                found = _read_back(server, name, deadline)
+                if found is not None and found.version == version:
+                    return found.version
+            report(server.label, error)
+
+    def touch(self, key: str, *, expires_at: float) -> bool:
+        """One ``touch``."""
+        name, exptime = self._prefix + key, _exptime(expires_at)
+        # What is to end at once is not sent twice: the second reply would be "nothing there".
+        touched = self._run(
+            name,
+            lambda client: client.touch(name, expire=exptime, noreply=False),
+            again=exptime >= 0,
+        )
+        return bool(touched)
+
+    def delete(self, key: str) -> None:
+        """One ``delete``."""
+        name = self._prefix + key
+        self._run(name, lambda client: client.delete(name, noreply=False))
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``: each server, and the ways to them."""
+        from wsgi_sessions.cli.checks.memcached import findings
+
+        return findings(self, self._servers.all(), ITEM_OVERHEAD)
+
+    def close(self) -> None:
+        """Close the connections that are not in use. Used again, the store opens new ones."""
+        self._servers.close()
+
+    def _run(self, name: str, command: Command, *, again: bool = True) -> Any:
+        server, deadline = self._servers.of(name), monotonic() + TOTAL_SECONDS
+        try:
+            try:
+                return server.run(command, deadline, open_only=not again)
+            except closed():
+                if not again:
+                    raise
+                server.close_idle()  # the others are likely to be closed as well
+                return server.run(command, deadline)
+        except failures() as error:
+            report(server.label, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The random bytes that name a save; and if they came with a ``gets``, the CAS token of then,
+    and when it was asked for."""
+
+    save: bytes
+    token: bytes | None = field(default=None, compare=False)
+    asked_at: float = field(default=0.0, compare=False)
+
+
+def _read(client: Any, name: str) -> Stored | None:
+    asked_at = monotonic()
+    value, token = client.gets(name)
+    if value is None or len(value) < HEADER or not value.startswith(MARK):
+        return None
+    if token == b"0":
+        raise StoreUnavailable("memcached was started with -C, without which it cannot compare")
+    return Stored(value[HEADER:], _Version(value[len(MARK) : HEADER], token, asked_at))
+
+
+def _read_back(server: Server, name: str, deadline: float) -> Stored | None:
+    server.close_idle()
+    try:
+        found: Stored | None = server.run(lambda client: _read(client, name), deadline)
+    except failures():
+        return None
+    return found
+
+
+def _token(client: Any, name: str, version: _Version) -> bytes | None:
+    """The CAS token that *version* has on the connection of *client*; ``None`` if what is there is
+    something else."""
+    connected_at = getattr(getattr(client, "sock", None), "connected_at", 0.0)  # 0: not ours
+    if version.token is not None and connected_at < version.asked_at:
+        return version.token
+    found = _read(client, name)
+    if found is None or found.version != version:
+        return None
+    assert isinstance(found.version, _Version)
+    return found.version.token
+
+
+def _exptime(expires_at: float) -> int:
+    """What Memcached calls so: -1 ends it at once, 0 never."""
+    left = expires_at - time()
+    if left <= 0:
+        return -1
+    if left <= MONTH - TICKS:
+        return math.ceil(left) + TICKS
+    return math.ceil(expires_at) + TICKS if expires_at <= LAST_DATE - TICKS else 0

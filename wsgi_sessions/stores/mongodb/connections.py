@@ -1,0 +1,270 @@
+"""How :class:`~wsgi_sessions.stores.mongodb.store.MongoDBStore` reaches its server: client,
+collections, indexes, and what becomes of pymongo's errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+    from pymongo.collection import Collection
+
+    Documents = Collection[dict[str, Any]]
+
+_T = TypeVar("_T")
+
+OWN_CLIENT = {
+    "connectTimeoutMS": 250,
+    "timeoutMS": 550,  # for a command and all it waits for: 500 to answer, and what is around that
+    "retryReads": False,  # the store asks again where it is safe, whatever kind of server it is
+    "retryWrites": False,
+}
+# pymongo looks for a lost server every 500 ms, and notices in the same rhythm that it has waited
+# long enough: a wait of a little more than 500 ms ends after a second at the latest.
+LOOK_AGAIN = 0.51
+AT_ONCE = 0.1  # a command that failed later than this leaves no time for that wait
+MAJORITY_TIMEOUT = 500  # ms until a majority has a write, where the client sets no limit of its own
+TTL_SLACK = 60  # seconds by which the server's clock may be ahead of ours
+
+TTL: dict[str, Any] = {"expireAfterSeconds": TTL_SLACK}
+INDEXES: dict[str, dict[str, dict[str, Any]]] = {
+    "records": {"expires_at": TTL},
+    "links": {"owner": {}, "expires_at": TTL},
+}
+INDEX_EXISTS = (85, 86)  # on the same field, with another name or other options
+NOT_IMPLEMENTED = 238
+UNAUTHORIZED = 13
+
+
+class Connection(NamedTuple):
+    """What one process uses."""
+
+    client: MongoClient[Any]
+    records: Documents
+    links: Documents
+
+
+Command = Callable[[Connection], _T]
+
+
+class Connections:
+    """One connection for each process that uses the store. None is made before it is used."""
+
+    def __init__(
+        self,
+        client_or_url: MongoClient[Any] | str,
+        database: str | None,
+        collection: str,
+        *,
+        create: bool,
+    ) -> None:
+        check(client_or_url)
+        self._client = client_or_url
+        self._database, self._collection = database, collection
+        self._to_index = set(INDEXES) if create else set()
+        # By process: a child needs a client of its own, and keeps its parent's, because to close
+        # that would be to speak on the parent's connections.
+        self._connections: dict[int, Connection] = {}
+        self.current()  # says at once what is wrong with a URL
+
+    def current(self) -> Connection:
+        """That of this process."""
+        process = os.getpid()
+        connection = self._connections.get(process)
+        if connection is None:  # of several threads one is first; the others' have not connected
+            connection = self._connections.setdefault(process, self._connect())
+        return connection
+
+    def run(self, command: Command[_T]) -> _T:
+        """The answer to *command*, which is given a second time if the answer was lost."""
+        return self._ask(command, command)[0]
+
+    def accepted(self, write: Command[bool], again: Command[bool] | None = None) -> bool:
+        """Whether *write* was accepted. If its answer was lost, *again* may know (by default
+        *write* itself); where it does not, nobody does."""
+        answer, lost = self._ask(write, again or write)
+        if lost and not answer:
+            raise StoreUnavailable("MongoDB's answer was lost, and it cannot be told what it was")
+        return answer
+
+    def create_indexes(self, name: Literal["records", "links"]) -> None:
+        """Once in each process. Others may do it at the same time: the server makes them once."""
+        if name in self._to_index:
+            self.run(lambda db: _index(getattr(db, name), INDEXES[name]))
+            self._to_index.discard(name)
+
+    @property
+    def ddl(self) -> str:
+        """The commands for ``mongosh`` that do the same."""
+        db = self.current()
+        return "\n".join(
+            f"db.getSiblingDB({json.dumps(documents.database.name)})"
+            f".getCollection({json.dumps(documents.name)})"
+            f".createIndex({json.dumps({field: 1})}, {json.dumps(options)})"
+            for documents, name in ((db.records, "records"), (db.links, "links"))
+            for field, options in INDEXES[name].items()
+        )
+
+    def close(self) -> None:
+        """Close that of this process, unless the client was handed in."""
+        connection = self._connections.pop(os.getpid(), None)
+        if connection is not None and isinstance(self._client, str):
+            connection.client.close()
+
+    def _ask(self, command: Command[_T], again: Command[_T]) -> tuple[_T, bool]:
+        from pymongo.errors import AutoReconnect
+
+        with faults_translated():
+            db = self.current()
+            started = time.monotonic()
+            try:
+                return command(db), False
+            except AutoReconnect:
+                passed = time.monotonic() - started
+                if not _has_server(db.client, wait=passed < AT_ONCE):
+                    raise
+                with _rest_of_two(db.client, started):
+                    return again(db), True
+
+    def _connect(self) -> Connection:
+        from bson.codec_options import CodecOptions
+        from pymongo import ReadPreference, WriteConcern
+
+        client = _own_client(self._client) if isinstance(self._client, str) else self._client
+        if self._database is None:
+            database = client.get_default_database("wsgi_sessions")
+        else:
+            database = client.get_database(self._database)
+        limit = client.write_concern.document.get("wtimeout", MAJORITY_TIMEOUT)
+        records, links = (
+            database.get_collection(
+                name,
+                codec_options=CodecOptions(),
+                read_preference=ReadPreference.PRIMARY,
+                write_concern=WriteConcern("majority", wtimeout=limit),
+            )
+            for name in (self._collection, f"{self._collection}_owners")
+        )
+        return Connection(client, records, links)
+
+
+def check(client: MongoClient[Any] | str) -> None:
+    """Raise unless it can be used."""
+    try:
+        from pymongo.collection import Collection
+        from pymongo.database import Database
+    except ImportError as error:
+        raise ConfigurationError(
+            'MongoDBStore needs pymongo: pip install "wsgi-sessions[mongodb]"'
+        ) from error
+    if isinstance(client, str):
+        _check_url(client)
+    elif iscoroutinefunction(getattr(client, "server_info", None)):
+        raise ConfigurationError("MongoDBStore needs a MongoClient, not an asynchronous one")
+    elif isinstance(client, Database | Collection) or not hasattr(client, "get_default_database"):
+        raise ConfigurationError(
+            f"MongoDBStore needs a URL or a pymongo.MongoClient, not {type(client).__name__}; "
+            f"database= and collection= say where in it"
+        )
+
+
+def _check_url(url: str) -> None:
+    """Raise for options that pymongo would only warn of. Their values may be secret."""
+    from pymongo.errors import PyMongoError
+    from pymongo.uri_parser import split_options
+
+    for option in filter(None, url.partition("?")[2].split("&")):
+        try:
+            split_options(option)
+        except (PyMongoError, ValueError, TypeError):
+            raise ConfigurationError(
+                f"MongoDB URL: {option.partition('=')[0]!r} is no option, or not with that value. "
+                f"open_store has collection and create; all others are pymongo's. The database "
+                f"is the path of the URL"
+            ) from None
+
+
+def _own_client(url: str) -> MongoClient[Any]:
+    from pymongo import MongoClient
+    from pymongo.errors import PyMongoError
+
+    given = {option.partition("=")[0].lower() for option in url.partition("?")[2].split("&")}
+    options: dict[str, Any] = {
+        name: value for name, value in OWN_CLIENT.items() if name.lower() not in given
+    }
+    try:
+        return MongoClient(url, connect=False, **options)
+    except (PyMongoError, ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"not a MongoDB URL ({type(error).__name__}): it has the form "
+            f"mongodb://user:password@host:27017/database?option=value, "
+            f"user and password percent-encoded"
+        ) from None  # the parser quotes what may be the password
+
+
+def _index(documents: Documents, indexes: dict[str, dict[str, Any]]) -> None:
+    from pymongo.errors import OperationFailure
+
+    for field, options in indexes.items():
+        try:
+            documents.create_index(field, **options)
+        except OperationFailure as error:
+            if error.code == NOT_IMPLEMENTED and options:  # no TTL there: purge() will need it
+                _index(documents, {field: {}})
+            elif error.code == UNAUTHORIZED:
+                raise StoreUnavailable(
+                    "MongoDB does not let this user create indexes: create them as another "
+                    "(MongoDBStore.ddl has the commands) and pass create=False"
+                ) from None
+            elif error.code not in INDEX_EXISTS:
+                raise
+
+
+def _has_server(client: MongoClient[Any], *, wait: bool) -> bool:
+    """Whether it is worth asking again; *wait* for pymongo to find a server, at most a second."""
+    from pymongo import timeout
+    from pymongo.errors import ServerSelectionTimeoutError
+
+    if not client.options.timeout:
+        return True  # its own patience decides
+    if wait:
+        try:
+            with timeout(LOOK_AGAIN):
+                _ = client.is_mongos  # to know this, it has to find one
+        except ServerSelectionTimeoutError:
+            return False
+    return client.topology_description.has_writable_server()
+
+
+def _rest_of_two(client: MongoClient[Any], started: float) -> AbstractContextManager[None]:
+    """The client's limit for a command twice, less what has passed of it; if it has one."""
+    from pymongo import timeout
+
+    limit = client.options.timeout
+    if not limit:
+        return nullcontext()
+    return timeout(max(started + 2 * limit - time.monotonic(), 0.05))
+
+
+@contextmanager
+def faults_translated() -> Iterator[None]:
+    """Whatever pymongo raises is :exc:`StoreUnavailable`. A server's refusal is not shown, since it
+    may quote the command with key and data."""
+    from bson.errors import BSONError
+    from pymongo.errors import OperationFailure, PyMongoError
+
+    try:
+        yield
+    except OperationFailure as error:
+        name = (error.details or {}).get("codeName", type(error).__name__)
+        raise StoreUnavailable(f"MongoDB refused ({name}, code {error.code})") from None
+    except (PyMongoError, BSONError) as error:
+        raise StoreUnavailable(f"MongoDB did not answer ({type(error).__name__})") from error

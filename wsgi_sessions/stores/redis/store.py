@@ -1,0 +1,255 @@
+"""Sessions in Redis or Valkey."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+import time
+from collections.abc import Hashable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.redis.client import Client, Command, NoScript, Server, WrongType
+from wsgi_sessions.stores.redis.connections import Connections
+
+if TYPE_CHECKING:
+    from wsgi_sessions.cli.checks import Finding
+
+__all__ = ["RedisStore"]
+
+VERSION_BYTES = 8
+"""Random, so that two saves of one key agree by chance once in 1.8e19 times."""
+
+FAR_SECONDS = 1e11
+"""3,000 years: Redis refuses times whose milliseconds do not fit into 63 bits."""
+
+_new_tuple = tuple.__new__  # Stored(…) takes twice as many instructions
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+class _Script(NamedTuple):
+    text: bytes
+    sha: str
+
+
+def _script(text: str) -> _Script:
+    return _Script(text.encode(), hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+# Compare-and-set of the version in front of the data. Done again after its reply was lost, it
+# finds its own version and says yes.
+_REPLACE = _script(
+    """
+local there = redis.call('GETRANGE', KEYS[1], 0, 7)
+if there ~= ARGV[1] and there ~= string.sub(ARGV[2], 1, 8) then return 0 end
+if ARGV[3] == '0' then redis.call('DEL', KEYS[1])
+else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+"""
+)
+
+# The index of an owner lives as long as its last entry.
+_LINK = _script(
+    """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
+return 1
+"""
+)
+
+
+class RedisStore:
+    """Keeps records in Redis (6.0 or newer) or Valkey: one server, Sentinel or Cluster.
+
+    *client_or_url* is a URL (``redis://``, ``rediss://`` for TLS, ``unix://``, ``valkey://``;
+    ``None`` is ``redis://localhost:6379``) or a client: :class:`redis.Redis`, what a Sentinel's
+    ``master_for`` returns, :class:`redis.cluster.RedisCluster`, or theirs of the ``valkey``
+    package. A URL is the fastest way, on connections of the store's own, with 250 ms to connect
+    and 500 ms to answer (``socket_connect_timeout`` and ``socket_timeout`` in the query string
+    change that): an operation is over after 1.2 seconds whatever happens, looking up the host's
+    name not counted. A client is used as it is, with its own timeouts and retries; redis-py's
+    defaults, 5 seconds and 10 retries, are long for a web request, and its pool can deadlock in a
+    child that is forked while other threads use it (a URL's connections cannot; but over TLS,
+    OpenSSL can, if other threads connect in that moment).
+
+    Each operation is one command on one key and one round trip. A record is a string key, its
+    value a random version of 8 bytes and the data, its end Redis's own expiry. What is sent is the
+    time that is left by this host's clock: the server's clock does not matter, and a record may
+    outlive its time by as long as the command is under way.
+
+    *prefix* stands before every key, ``prefix + "owner:"`` before the index of an owner. A user
+    of the server who can do nothing else::
+
+        ACL SETUSER sessions on >PASSWORD resetkeys ~session:* -@all +get +set +getrange +exists
+            +del +pexpire +pttl +eval +evalsha +zadd +zrem +zrangebyscore +zremrangebyscore
+            +scan +select +wait
+
+    (``scan`` is for listing only, ``select`` for a database other than 0, ``wait`` for
+    *wait_replicas*; a cluster client needs ``+cluster +command`` as well.)
+
+    **What a failover can lose.** Redis replicates asynchronously: when a replica takes over, the
+    writes of the last moment may be gone. A session that was ended or regenerated in that moment
+    is back, under its old cookie. With ``wait_replicas=n`` replacing saves and deletions wait, in
+    the same round trip and for at most 250 ms, until *n* replicas have them, and raise
+    :exc:`~wsgi_sessions.StoreUnavailable` otherwise, although the write was done at the server
+    that was asked. This makes the loss unlikely, not impossible: a replica that has not
+    acknowledged may be the one that takes over. A cluster client cannot do it.
+
+    Give Redis ``maxmemory-policy noeviction`` (a full server refuses new sessions, loudly) or
+    ``volatile-ttl`` (it drops those that end next, silently).
+
+    Raises :exc:`~wsgi_sessions.ConfigurationError` for a client that cannot work: one for
+    asyncio, one with ``decode_responses=True``, one that reads from replicas.
+    """
+
+    def __init__(
+        self, client_or_url: Any = None, *, prefix: str = "session:", wait_replicas: int = 0
+    ) -> None:
+        if not _PREFIX.fullmatch(prefix):
+            raise ConfigurationError(f"prefix {prefix!r} is not 1 to 64 of A-Z a-z 0-9 _ . : -")
+        if client_or_url is None:
+            client_or_url = "redis://localhost:6379"
+        way = Connections if isinstance(client_or_url, str) else Client
+        self._server: Server = way(client_or_url, wait_replicas=wait_replicas)
+        self._prefix = prefix
+        self._url = client_or_url if isinstance(client_or_url, str) else ""
+
+    @classmethod
+    def from_url(cls, url: str) -> RedisStore:
+        """The store for *url*, with ``prefix`` and ``wait_replicas`` in its query string."""
+        place, _, query_string = url.partition("?")
+        query = dict(parse_qsl(query_string, keep_blank_values=True))
+        options: dict[str, Any] = {}
+        if "prefix" in query:
+            options["prefix"] = query.pop("prefix")
+        if "wait_replicas" in query:
+            if not query["wait_replicas"].isdecimal():
+                raise ConfigurationError("wait_replicas in the Redis URL is not a number")
+            options["wait_replicas"] = int(query.pop("wait_replicas"))
+        return cls(f"{place}?{urlencode(query)}", **options)
+
+    def load(self, key: str) -> Stored | None:
+        """One ``GET``."""
+        server = self._server
+        try:
+            value = server.call(("GET", self._prefix + key), server.deadline())
+        except WrongType:
+            return None
+        if value is None or len(value) < VERSION_BYTES:
+            return None
+        return _new_tuple(Stored, (value[VERSION_BYTES:], value[:VERSION_BYTES]))
+
+    def save(
+        self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
+    ) -> Hashable | None:
+        """One ``SET … NX`` to create, one ``EVALSHA`` to replace.
+
+        A save whose reply was lost is sent once more and recognises its own work. If the server
+        has accepted something else since, it cannot tell: ``StoreUnavailable`` (a client that was
+        handed in and repeats commands by itself says refused then).
+        """
+        deadline = self._server.deadline()
+        name, version = self._prefix + key, os.urandom(VERSION_BYTES)
+        value, left = version + data, _milliseconds_until(expires_at)
+        if replacing is not None:
+            accepted = self._replace((name, replacing, value, left), deadline)
+        elif left:
+            accepted = self._create(name, value, left, deadline)
+        else:
+            accepted = not self._server.call(("EXISTS", name), deadline)
+        return version if accepted else None
+
+    def touch(self, key: str, *, expires_at: float) -> bool:
+        """One ``PEXPIRE``."""
+        server, left = self._server, _milliseconds_until(expires_at)
+        return bool(server.call(("PEXPIRE", self._prefix + key, left), server.deadline()))
+
+    def delete(self, key: str) -> None:
+        """One ``DEL``."""
+        server = self._server
+        server.call(("DEL", self._prefix + key), server.deadline(), True)
+
+    def keys(self) -> Iterator[str]:
+        """``SCAN`` over all keys of the server, or of all servers of a cluster. One that is there
+        all the time is named at least once."""
+        for name in self._server.scan(f"{self._prefix}*"):
+            key = name.decode("utf-8", "replace").removeprefix(self._prefix)
+            if _KEY.fullmatch(key):
+                yield key
+
+    def link(self, owner: str, key: str, *, expires_at: float) -> None:
+        """One ``EVALSHA`` on the owner's sorted set. Drops what has expired from it."""
+        left = max(_milliseconds_until(expires_at), 1)
+        arguments = (self._index(owner), key, expires_at, time.time(), left)
+        self._run(_LINK, arguments, self._server.deadline())
+
+    def unlink(self, owner: str, key: str) -> None:
+        """One ``ZREM``."""
+        server = self._server
+        server.call(("ZREM", self._index(owner), key), server.deadline())
+
+    def keys_of(self, owner: str) -> Iterable[str]:
+        """One ``ZRANGEBYSCORE``."""
+        server = self._server
+        command = ("ZRANGEBYSCORE", self._index(owner), f"({time.time()}", "+inf")
+        names = server.call(command, server.deadline())
+        return [name.decode() for name in names]
+
+    def findings(self) -> Iterator[Finding]:
+        """For ``wsgi-sessions check``: server, way to it, memory and persistence."""
+        from wsgi_sessions.cli.checks.redis import findings
+
+        return findings(self, self._server, self._url)
+
+    def close(self) -> None:
+        """Close the store's own idle connections. It can be used again, and opens new ones."""
+        self._server.close()
+
+    def _create(self, name: str, value: bytes, left: int, deadline: float) -> bool:
+        command = ("SET", name, value, "NX", "PX", left)
+        if self._server.call(command, deadline, False, True) is not None:
+            return True
+        # New ids are random: what is in the way is most likely this very save, sent again.
+        front = ("GETRANGE", name, 0, VERSION_BYTES - 1)
+        try:
+            there = self._server.call(front, deadline)
+        except WrongType:
+            return False
+        return bool(there == value[:VERSION_BYTES])
+
+    def _replace(self, arguments: Command, deadline: float) -> bool:
+        try:
+            return bool(self._run(_REPLACE, arguments, deadline, is_save=True))
+        except WrongType:
+            return False
+
+    def _run(
+        self, script: _Script, arguments: Command, deadline: float, *, is_save: bool = False
+    ) -> Any:
+        """Run a script, by its digest, on the key that comes first in *arguments*; a server that
+        does not know it, new or flushed, gets it."""
+        try:
+            command = ("EVALSHA", script.sha, 1, *arguments)
+            return self._server.call(command, deadline, is_save, is_save)
+        except NoScript:
+            command = ("EVAL", script.text, 1, *arguments)
+            return self._server.call(command, deadline, is_save, is_save)
+
+    def _index(self, owner: str) -> bytes:
+        return f"{self._prefix}owner:{owner}".encode("utf-8", "surrogatepass")
+
+
+def _milliseconds_until(expires_at: float) -> int:
+    """How long from now, rounded up; 0 if that time is not in the future."""
+    left = expires_at - time.time()
+    if left > FAR_SECONDS:
+        left = FAR_SECONDS
+    return math.ceil(left * 1000) if left > 0 else 0

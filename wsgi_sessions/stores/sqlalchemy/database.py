@@ -1,0 +1,262 @@
+"""Runs the statements of the SQLAlchemy store over an engine, and tells what went wrong.
+
+How this works, and the rules for whoever edits it:
+
+* Statements go over the driver's own cursor on a connection checked out of the engine's pool; going
+  through SQLAlchemy's Core would double the cost of an operation.
+* Any exception, ``BaseException`` too (a gevent timeout, ``KeyboardInterrupt``), costs the
+  connection it came over: an answer may still be on its way in it.
+* A connection that turns out to be closed, or to be to a server that only reads since a failover,
+  is likely not the only one. So the idle ones are dropped too, and the statement is sent once more
+  over a new one, if little time has gone by. All statements are such that this does no harm; the
+  result says so, for those where it matters.
+* SQLite has locks inside, which a child would find held for ever if a thread of the parent was in
+  there. So a fork waits for the statements that are under way.
+* The tables are made when a statement fails because they are missing, so that a process that finds
+  them there asks nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Condition, Lock
+from time import monotonic
+from typing import Any, NamedTuple
+
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import Pool, PoolProxiedConnection
+
+from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.sqlalchemy.faults import Fault, describe
+from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES, Statement, Tables
+
+__all__ = ["Database", "Result"]
+
+RETRY_SECONDS = 0.2
+"""A second attempt begins within this time, so that an operation ends within 1.2 s."""
+
+CREATE_ATTEMPTS = 4
+
+FORK_SECONDS = 1.0
+"""For which a fork waits at most: a statement may take half of it."""
+
+logger = logging.getLogger("wsgi_sessions")
+
+REPEATABLE = {Fault.LOST, Fault.ROLLED_BACK, Fault.READ_ONLY}
+LARGE = 500_000  # bytes that some server's max_allowed_packet may not take, escaped
+
+
+class Result(NamedTuple):
+    """What a statement did."""
+
+    rows: list[Any]
+    changed: int
+    last_id: int | None
+    resent: bool = False
+    """Sent before over a connection that was lost: may have been carried out then."""
+
+
+class Database:
+    """An engine, and the tables in it."""
+
+    def __init__(self, engine: Engine, tables: Tables, *, own: bool, create: bool) -> None:
+        self.engine, self.tables, self._own, self.create = engine, tables, own, create
+        self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
+        self._mysql = FAMILIES[engine.dialect.name] == "mysql"
+        self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
+        self._statements: dict[str, Statement] | None = None
+        self._creating = Lock()
+        self._counted = self._count()
+        self._inherited: list[Pool] = []
+        _databases.add(self)
+
+    def ddl(self) -> list[str]:
+        """The statements that make the tables."""
+        return self.tables.ddl(self.engine.dialect)
+
+    def close(self) -> None:
+        """Close the connections, if they are the store's own."""
+        if self._own:
+            self.engine.dispose()
+
+    def _count(self) -> AbstractContextManager[object]:
+        return _under_way if self.engine.dialect.name == "sqlite" else nullcontext()
+
+    def renew_after_fork(self) -> None:
+        """Leave the parent's connections to it; kept, since collecting one might close it."""
+        self._creating = Lock()
+        self._counted = self._count()
+        self._inherited.append(self.engine.pool)
+        self.engine.dispose(close=False)
+
+    def run(self, name: str, /, **values: Any) -> Result:
+        """Carry out one statement. Raises :exc:`StoreUnavailable` where that cannot be done."""
+        begun = monotonic()
+        try:
+            return self._attempt(name, values)
+        except _Failed as failed:
+            first = failed
+        if first.fault is Fault.MISSING_TABLE and self.create:
+            return self._attempt_with_tables(name, values)
+        if first.fault not in REPEATABLE or monotonic() - begun > RETRY_SECONDS:
+            raise self._unavailable(first, values) from first.error
+        try:
+            return self._attempt(name, values)._replace(resent=first.fault is Fault.LOST)
+        except _Failed as failed:
+            raise self._unavailable(failed, values) from failed.error
+
+    def _attempt_with_tables(self, name: str, values: Mapping[str, Any]) -> Result:
+        """Carry out a statement that failed for want of the tables.
+
+        One thread makes them. That can take longer than a statement may, most of all while other
+        processes do so too.
+        """
+        with self._creating:
+            for _ in range(CREATE_ATTEMPTS):
+                try:
+                    return self._attempt(name, values)
+                except _Failed as failed:
+                    last = failed
+                if last.fault is not Fault.MISSING_TABLE:
+                    break
+                self._create_tables()
+        raise self._unavailable(last, values) from last.error
+
+    def _attempt(self, name: str, values: Mapping[str, Any]) -> Result:
+        with self._counted, self._cursor() as cursor:
+            if self._statements is None:  # connected, so the dialect knows the server's version
+                self._statements = self.tables.statements(self.engine.dialect)
+            statement = self._statements[name]
+            cursor.execute(statement.text, statement.parameters(values))
+            rows = cursor.fetchall() if cursor.description else []
+            return Result(rows, cursor.rowcount, getattr(cursor, "lastrowid", None))
+
+    def _create_tables(self) -> None:
+        """Make the tables, unless another process does so at the same time.
+
+        That may fail, in PostgreSQL for instance, and is no error: what failed for want of the
+        table is tried again, and then tells.
+        """
+        begin = {"postgresql": ["BEGIN"], "sqlite": ["BEGIN IMMEDIATE"]}
+        around = begin.get(self.engine.dialect.name, [])  # MySQL's DDL has no transactions
+        try:
+            with self._counted, self._cursor() as cursor:
+                for statement in [*around, *self.ddl(), *(["COMMIT"] if around else [])]:
+                    cursor.execute(statement)
+        except _Failed as failed:
+            logger.info("%s: tables not made: %s", self.name, describe(failed.error))
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """The driver's cursor on a connection from the pool, each statement a transaction.
+
+        Of an engine handed in, a connection to PostgreSQL is in autocommit mode meanwhile, which
+        psycopg does without asking the server; another one is committed at the end.
+        """
+        pool = self.engine.pool
+        try:
+            connection = pool.connect()
+        except self._errors as error:
+            raise _Failed(Fault.OTHER, error) from error
+        driver: Any = connection.dbapi_connection
+        try:
+            borrowed = self._borrows_autocommit and not driver.autocommit
+            if borrowed:
+                driver.autocommit = True
+            cursor = driver.cursor()
+            yield cursor
+            cursor.close()
+            if borrowed:
+                driver.autocommit = False
+            elif not self._own:
+                driver.commit()
+        except self._errors as error:
+            raise _Failed(self._discard(connection, pool, error), error) from error
+        except BaseException:
+            connection.invalidate()
+            raise
+        connection.close()
+        if self.engine.pool is not pool:  # another thread has dropped it: close what came back
+            pool.dispose()
+
+    def _discard(self, connection: PoolProxiedConnection, pool: Pool, error: Exception) -> Fault:
+        """Close a connection after an error; what the error means."""
+        dialect, driver = self.engine.dialect, connection.dbapi_connection
+        lost = isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(
+            error, driver, None
+        )
+        fault = Fault.LOST if lost else Fault.of(error)
+        connection.invalidate()
+        if fault in (Fault.LOST, Fault.READ_ONLY) and self.engine.pool is pool:
+            self.engine.dispose()
+        return fault
+
+    @property
+    def name(self) -> str:
+        """What may be shown of the URL."""
+        url = self.engine.url
+        place = f"{url.host}/{url.database}" if url.host else url.database
+        return f"{self.engine.dialect.name} {place}"
+
+    def _unavailable(self, failed: _Failed, values: Mapping[str, Any]) -> StoreUnavailable:
+        reason = describe(failed.error)
+        if failed.fault is Fault.MISSING_TABLE:
+            reason += " (SQLAlchemyStore.ddl has the statements that make the tables"
+            reason += "; this user may not, or it takes long)" if self.create else ")"
+        elif failed.fault is Fault.TOO_LARGE or (
+            failed.fault is Fault.LOST and len(values.get("data", b"")) > LARGE and self._mysql
+        ):  # the server may close the connection before it can tell why
+            reason += " (is the record larger than the server's max_allowed_packet?)"
+        return StoreUnavailable(f"{self.name}: {reason}")
+
+
+class _Failed(Exception):
+    def __init__(self, fault: Fault, error: Exception) -> None:
+        self.fault, self.error = fault, error
+
+
+class _UnderWay:
+    """Counts the threads that are in SQLite. Nobody gets in during a fork."""
+
+    def __init__(self) -> None:
+        self._condition = Condition()
+        self._threads = 0
+
+    def __enter__(self) -> None:
+        with self._condition:
+            self._threads += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._condition:
+            self._threads -= 1
+            self._condition.notify_all()
+
+    def before_fork(self) -> None:
+        self._condition.acquire()
+        self._condition.wait_for(lambda: not self._threads, FORK_SECONDS)
+
+    def after_fork(self) -> None:
+        self._condition.release()
+
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_under_way = _UnderWay()
+
+
+def _renew_after_fork() -> None:
+    global _under_way
+    _under_way = _UnderWay()
+    for database in list(_databases):
+        database.renew_after_fork()
+
+
+os.register_at_fork(
+    before=lambda: _under_way.before_fork(),
+    after_in_parent=lambda: _under_way.after_fork(),
+    after_in_child=_renew_after_fork,
+)

@@ -1,0 +1,758 @@
+"""For authors of stores and for tests: a clock that stands still, and the contract suite.
+
+A store of your own passes if this does::
+
+    from wsgi_sessions.testing import ManualClock, StoreContract
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def clock(self):                    # leave it out if the server has a clock of its own
+            return ManualClock()
+
+        @pytest.fixture
+        def store(self, clock):
+            return MyStore(clock=clock)     # new and empty
+
+Each rule of :mod:`wsgi_sessions.stores.base` is one test. pytest is needed, nothing else.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import math
+import multiprocessing
+import os
+import secrets
+import string
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import pytest
+
+from wsgi_sessions.stores import Listable, OwnerIndex, Purgeable, Store
+
+__all__ = ["ManualClock", "RealClock", "StoreContract"]
+
+T = TypeVar("T")
+
+ALPHABET = string.ascii_letters + string.digits + "_-"
+EVERY_BYTE = bytes(range(256)) * 2
+CHILD_SECONDS = 120
+"""After which a forked child that still runs is taken to hang."""
+
+
+class ManualClock:
+    """Stands still until it is told to go on. Call it for the time; :attr:`now` can be set."""
+
+    def __init__(self, start: float = 1_800_000_000.0) -> None:
+        self.now = start
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, by: float | timedelta) -> None:
+        """Go on by seconds or a ``timedelta``."""
+        self.now += by.total_seconds() if isinstance(by, timedelta) else by
+
+
+class RealClock:
+    """The same face for the time of the world: ``advance`` sleeps."""
+
+    def __call__(self) -> float:
+        return time.time()
+
+    def advance(self, by: float | timedelta) -> None:
+        """Sleep for seconds or a ``timedelta``."""
+        seconds = by.total_seconds() if isinstance(by, timedelta) else by
+        if seconds > 0:
+            time.sleep(seconds)
+
+
+Clock = ManualClock | RealClock
+
+
+def new_key() -> str:
+    """A key as the library makes them."""
+    return secrets.token_urlsafe(16)
+
+
+def together(count: int, function: Callable[[int], Any]) -> list[Any]:
+    """What *function* returns in each of *count* threads that start at the same moment."""
+    barrier = threading.Barrier(count)
+
+    def run(number: int) -> Any:
+        barrier.wait()
+        return function(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+def increment(store: Store, key: str, times: int, later: float) -> None:
+    """Add one to the number under *key*, *times* times, whatever others do."""
+    for _ in range(times):
+        for _attempt in range(10_000):
+            found = store.load(key)
+            assert found is not None
+            data = b"%d" % (int(found.data) + 1)
+            if store.save(key, data, expires_at=later, replacing=found.version) is not None:
+                break
+            time.sleep(secrets.randbelow(1000) / 1e6)
+        else:
+            raise AssertionError("never accepted")
+
+
+@contextmanager
+def forked(function: Callable[[], object]) -> Iterator[None]:
+    """Run *function* in a forked child meanwhile; at the end fail with the child's traceback, or
+    with those of its threads if it hangs."""
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a server's threads may be running
+        child = os.fork()
+    if child == 0:  # pragma: no cover - measured in the parent only
+        try:
+            faulthandler.dump_traceback_later(CHILD_SECONDS, file=writer, exit=True)
+            function()
+        except BaseException:  # noqa: BLE001 - nothing may return into the parent's test run
+            os.write(writer, traceback.format_exc().encode()[-4000:])
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        yield
+    finally:
+        with open(reader, "rb") as pipe:
+            report = pipe.read().decode(errors="replace")
+        _, status = os.waitpid(child, 0)
+    assert not report, report
+    assert status == 0, f"the child ended with wait status {status}"
+
+
+class StoreContract:
+    """The rules that every store keeps. Subclass it and give it a fixture ``store``.
+
+    Fixture ``clock``: real time unless overridden; give the store's clock argument and this
+    fixture the same :class:`ManualClock` where that is possible, and no test sleeps.
+    """
+
+    late: float = 0.0
+    """How many seconds after its end a record may still be there: 1 for a store that rounds up to
+    whole seconds."""
+
+    shared: bool = True
+    """Whether processes share what is stored."""
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return RealClock()
+
+    @pytest.fixture
+    def later(self, clock: Clock) -> float:
+        """An hour from now."""
+        return clock() + 3600
+
+    @pytest.fixture
+    def soon(self, clock: Clock) -> float:
+        """The end that :meth:`expired` waits for. Near enough to sleep for."""
+        return clock() + 1.2
+
+    def expired(self, clock: Clock, soon: float, arrange: Callable[[float], T]) -> T:
+        """What ``arrange(end)`` returned before that end, which has gone by since.
+
+        The end is *soon*. On a machine too busy for that *arrange* is called again, with twice the
+        time. Waits as long after it as there was before it, since a store may send the time that
+        is left, and count it from its arrival.
+        """
+        seconds = max(soon - clock(), 0.1)
+        while True:
+            end = clock() + seconds
+            made = arrange(end)
+            if clock() < end:
+                clock.advance(seconds + self.late + 0.05)
+                return made
+            assert seconds < 60, "what comes before the end takes too long"
+            seconds *= 2
+
+    # -- load, save
+
+    def test_it_is_a_store(self, store: Store) -> None:
+        """It has the four operations."""
+        assert isinstance(store, Store)
+
+    def test_load_what_was_never_saved(self, store: Store) -> None:
+        """Missing is None."""
+        assert store.load(new_key()) is None
+
+    def test_create_and_load(self, store: Store, later: float) -> None:
+        """What was created is there, as bytes, under a version that can be hashed."""
+        key = new_key()
+        version = store.save(key, b"data", expires_at=later, replacing=None)
+        found = store.load(key)
+        assert version is not None
+        assert found is not None
+        assert found.data == b"data"
+        assert type(found.data) is bytes
+        assert isinstance(found.version, Hashable)
+        assert hash(found.version) == hash(store.load(key).version)  # type: ignore[union-attr]
+
+    def test_create_is_refused_where_something_is(self, store: Store, later: float) -> None:
+        """replacing=None never overwrites."""
+        key = new_key()
+        version = store.save(key, b"first", expires_at=later, replacing=None)
+        assert store.save(key, b"second", expires_at=later, replacing=None) is None
+        assert store.load(key).data == b"first"  # type: ignore[union-attr]
+        assert store.save(key, b"third", expires_at=later, replacing=version) is not None
+
+    def test_replace_by_the_version_that_save_returned(self, store: Store, later: float) -> None:
+        """Saves can follow each other without a load."""
+        key = new_key()
+        version = store.save(key, b"0", expires_at=later, replacing=None)
+        for data in (b"1", b"2", b"3"):
+            newer = store.save(key, data, expires_at=later, replacing=version)
+            assert newer is not None
+            assert newer != version
+            version = newer
+        assert store.load(key).data == b"3"  # type: ignore[union-attr]
+
+    def test_replace_by_the_version_that_load_returned(self, store: Store, later: float) -> None:
+        """A save can follow a load."""
+        key = new_key()
+        store.save(key, b"old", expires_at=later, replacing=None)
+        found = store.load(key)
+        assert found is not None
+        assert store.save(key, b"new", expires_at=later, replacing=found.version) is not None
+        assert store.load(key).data == b"new"  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("by", ["save", "load"])
+    def test_replace_is_refused_where_something_else_is(
+        self, store: Store, later: float, by: str
+    ) -> None:
+        """An outdated version changes nothing, whichever operation it came from."""
+        key = new_key()
+        version = store.save(key, b"one", expires_at=later, replacing=None)
+        if by == "load":
+            version = store.load(key).version  # type: ignore[union-attr]
+        newer = store.save(key, b"two", expires_at=later, replacing=version)
+        assert store.save(key, b"lost", expires_at=later, replacing=version) is None
+        assert store.load(key).data == b"two"  # type: ignore[union-attr]
+        assert store.save(key, b"three", expires_at=later, replacing=newer) is not None
+
+    def test_replace_is_refused_where_nothing_is(self, store: Store, later: float) -> None:
+        """What was deleted does not come back by a save that was under way."""
+        key = new_key()
+        version = store.save(key, b"data", expires_at=later, replacing=None)
+        store.delete(key)
+        assert store.save(key, b"back", expires_at=later, replacing=version) is None
+        assert store.load(key) is None
+
+    def test_a_version_of_another_key_is_refused(self, store: Store, later: float) -> None:
+        """Versions of an absent key do not match whatever they are."""
+        key, other = new_key(), new_key()
+        version = store.save(key, b"data", expires_at=later, replacing=None)
+        assert store.save(other, b"data", expires_at=later, replacing=version) is None
+        assert store.load(other) is None
+
+    @pytest.mark.parametrize("by", ["save", "load"])
+    def test_versions_are_not_reused_after_a_deletion(
+        self, store: Store, later: float, by: str
+    ) -> None:
+        """An old version does not match what was created anew under the key."""
+        key = new_key()
+        old: set[Hashable] = set()
+        for number in range(5):
+            version = store.save(key, b"life %d" % number, expires_at=later, replacing=None)
+            if by == "load":
+                version = store.load(key).version  # type: ignore[union-attr]
+            for outdated in old:
+                assert store.save(key, b"lost", expires_at=later, replacing=outdated) is None
+            assert store.load(key).data == b"life %d" % number  # type: ignore[union-attr]
+            old.add(version)
+            store.delete(key)
+        assert len(old) == 5
+
+    # -- keys, data
+
+    @pytest.mark.parametrize(
+        "data",
+        [b"", b"\0", EVERY_BYTE, b"\r\nEND\r\n", b" \0", b"null", b"'; --", "é".encode("latin-1")],
+    )
+    def test_data_comes_back_as_it_was(self, store: Store, later: float, data: bytes) -> None:
+        """Any bytes, none included; in creation and in replacement."""
+        key = new_key()
+        version = store.save(key, data, expires_at=later, replacing=None)
+        assert store.load(key).data == data  # type: ignore[union-attr]
+        version = store.save(key, b"between", expires_at=later, replacing=version)
+        version = store.save(key, data, expires_at=later, replacing=version)
+        assert version is not None
+        assert store.load(key).data == data  # type: ignore[union-attr]
+
+    def test_large_data(self, store: Store, later: float) -> None:
+        """Half a megabyte, or as much as the store says it can hold."""
+        key = new_key()
+        limit = getattr(store, "max_bytes", None) or 500_000
+        first, second = secrets.token_bytes(min(limit, 500_000)), secrets.token_bytes(limit)
+        version = store.save(key, first, expires_at=later, replacing=None)
+        assert store.load(key).data == first  # type: ignore[union-attr]
+        assert store.save(key, second, expires_at=later, replacing=version) is not None
+        assert store.load(key).data == second  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("key", ["a", "-", "_", "--help", "0", "Z" * 64, "-" * 64, ALPHABET])
+    def test_keys_at_the_limits(self, store: Store, later: float, key: str) -> None:
+        """1 to 64 characters of the alphabet, in any order."""
+        version = store.save(key, b"data", expires_at=later, replacing=None)
+        assert store.touch(key, expires_at=later) is True
+        assert store.save(key, b"more", expires_at=later, replacing=version) is not None
+        assert store.load(key).data == b"more"  # type: ignore[union-attr]
+        store.delete(key)
+        assert store.load(key) is None
+
+    @pytest.mark.parametrize(
+        ("one", "two"), [("Session", "sESSION"), ("abc", "abcd"), ("a-b", "a_b"), ("0", "00")]
+    )
+    def test_similar_keys_are_different(
+        self, store: Store, later: float, one: str, two: str
+    ) -> None:
+        """Case matters, and so does every character."""
+        store.save(one, b"one", expires_at=later, replacing=None)
+        assert store.load(two) is None
+        assert store.touch(two, expires_at=later) is False
+        store.delete(two)
+        assert store.save(two, b"two", expires_at=later, replacing=None) is not None
+        assert store.load(one).data == b"one"  # type: ignore[union-attr]
+        store.delete(one)
+        assert store.load(two).data == b"two"  # type: ignore[union-attr]
+
+    # -- touch, delete
+
+    def test_touch_never_creates(self, store: Store, later: float) -> None:
+        """Nothing there: False, and nothing there afterwards."""
+        key = new_key()
+        assert store.touch(key, expires_at=later) is False
+        assert store.load(key) is None
+        assert store.save(key, b"data", expires_at=later, replacing=None) is not None
+
+    @pytest.mark.parametrize("data", [b"", EVERY_BYTE])
+    def test_touch_does_not_disturb_replacing(
+        self, store: Store, later: float, data: bytes
+    ) -> None:
+        """Data and version are what they were, so a save under way succeeds, exactly once."""
+        key = new_key()
+        version = store.save(key, data, expires_at=later, replacing=None)
+        before = store.load(key)
+        assert before is not None
+        assert store.touch(key, expires_at=later + 60) is True
+        assert store.touch(key, expires_at=later - 60) is True
+        after = store.load(key)
+        assert after is not None
+        assert after.data == data
+        newer = store.save(key, b"new", expires_at=later, replacing=version)
+        assert newer is not None
+        for outdated in (version, before.version, after.version):
+            assert store.save(key, b"lost", expires_at=later, replacing=outdated) is None
+
+    def test_touch_between_load_and_save(self, store: Store, later: float) -> None:
+        """The version that a load returned is good after a touch too."""
+        key = new_key()
+        store.save(key, b"old", expires_at=later, replacing=None)
+        found = store.load(key)
+        assert found is not None
+        store.touch(key, expires_at=later + 60)
+        assert store.save(key, b"new", expires_at=later, replacing=found.version) is not None
+
+    def test_delete(self, store: Store, later: float) -> None:
+        """Gone for every operation; again is fine; the key can be created anew."""
+        key = new_key()
+        store.save(key, b"data", expires_at=later, replacing=None)
+        store.delete(key)
+        store.delete(key)
+        assert store.load(key) is None
+        assert store.touch(key, expires_at=later) is False
+        assert store.save(key, b"anew", expires_at=later, replacing=None) is not None
+        assert store.load(key).data == b"anew"  # type: ignore[union-attr]
+
+    def test_delete_what_was_never_saved(self, store: Store) -> None:
+        """Nothing there is fine."""
+        assert store.delete(new_key()) is None  # type: ignore[func-returns-value]
+
+    # -- times that are not in the future
+
+    @pytest.fixture(params=["ten seconds ago", "just now", "the epoch"])
+    def past(self, request: pytest.FixtureRequest, clock: Clock) -> float:
+        """Times that are over."""
+        now = clock()
+        times = {"ten seconds ago": now - 10, "just now": now - 0.01, "the epoch": 0.0}
+        return times[request.param]
+
+    def test_save_with_a_past_time_deletes(self, store: Store, later: float, past: float) -> None:
+        """Accepted with the version that is there; then nothing is there."""
+        key = new_key()
+        version = store.save(key, b"data", expires_at=later, replacing=None)
+        assert store.save(key, b"", expires_at=past, replacing=version) is not None
+        assert store.load(key) is None
+        assert store.touch(key, expires_at=later) is False
+        assert store.save(key, b"anew", expires_at=later, replacing=None) is not None
+
+    def test_save_with_a_past_time_is_refused_where_something_else_is(
+        self, store: Store, later: float, past: float
+    ) -> None:
+        """A deletion by an outdated version changes nothing."""
+        key = new_key()
+        version = store.save(key, b"one", expires_at=later, replacing=None)
+        newer = store.save(key, b"two", expires_at=later, replacing=version)
+        assert store.save(key, b"", expires_at=past, replacing=version) is None
+        assert store.save(key, b"", expires_at=past, replacing=None) is None
+        assert store.load(key).data == b"two"  # type: ignore[union-attr]
+        assert store.save(key, b"three", expires_at=later, replacing=newer) is not None
+
+    def test_save_with_a_past_time_where_nothing_is(
+        self, store: Store, later: float, past: float
+    ) -> None:
+        """Refused with a version, accepted as a creation, and nothing is there."""
+        key = new_key()
+        version = store.save(key, b"data", expires_at=later, replacing=None)
+        store.delete(key)
+        assert store.save(key, b"", expires_at=past, replacing=version) is None
+        assert store.save(key, b"data", expires_at=past, replacing=None) is not None
+        assert store.load(key) is None
+
+    def test_touch_with_a_past_time_ends_it(self, store: Store, later: float, past: float) -> None:
+        """True because something was there, and then it is gone for every operation."""
+        key = new_key()
+        version = store.save(key, b"data", expires_at=later, replacing=None)
+        assert store.touch(key, expires_at=past) is True
+        assert store.touch(key, expires_at=past) is False
+        assert store.load(key) is None
+        assert store.save(key, b"back", expires_at=later, replacing=version) is None
+        assert store.save(key, b"anew", expires_at=later, replacing=None) is not None
+
+    # -- expiry
+
+    def test_what_has_expired_is_missing_for_every_operation(
+        self, store: Store, clock: Clock, later: float, soon: float
+    ) -> None:
+        """Whether or not the store has removed it."""
+
+        def arrange(end: float) -> dict[str, Hashable | None]:
+            keys = [new_key() for _ in range(6)]
+            return {key: store.save(key, b"data", expires_at=end, replacing=None) for key in keys}
+
+        versions = self.expired(clock, soon, arrange)
+        load, touch, create, replace, remove, delete = versions
+        later += 60
+        assert store.load(load) is None
+        assert store.touch(touch, expires_at=later) is False
+        assert store.load(touch) is None
+        assert store.save(replace, b"new", expires_at=later, replacing=versions[replace]) is None
+        assert store.load(replace) is None
+        assert store.save(remove, b"", expires_at=0.0, replacing=versions[remove]) is None
+        assert store.save(remove, b"", expires_at=0.0, replacing=None) is not None
+        store.delete(delete)
+        assert store.save(create, b"new", expires_at=later, replacing=None) is not None
+        assert store.save(create, b"old", expires_at=later, replacing=versions[create]) is None
+        assert store.load(create).data == b"new"  # type: ignore[union-attr]
+
+    def test_the_last_accepted_time_counts(
+        self, store: Store, clock: Clock, later: float, soon: float
+    ) -> None:
+        """Save and touch move the end either way; what is refused moves nothing."""
+
+        def arrange(end: float) -> list[str]:
+            keys = longer, shorter, touched, cut, kept, ended = [new_key() for _ in range(6)]
+            version = store.save(longer, b"", expires_at=end, replacing=None)
+            store.save(longer, b"longer", expires_at=later, replacing=version)
+            version = store.save(shorter, b"", expires_at=later, replacing=None)
+            store.save(shorter, b"shorter", expires_at=end, replacing=version)
+            store.save(touched, b"touched", expires_at=end, replacing=None)
+            store.touch(touched, expires_at=later)
+            store.save(cut, b"cut", expires_at=later, replacing=None)
+            store.touch(cut, expires_at=end)
+            store.save(kept, b"kept", expires_at=later, replacing=None)
+            store.save(kept, b"", expires_at=end, replacing=None)
+            store.save(ended, b"ended", expires_at=end, replacing=None)
+            store.save(ended, b"", expires_at=later, replacing=None)
+            return keys
+
+        longer, shorter, touched, cut, kept, ended = self.expired(clock, soon, arrange)
+        for key, data in ((longer, b"longer"), (touched, b"touched"), (kept, b"kept")):
+            found = store.load(key)
+            assert found is not None, data
+            assert found.data == data
+        for key in (shorter, cut, ended):
+            assert store.load(key) is None
+
+    def test_nothing_ends_early(self, store: Store, clock: Clock) -> None:
+        """A fraction of a second counts, for save and for touch."""
+        saved, touched = new_key(), new_key()
+        end = math.floor(clock()) + 2.6
+        store.save(saved, b"data", expires_at=end, replacing=None)
+        store.save(touched, b"data", expires_at=end + 60, replacing=None)
+        store.touch(touched, expires_at=end)
+        clock.advance(end - 0.25 - clock())
+        found = [store.load(saved), store.load(touched)]
+        assert all(found) or clock() >= end
+
+    @pytest.mark.parametrize("days", [29, 31, 3650])
+    def test_far_times(self, store: Store, clock: Clock, days: int) -> None:
+        """A time far ahead is ahead, for save and for touch."""
+        key = new_key()
+        end = clock() + days * 86400
+        version = store.save(key, b"data", expires_at=end, replacing=None)
+        assert store.load(key).data == b"data"  # type: ignore[union-attr]
+        assert store.touch(key, expires_at=end + 1) is True
+        assert store.save(key, b"more", expires_at=end, replacing=version) is not None
+        assert store.load(key).data == b"more"  # type: ignore[union-attr]
+
+    # -- threads and processes
+
+    @pytest.mark.parametrize("present", [False, True])
+    def test_one_of_many_saves_wins(self, store: Store, later: float, present: bool) -> None:
+        """Of callers with the same replacing exactly one succeeds, and its data is there."""
+        for _ in range(5):
+            key, version = new_key(), None
+            if present:
+                version = store.save(key, b"start", expires_at=later, replacing=None)
+
+            def save(
+                number: int, key: str = key, version: Hashable | None = version
+            ) -> Hashable | None:
+                return store.save(key, b"%d" % number, expires_at=later, replacing=version)
+
+            results = together(8, save)
+            winners = [number for number, result in enumerate(results) if result is not None]
+            assert len(winners) == 1
+            assert store.load(key).data == b"%d" % winners[0]  # type: ignore[union-attr]
+
+    def test_nothing_is_lost_among_threads(self, store: Store, later: float) -> None:
+        """Load, change, save, again if refused: every change is there in the end."""
+        key = new_key()
+        store.save(key, b"0", expires_at=later, replacing=None)
+        together(4, lambda _: increment(store, key, 20, later))
+        assert store.load(key).data == b"80"  # type: ignore[union-attr]
+
+    def test_nothing_is_lost_among_processes(self, store: Store, later: float) -> None:
+        """The same in processes."""
+        if not self.shared:
+            pytest.skip("processes do not share what it stores")
+        key = new_key()
+        store.save(key, b"0", expires_at=later, replacing=None)
+        barrier = multiprocessing.get_context("fork").Barrier(4)
+
+        def child() -> None:
+            barrier.wait()
+            increment(store, key, 20, later)
+
+        with ExitStack() as processes:
+            for _ in range(4):
+                processes.enter_context(forked(child))
+        assert store.load(key).data == b"80"  # type: ignore[union-attr]
+
+    def test_touches_and_saves_at_the_same_time(self, store: Store, later: float) -> None:
+        """Touching in other threads refuses no save and takes nothing back."""
+        key = new_key()
+        store.save(key, b"0", expires_at=later, replacing=None)
+
+        def run(number: int) -> None:
+            if number:
+                for _ in range(30):
+                    assert store.touch(key, expires_at=later + number) is True
+                return
+            for count in range(1, 31):
+                version = store.load(key).version  # type: ignore[union-attr]
+                data = b"%d" % count
+                assert store.save(key, data, expires_at=later, replacing=version) is not None
+
+        together(3, run)
+        assert store.load(key).data == b"30"  # type: ignore[union-attr]
+
+    def test_readers_see_the_old_or_the_new(self, store: Store, later: float) -> None:
+        """Never a mixture, and never nothing, while it is replaced."""
+        key = new_key()
+        contents = [b"a" * 100_000, b"b" * 60_000]
+        store.save(key, contents[1], expires_at=later, replacing=None)
+
+        readers = [threading.Event(), threading.Event()]
+
+        def read(done: threading.Event) -> None:
+            try:
+                for _ in range(20):
+                    assert store.load(key).data in contents  # type: ignore[union-attr]
+            finally:
+                done.set()
+
+        def write() -> None:
+            version = store.load(key).version  # type: ignore[union-attr]
+            for data in itertools.cycle(contents):
+                version = store.save(key, data, expires_at=later, replacing=version)
+                assert version is not None
+                if all(done.is_set() for done in readers):
+                    break
+
+        together(3, lambda number: read(readers[number - 1]) if number else write())
+
+    def test_use_before_and_after_fork(self, store: Store, later: float) -> None:
+        """Parent and child go on with a store that was used before, at the same time."""
+        mine, theirs = new_key(), new_key()
+        for key in (mine, theirs):
+            store.save(key, b"0", expires_at=later, replacing=None)
+
+        def child() -> None:
+            increment(store, theirs, 20, later)
+            assert store.load(theirs).data == b"20"  # type: ignore[union-attr]
+            assert store.load(new_key()) is None
+
+        with forked(child):
+            increment(store, mine, 20, later)
+        assert store.load(mine).data == b"20"  # type: ignore[union-attr]
+        assert store.load(theirs).data == (b"20" if self.shared else b"0")  # type: ignore[union-attr]
+
+    def test_threads_after_fork(self, store: Store, later: float) -> None:
+        """The child's threads can use it, also if threads of the parent were using it."""
+        key = new_key()
+        store.save(key, b"0", expires_at=later, replacing=None)
+        connected, stop = threading.Barrier(4, timeout=60), threading.Event()
+
+        def keep_using() -> None:
+            store.load(key)
+            connected.wait()
+            while not stop.is_set():
+                store.load(key)
+                store.touch(key, expires_at=later)
+                stop.wait(0.0005)
+
+        threads = [threading.Thread(target=keep_using) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        connected.wait()
+        try:
+            with forked(lambda: together(3, lambda _: increment(store, key, 5, later))):
+                pass
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert store.load(key).data == (b"15" if self.shared else b"0")  # type: ignore[union-attr]
+
+    # -- optional abilities
+
+    @pytest.fixture
+    def purgeable(self, store: Store) -> Purgeable:
+        """The store, if it has to be purged."""
+        if not isinstance(store, Purgeable):
+            pytest.skip("drops what has expired by itself")
+        return store
+
+    @pytest.fixture
+    def listable(self, store: Store) -> Listable:
+        """The store, if it can list keys."""
+        if not isinstance(store, Listable):
+            pytest.skip("does not list keys")
+        return store
+
+    @pytest.fixture
+    def owners(self, store: Store) -> OwnerIndex:
+        """The store, if it keeps an index of owners."""
+        if not isinstance(store, OwnerIndex):
+            pytest.skip("keeps no index of owners")
+        return store
+
+    def test_purge(
+        self, store: Store, purgeable: Purgeable, clock: Clock, later: float, soon: float
+    ) -> None:
+        """Removes as many as it was told of what has expired, and nothing else."""
+        kept = new_key()
+        assert purgeable.purge() == 0
+        store.save(kept, b"kept", expires_at=later, replacing=None)
+
+        def arrange(end: float) -> int:
+            purgeable.purge()
+            for _ in range(5):
+                store.save(new_key(), b"data", expires_at=end, replacing=None)
+            return purgeable.purge()
+
+        assert self.expired(clock, soon, arrange) == 0
+        assert purgeable.purge(2) == 2
+        assert purgeable.purge(limit=10) == 3
+        assert purgeable.purge() == 0
+        assert store.load(kept).data == b"kept"  # type: ignore[union-attr]
+
+    def test_keys(
+        self, store: Store, listable: Listable, clock: Clock, later: float, soon: float
+    ) -> None:
+        """Exactly what is there and has not expired, spelt as it was saved."""
+        assert list(listable.keys()) == []
+        live = {new_key() for _ in range(20)} | {"a", "A", ALPHABET}
+        for key in live:
+            store.save(key, b"data", expires_at=later, replacing=None)
+        gone = new_key()
+        store.save(gone, b"data", expires_at=later, replacing=None)
+        store.delete(gone)
+        self.expired(
+            clock, soon, lambda end: store.save(new_key(), b"", expires_at=end, replacing=None)
+        )
+        assert sorted(listable.keys()) == sorted(live)
+
+    def test_link_and_unlink(self, owners: OwnerIndex, later: float) -> None:
+        """The keys noted for an owner, each once, until they are taken out."""
+        one, two = new_key(), new_key()
+        assert list(owners.keys_of("ann")) == []
+        for key in (one, two, one):
+            owners.link("ann", key, expires_at=later)
+        assert sorted(owners.keys_of("ann")) == sorted([one, two])
+        owners.unlink("ann", one)
+        owners.unlink("ann", one)
+        owners.unlink("nobody", one)
+        assert list(owners.keys_of("ann")) == [two]
+        owners.unlink("ann", two)
+        assert list(owners.keys_of("ann")) == []
+
+    def test_owners_are_any_strings(self, owners: OwnerIndex, later: float) -> None:
+        """Names that a server may take for equal are different owners."""
+        names = ["ann", "Ann", "ann ", " ann", "a", "x" * 1000, "x" * 1001, "%", "_", "*"]
+        names += ["é", "e\u0301", "e", "\U0001f600", "a:b", "a\nb", "a\0b", "a\0", "'\"\\"]
+        keys = {name: new_key() for name in names}
+        for name, key in keys.items():
+            owners.link(name, key, expires_at=later)
+        for name, key in keys.items():
+            assert list(owners.keys_of(name)) == [key], ascii(name)
+
+    def test_notes_expire(
+        self, owners: OwnerIndex, clock: Clock, later: float, soon: float
+    ) -> None:
+        """At their own time; noting again moves it either way."""
+        kept, short, moved, cut = (new_key() for _ in range(4))
+
+        def arrange(end: float) -> None:
+            owners.link("ann", kept, expires_at=later)
+            owners.link("ann", short, expires_at=end)
+            owners.link("ann", moved, expires_at=end)
+            owners.link("ann", moved, expires_at=later)
+            owners.link("ann", cut, expires_at=later)
+            owners.link("ann", cut, expires_at=end)
+            owners.link("bob", short, expires_at=end)
+
+        self.expired(clock, soon, arrange)
+        assert sorted(owners.keys_of("ann")) == sorted([kept, moved])
+        assert list(owners.keys_of("bob")) == []
+
+    def test_notes_and_records_are_apart(
+        self, store: Store, owners: OwnerIndex, later: float
+    ) -> None:
+        """A note is no record, and an owner may be called like a key."""
+        key = new_key()
+        owners.link(key, key, expires_at=later)
+        assert store.load(key) is None
+        assert store.save(key, b"data", expires_at=later, replacing=None) is not None
+        owners.unlink(key, key)
+        assert store.load(key).data == b"data"  # type: ignore[union-attr]
+        if isinstance(store, Listable):
+            owners.link("ann", new_key(), expires_at=later)
+            assert list(store.keys()) == [key]
