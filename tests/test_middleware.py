@@ -13,7 +13,14 @@ import pytest
 from webtest import TestApp
 
 from tests.support.recording import RecordingStore
-from wsgi_sessions import MemoryStore, Session, SessionClosed, SessionMiddleware
+from wsgi_sessions import (
+    MemoryStore,
+    Session,
+    SessionClosed,
+    SessionMiddleware,
+    SessionTooLarge,
+    UnsupportedValue,
+)
 from wsgi_sessions.testing import ManualClock
 
 PLAIN = [("Content-Type", "text/plain")]
@@ -260,20 +267,21 @@ def generator(environ: WSGIEnvironment, start_response: StartResponse) -> Iterat
     session_of(environ)["after"] = 1
 
 
-def test_a_generator_is_committed_at_its_first_chunk() -> None:
+def test_a_generator_is_committed_at_its_first_chunk_within_the_call() -> None:
     """What it changes later is saved at the end."""
     server = Server(generator)
     answer = server.open()
-    assert (answer.started, server.store.calls) == ([], [])
+    assert (len(answer.started), server.store.calls) == (1, ["save"])
     chunks = iter(answer.body)
     assert next(chunks) == b"first"
     assert answer.cookie is not None
     server.jar = answer.cookie
     assert server.stored() == {"before": 1}
     assert list(chunks) == [b"second"]
-    assert server.stored() == {"before": 1}
-    answer.body.close()  # type: ignore[attr-defined]
     assert server.stored() == {"before": 1, "between": 1, "after": 1}
+    server.store.pop_calls()
+    answer.body.close()  # type: ignore[attr-defined]
+    assert server.store.pop_calls() == []
 
 
 def test_a_generator_without_chunks_is_committed_at_its_end() -> None:
@@ -434,8 +442,8 @@ def test_a_client_that_goes_away_closes_the_body_and_keeps_what_was_changed() ->
     assert (server.stored(), closed) == ({"x": 1, "y": 2}, [1])
 
 
-def test_a_response_that_is_never_iterated_is_closed() -> None:
-    """And nothing was started, so nothing is saved."""
+def test_a_body_without_start_response_is_an_error_and_closed() -> None:
+    """Nothing was started, so nothing is saved."""
     body = Body([b"x"])
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -443,9 +451,9 @@ def test_a_response_that_is_never_iterated_is_closed() -> None:
         return body
 
     server = Server(app)
-    answer = server.open()
-    answer.body.close()  # type: ignore[attr-defined]
-    assert (body.closed, answer.started, server.store.calls) == (1, [], [])
+    with pytest.raises(AssertionError, match="before it called start_response"):
+        server.open()
+    assert (body.closed, server.store.calls) == (1, [])
 
 
 def test_an_error_page_replaces_the_recorded_headers() -> None:
@@ -622,12 +630,13 @@ def test_a_failed_commit_is_a_503(kind: str, method: str, caplog: pytest.LogCapt
 @pytest.mark.parametrize(
     "change", [lambda s: s["x"].append(object()), lambda s: s.update(y="x" * 2000)]
 )
-def test_what_cannot_be_kept_is_a_503_too(change: Callable[[Session], Any]) -> None:
-    """And what was stored is intact."""
+def test_what_cannot_be_kept_is_raised_as_it_is(change: Callable[[Session], Any]) -> None:
+    """It is no outage, and what was stored is intact."""
     server = Server(simple(lambda session: session.update(x=[1])), max_bytes=1000)
     server.get()
     server.wrapped.app = simple(change)
-    assert server.get().status.startswith("503")
+    with pytest.raises((UnsupportedValue, SessionTooLarge)):
+        server.get()
     assert server.stored() == {"x": [1]}
 
 
@@ -679,7 +688,7 @@ def test_a_late_change_that_cannot_be_saved_is_logged(caplog: pytest.LogCaptureF
     [
         ([], ["Cookie"], ["private"]),
         ([("Vary", "Accept")], ["Accept, Cookie"], ["private"]),
-        ([("vary", "accept"), ("VARY", "Snapshot,")], ["accept, Snapshot, Cookie"], ["private"]),
+        ([("vary", "accept"), ("VARY", "Origin,")], ["accept, Origin, Cookie"], ["private"]),
         ([("Vary", "cookie")], ["cookie"], ["private"]),
         ([("Vary", "*")], ["*"], ["private"]),
         ([("Cache-Control", "max-age=60")], ["Cookie"], ["max-age=60"]),
@@ -689,14 +698,18 @@ def test_a_late_change_that_cannot_be_saved_is_logged(caplog: pytest.LogCaptureF
 def test_a_response_that_looked_varies_by_cookie(
     theirs: list[tuple[str, str]], vary: list[str], cache_control: list[str]
 ) -> None:
-    """Merged with what the application says."""
+    """Merged with what the application says. Private only where a cookie came."""
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         session_of(environ).get("x")
         start_response("200 OK", theirs)
         return []
 
-    answer = Server(app).get()
+    server = Server(app)
+    assert server.get().all("Vary") == vary
+    assert "private" not in server.get().all("Cache-Control")
+    server.jar = "sid=of whom?"
+    answer = server.get()
     assert (answer.all("Vary"), answer.all("Cache-Control")) == (vary, cache_control)
 
 

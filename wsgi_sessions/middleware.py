@@ -1,30 +1,29 @@
 """The WSGI middleware.
 
 How this works. The application's ``start_response`` is only recorded. When nothing more can be
-changed before the headers (the application has returned and has started its response, or gives
-its first chunk, or calls ``write``), the session is committed and the recorded headers are
-forwarded with ours. If the commit fails, a 503 goes out instead. What the application changes later
-is saved when the server closes the response.
+changed before the headers (the application has returned a body that is made already, or gives its
+first chunk with content, or calls ``write``), the session is committed and the recorded headers are
+forwarded with ours. If the store fails, a 503 goes out instead. What the application changes later
+is saved when its body is exhausted and when the server closes it.
 
-Rules for whoever edits this: PEP 3333 binds both sides. The application's header list is never
-changed, its iterable is closed exactly once, nothing is added per chunk, and a body that cannot
-run any more code of the application (a list, a tuple, the server's file wrapper) is returned
-as it is, so that servers keep ``sendfile`` and ``Content-Length``.
+Rules for maintainers: PEP 3333 binds both sides. The application's header list is never changed,
+its iterable is closed exactly once, nothing is added per chunk, and a body that cannot run any more
+code of the application (a list, a tuple, the server's file wrapper) is returned as it is, so that
+servers keep ``sendfile`` and ``Content-Length``. Everything about headers is the manager's.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from enum import Enum
 from types import TracebackType
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from wsgi_sessions.cookie import CookieStore, Headers, personal, setting_cookie
-from wsgi_sessions.manager import SessionManager
-from wsgi_sessions.session import OVER, SENT, Session
+from wsgi_sessions.cookie import CookieStore, Headers
+from wsgi_sessions.errors import StoreError
+from wsgi_sessions.manager import Finished, SessionManager
+from wsgi_sessions.session import Session, is_open
 from wsgi_sessions.stores import Store, open_store
 
 __all__ = ["SessionMiddleware"]
@@ -32,12 +31,8 @@ __all__ = ["SessionMiddleware"]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 Write = Callable[[bytes], object]
 
-DEFAULT_STORE = "sqlite:///wsgi-sessions.db"
-_UNAVAILABLE = b"Service Unavailable\n"
-_is_loopback = lru_cache(64)(
-    re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?").fullmatch
-)
-_END = object()
+_MAX_EMPTY_CHUNKS = 8  # that are dropped in front of the first chunk with content
+_END: Any = object()
 
 
 class SessionMiddleware:
@@ -55,35 +50,37 @@ class SessionMiddleware:
     ) -> None:
         self.app = app
         if store is None:
-            store = open_store(os.environ.get("WSGI_SESSIONS_STORE", DEFAULT_STORE))
+            store = open_store(None)
         self.manager = SessionManager(store, **options)
         self._environ_key = self.manager.options.environ_key
-        self._warned: set[str] = set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         outer = environ.get(self._environ_key)
-        if outer is not None and _is_open(outer):
+        if outer is not None and is_open(outer):
             return self.app(environ, start_response)
-        session = Session(self.manager, environ.get("HTTP_COOKIE", ""))
+        session = self.manager.open(environ.get("HTTP_COOKIE"), environ)
         environ[self._environ_key] = session
-        response = _Response(self, session, environ, start_response)
-        return response.send(self.app(environ, response.start))
+        response = _Response(self.manager, session, environ, start_response)
+        try:
+            body = self.app(environ, response.start)
+        except BaseException as error:
+            if response.replaces(error):
+                return response.unavailable()
+            raise
+        return response.send(body)
 
-    def _check_transport(self, environ: WSGIEnvironment) -> None:
-        host = environ.get("HTTP_HOST") or environ["SERVER_NAME"]
-        if self.manager.options.cookie_secure is None and not _is_loopback(host):
-            self._warn_once(
-                "a session cookie was sent over plain http: serve https and set cookie_secure=True "
-                "(behind a proxy, let the server know the scheme)"
-            )
 
-    def _overridden(self, what: str) -> None:
-        self._warn_once(f"the session's cookie is being set, which overrides {what}")
+class Stage(Enum):
+    """How far a response is. ``NOTHING`` → ``RECORDED`` by ``start_response``, which may be called
+    again with ``exc_info``; → ``SENT`` by the commit; → ``REPLACED`` where the store failed."""
 
-    def _warn_once(self, message: str) -> None:
-        if message not in self._warned:
-            self._warned.add(message)
-            self.manager.log.warning(message)
+    NOTHING = "the application has not called start_response"
+    RECORDED = "status and headers are recorded"
+    SENT = "they were forwarded, with ours"
+    REPLACED = "a 503 was forwarded in their place"
+
+
+NOTHING, RECORDED, SENT, REPLACED = Stage
 
 
 class _Response:
@@ -92,191 +89,207 @@ class _Response:
     __slots__ = (
         "_environ",
         "_headers",
-        "_middleware",
+        "_replacement",
         "_server",
         "_server_write",
-        "_session",
+        "_stage",
         "_status",
-        "failed",
-        "sent",
+        "manager",
+        "session",
     )
 
     def __init__(
         self,
-        middleware: SessionMiddleware,
+        manager: SessionManager,
         session: Session,
         environ: WSGIEnvironment,
         server: StartResponse,
     ) -> None:
-        self._middleware = middleware
-        self._session = session
+        self.manager = manager
+        self.session = session
         self._environ = environ
         self._server = server
-        self._status = ""
+        self._stage = NOTHING
+        self._status: str
         self._headers: Headers
-        self.sent = self.failed = False
+        self._server_write: Write
+        self._replacement = b""
 
     # What the application sees
 
-    def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Write:
+    def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Write:
         """PEP 3333 ``start_response``, recorded."""
         if exc_info is not None:
             try:
-                if self.sent:
-                    # Too late for another response: the server raises what the application caught.
-                    return self._server(status, headers, exc_info)
+                if self._stage is SENT or self._stage is REPLACED:
+                    return self._restart(status, headers, exc_info)
             finally:
                 exc_info = None
-        elif self._status:
+        elif self._stage is not NOTHING:
             raise AssertionError("start_response was called a second time without exc_info")
-        self._status, self._headers = status, headers
+        self._status, self._headers, self._stage = status, headers, RECORDED
+        return self._write
+
+    def _restart(self, status: str, headers: Headers, exc_info: ExcInfo) -> Write:
+        """After the commit. A server that has sent nothing yet takes the new headers, to which ours
+        belong as to those before; any other raises what the application caught."""
+        if self._stage is SENT:
+            finished = self._finished(status, headers, streams=True)
+            self._server_write = self._server(finished.status, finished.headers, exc_info)
+        else:
+            self._server(status, headers, exc_info)
         return self._write
 
     def _write(self, data: bytes) -> None:
-        if not self.sent:
-            self.commit()
-            if self.failed:
-                self._server_write(self._apology())
-        if not self.failed:
+        if self._stage is RECORDED:
+            self._commit(streams=True)
+            if self._stage is REPLACED:
+                self._server_write(self._replacement)
+        if self._stage is SENT:
             self._server_write(data)
 
     # Towards the server
 
     def send(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """What the server gets for the application's *body*."""
-        if not self._status:
-            return _Body(self, body)
         try:
-            late = self.sent
-            if not late:
-                self.commit()
-        except BaseException:
-            _close(body)
-            raise
-        if self.failed:
-            _close(body)
-            return [] if late else [self._apology()]
-        kind = type(body)
-        if kind is list or kind is tuple or self._is_file(body):
+            kind = type(body)
+            if not (kind is list or kind is tuple or self._is_file(body)):
+                return self._send_stream(body)
             # No code of the application can run after this.
-            if late:
-                self.finish()
-            self._session._phase = OVER
-            return body
-        return _Body(self, body)
+            if self._stage is not RECORDED:
+                return self._send_late(body)
+            status, headers, replacement = self.manager.finish(
+                self.session,
+                self._status,
+                self._headers,
+                secure=self._environ["wsgi.url_scheme"] == "https",
+                streams=False,
+            )
+            if replacement is None:  # nearly always: five calls less than by _forward
+                self._stage = SENT
+                self._server_write = self._server(status, headers)
+                return body
+            self._forward(Finished(status, headers, replacement))
+            _close(body)
+            return [self._replacement]
+        except BaseException as error:
+            _close(body)
+            if self.replaces(error):
+                return self.unavailable()
+            raise
+
+    def _send_late(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """After ``write()``, or where no response was started, as by who takes the socket."""
+        if self._stage is NOTHING and body:
+            raise AssertionError("the application gave a body before it called start_response")
+        self.manager.close(self.session)
+        return [] if self._stage is REPLACED else body
+
+    def _send_stream(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """The first chunk with content is taken within the call: until then the application may
+        still begin a session, and some servers send what they know when the call returns."""
+        chunks = iter(body)
+        first: Any = _END
+        late = self._stage is SENT or self._stage is REPLACED
+        if not late:
+            first = self._first(chunks)
+            late = self._stage is SENT or self._stage is REPLACED  # by write()
+        if self._stage is RECORDED:
+            self._commit(streams=True)
+        elif self._stage is NOTHING and first is not _END:
+            raise AssertionError("the application gave a body before it called start_response")
+        if self._stage is REPLACED:
+            _close(body)
+            return [] if late else [self._replacement]
+        return _Body(self, body, chunks, first)
+
+    def _first(self, chunks: Iterator[bytes]) -> Any:
+        """The first chunk that has content, that many empty ones later at the latest."""
+        for _ in range(_MAX_EMPTY_CHUNKS):
+            chunk: Any = next(chunks, _END)
+            if chunk is _END or chunk or self._stage is SENT or self._stage is REPLACED:
+                return chunk
+        return next(chunks, _END)
 
     def _is_file(self, body: Iterable[bytes]) -> bool:
         """Whether this is the server's own way to send a file."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         return isinstance(wrapper, type) and isinstance(body, wrapper)
 
-    def commit(self) -> None:
-        """Commit the session and forward status and headers, or a 503 if that fails."""
-        if not self._status:
-            raise AssertionError("the application gave a body before it called start_response")
-        session = self._session
-        if session.accessed:
-            status, headers = self._commit(session)
-        else:  # most requests: 9 calls less, of 15
-            session._phase = SENT
-            status, headers = self._status, self._headers
-        self.sent = True
-        self._server_write: Write = self._server(status, headers)
-
-    def _commit(self, session: Session) -> tuple[str, Headers]:
-        manager = self._middleware.manager
+    def _finished(self, status: str, headers: Headers, *, streams: bool) -> Finished:
         secure = self._environ["wsgi.url_scheme"] == "https"
-        try:
-            ours = manager.commit(session, secure=secure)
-        except Exception:  # noqa: BLE001  # whatever a store or codec raises, the visitor gets a 503
-            self.failed = True
-            manager.log.error("a session could not be saved")
-            session._phase = OVER
-            ours = manager.abandon(session, secure=secure)
-            return "503 Service Unavailable", self._apology_headers(ours)
-        session._phase = SENT
-        headers = personal(self._headers)
-        if ours:
-            if not secure:
-                self._middleware._check_transport(self._environ)
-            name = manager.options.cookie_name
-            headers = setting_cookie(headers, ours, name, self._middleware._overridden)
-        return self._status, headers
+        return self.manager.finish(self.session, status, headers, secure=secure, streams=streams)
 
-    def _apology_headers(self, ours: Headers) -> Headers:
-        return [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(_UNAVAILABLE))),
-            ("Cache-Control", "no-store"),
-            ("Retry-After", "1"),
-            *ours,
-        ]
+    def _commit(self, *, streams: bool) -> None:
+        """Commit the session and forward status and headers, or a 503 if the store fails."""
+        self._forward(self._finished(self._status, self._headers, streams=streams))
 
-    def _apology(self) -> bytes:
-        return b"" if self._environ.get("REQUEST_METHOD") == "HEAD" else _UNAVAILABLE
+    def _forward(self, finished: Finished) -> None:
+        status, headers, body = finished
+        self._stage = SENT if body is None else REPLACED
+        if body is not None and self._environ.get("REQUEST_METHOD") != "HEAD":
+            self._replacement = body
+        self._server_write = self._server(status, headers)
 
-    def finish(self) -> None:
-        """The application is done: save what it changed after the headers."""
-        session = self._session
-        if session._phase is OVER:
-            return
-        try:
-            if self.sent:
-                session.save()
-        except Exception:  # noqa: BLE001  # the response is out; the server could do nothing with it
-            log = self._middleware.manager.log
-            log.error("what was changed after the headers could not be saved")
-        finally:
-            session._phase = OVER
+    # Where the application raises
 
-    def give_up(self) -> None:
-        """The application raised: nothing more is saved."""
-        self._session._phase = OVER
+    def replaces(self, error: BaseException) -> bool:
+        """Whether a 503 takes the place of what was to be sent: the store has failed, nothing is
+        out. Otherwise nothing more is saved."""
+        if isinstance(error, StoreError) and self._stage in (NOTHING, RECORDED):
+            self.manager.log.error("a failure of the store has left the application")
+            return True
+        self.manager.abandon(self.session)
+        return False
+
+    def unavailable(self) -> list[bytes]:
+        """Forward the 503."""
+        secure = self._environ["wsgi.url_scheme"] == "https"
+        self._forward(self.manager.unavailable(self.session, secure=secure))
+        return [self._replacement]
 
 
 class _Body:
     """The application's body, followed by what has to happen after it."""
 
-    __slots__ = ("_body", "_closed", "_response")
+    __slots__ = ("_body", "_chunks", "_closed", "_first", "_response")
 
-    def __init__(self, response: _Response, body: Iterable[bytes]) -> None:
+    def __init__(
+        self, response: _Response, body: Iterable[bytes], chunks: Iterator[bytes], first: Any
+    ) -> None:
         self._response = response
         self._body = body
+        self._chunks = chunks
+        self._first = first
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        response = self._response
+        manager, session = self._response.manager, self._response.session
         try:
-            chunks = iter(self._body)
-            if not response.sent:
-                first: Any = next(chunks, _END)
-                if not response.sent:  # the first chunk may have come by way of write()
-                    response.commit()
-                    if response.failed:
-                        yield response._apology()
-                if first is not _END and not response.failed:
-                    yield first
-            if not response.failed:
-                yield from chunks
-        except Exception:
-            response.give_up()
+            if self._first is not _END:
+                yield self._first
+            # `yield from` would hand GeneratorExit on, which closes a class-based body twice.
+            for chunk in self._chunks:  # noqa: UP028
+                yield chunk
+        except GeneratorExit:  # the client has gone away: an ordinary end
             raise
+        except BaseException:
+            manager.abandon(session)
+            raise
+        manager.save_late(session)
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        manager, session = self._response.manager, self._response.session
         try:
             _close(self._body)
         except BaseException:
-            self._response.give_up()
+            manager.abandon(session)
             raise
-        self._response.finish()
-
-
-def _is_open(outer: object) -> bool:
-    """Whether a middleware around this one has opened the session of this request."""
-    return isinstance(outer, Session) and outer._phase is not OVER
+        manager.close(session)
 
 
 def _close(body: Iterable[bytes]) -> None:

@@ -25,7 +25,7 @@ from wsgi_sessions import (
     SessionTooLarge,
 )
 from wsgi_sessions.record.encryption import _cryptography
-from wsgi_sessions.session.session import Phase
+from wsgi_sessions.session.state import Phase
 from wsgi_sessions.testing import ManualClock
 
 SECRET = "the signing secret of the tests"
@@ -238,7 +238,7 @@ def test_the_rest_of_a_session_works(visitor: Visitor) -> None:
 def test_no_change_is_possible_after_the_headers(visitor: Visitor) -> None:
     """Every one needs the cookie."""
     session = visitor.open()
-    session._phase = Phase.SENT
+    session._state.phase = Phase.SENT
     with pytest.raises(SessionClosed, match="the cookie holds the session"):
         session["y"] = 2
 

@@ -102,7 +102,7 @@ def log_in(session: Session) -> None:
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("wsgi_sessions.manager.manager.uniform", lambda least, most: 0.0)
+    monkeypatch.setattr("wsgi_sessions.session.repository.uniform", lambda least, most: 0.0)
     monkeypatch.setattr(schedule, "NOTES", ("old load", "old delete"))
     logging.disable(logging.CRITICAL)
     yield

@@ -111,12 +111,12 @@ def test_two_requests_that_change_different_keys(
 
 @pytest.mark.parametrize("ending", ["logout", "login"])
 @pytest.mark.parametrize("store_name", STORES)
-def test_a_slow_request_is_overtaken(
+def test_a_slow_request_is_superseded(
     request: pytest.FixtureRequest, store_name: str, ending: str
 ) -> None:
     """What it writes is dropped, its response carries no ``Set-Cookie``, and the browser that gets
     it last is logged out, or in, as before."""
-    browser, loaded, go_on = overtaken_browser(STORES[store_name](request, time.time))
+    browser, loaded, go_on = superseded_browser(STORES[store_name](request, time.time))
     browser.get("/begin")
     slow = Browser(browser.app, time.time)
     slow.jar = browser.jar.copy()
@@ -133,7 +133,7 @@ def test_a_slow_request_is_overtaken(
     assert slow.get("/").text == "None"
 
 
-def overtaken_browser(store: Store) -> tuple[Browser, threading.Event, threading.Event]:
+def superseded_browser(store: Store) -> tuple[Browser, threading.Event, threading.Event]:
     """A browser at an application of which ``/slow`` loads, says so, and waits for its signal."""
     loaded, go_on = threading.Event(), threading.Event()
 

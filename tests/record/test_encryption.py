@@ -74,7 +74,7 @@ def test_what_a_record_is_bound_to_never_changes(visitor: Visitor, store: Record
     id = visitor.open().id
     stored = store.load(id)
     assert stored is not None
-    data = RecordCipher([OLD]).open(stored.data, f"wsgi_sessions.record:{id}".encode())
+    data = RecordCipher([OLD]).decrypt(stored.data, f"wsgi_sessions.record:{id}".encode())
     assert data is not None
     assert list(unpack(data).values) == ["password"]
 

@@ -50,9 +50,13 @@ def login(visitor: Visitor, owner: str) -> None:
 def test_an_id_that_somebody_chose_is_never_taken(manager: SessionManager, half: str) -> None:
     """Neither before the login nor by it: the new session has an id and a secret of ours."""
     id, secret = new_id(), new_secret()
-    signer = manager._signer
+    signer = manager._signer.get()
     assert signer is not None
-    value = {"id": id, "sid": id + secret, "cookie": signer.sign(id + secret, manager.now())}[half]
+    value = {
+        "id": id,
+        "sid": id + secret,
+        "cookie": signer.sign(id + secret, manager.options.clock()),
+    }[half]
     victim = Visitor(manager, value)
     login(victim, "ann")
     assert victim.open().id != id

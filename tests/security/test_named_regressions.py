@@ -72,7 +72,7 @@ def test_cve_2026_39324_what_cannot_be_decrypted_is_decoded_in_another_way(
 ) -> None:
     """rack-session's Cookie took what it could not decrypt for a cookie that is not encrypted."""
     manager = SessionManager(CookieStore(), secret=SECRET, clock=clock)
-    codec = manager.codec
+    codec = manager.repository.codec
     encrypted = SessionManager(
         store := MemoryStore(clock=clock), secret=SECRET, encryption_keys=["11" * 32], clock=clock
     )
@@ -100,7 +100,7 @@ def test_cve_2019_16782_the_time_of_a_lookup_tells_of_session_ids(
     load = store.load
     monkeypatch.setattr(store, "load", lambda key: (asked.append(key), load(key))[1])
     monkeypatch.setattr(
-        "wsgi_sessions.manager.manager.compare_digest",
+        "wsgi_sessions.manager.resolver.compare_digest",
         lambda one, other: (compared.append((one, other)), compare_digest(one, other))[1],
     )
     session = ann.open()
@@ -108,7 +108,7 @@ def test_cve_2019_16782_the_time_of_a_lookup_tells_of_session_ids(
     assert asked == [session.id]
     assert compared == [(hash_secret(secret), hash_secret(secret))]
     asked.clear()
-    signer = ann.manager._signer
+    signer = ann.manager._signer.get()
     assert signer is not None
     # Without a signature of ours nobody gets as far as the store at all.
     assert Visitor(ann.manager, session.id + "A" * 22 + ann.cookie[44:]).read() == {}
@@ -157,7 +157,8 @@ LOOKS: list[Callable[[Session], object]] = [
 @pytest.mark.parametrize("look", LOOKS)
 def test_cve_2026_27205_a_look_at_the_keys_is_no_access(look: Callable[[Session], object]) -> None:
     """Flask did not send ``Vary: Cookie`` where only keys were looked at, as by ``in``."""
-    answer = ask(SessionMiddleware(saying(look), MemoryStore(), secret=SECRET))
+    application = SessionMiddleware(saying(look), MemoryStore(), secret=SECRET)
+    answer = ask(application, "sid=of whom?")
     assert ("Vary", "Cookie") in answer.headers
     assert ("Cache-Control", "private") in answer.headers
     app = flask.Flask("application")
@@ -254,9 +255,9 @@ def test_cve_2015_3982_an_empty_session_key_is_a_key(
         session.invalidate()
         session["after"] = "the flush"
     store.pop_calls()
-    signer = manager._signer
+    signer = manager._signer.get()
     assert signer is not None
-    for value in ("", '""', ".", "..", signer.sign("", manager.now())):
+    for value in ("", '""', ".", "..", signer.sign("", manager.repository.now())):
         assert Visitor(manager, value).read() == {}
     assert store.pop_calls() == []
     assert len(visitor.open().id) == 22
@@ -325,9 +326,9 @@ def test_cve_2015_5143_anonymous_requests_fill_the_store(
     manager: SessionManager, store: RecordingStore
 ) -> None:
     """Django stored an empty record for each unknown session key in a request."""
-    signer = manager._signer
+    signer = manager._signer.get()
     assert signer is not None
-    for value in ("x", signer.sign(new_id() + new_secret(), manager.now())):
+    for value in ("x", signer.sign(new_id() + new_secret(), manager.repository.now())):
         visitor = Visitor(manager, value)
         with visitor.request() as session:
             assert session.get("x") is None

@@ -100,16 +100,16 @@ def test_who_reads_the_store_cannot_log_in(embedded: RawAccess) -> None:
     signer = TokenSigner([shared[embedded.front :]], "sid")
     hashed = urlsafe_b64encode(record.secret_hash).decode()
     for guess in (hashed[:21] + "A", hashed[-23:-2] + "A", record.secret_hash.hex()[:21] + "A", id):
-        value = signer.sign(id + guess, manager.now())
+        value = signer.sign(id + guess, manager.options.clock())
         assert Visitor(manager, value).open().owner is None
     # The signer is the right one: with the secret itself, which only the browser has, it opens.
-    assert Visitor(manager, signer.sign(id + secret, manager.now())).open().owner == "ann"
+    assert Visitor(manager, signer.sign(id + secret, manager.options.clock())).open().owner == "ann"
 
 
 def planted(place: RawAccess, owner: str) -> tuple[str, str]:
     """Id and secret of a session that was made in the store, past the library."""
     id, secret = new_id(), new_secret()
-    now = SessionManager(place.store, secret="x").now()
+    now = SessionManager(place.store, secret="x").options.clock()
     record = Record(hash_secret(secret), now, now, False, owner, (), {})
     assert place.store.save(id, pack(record), expires_at=now + 1000, replacing=None) is not None
     return id, secret
@@ -121,10 +121,12 @@ def test_who_writes_to_the_store_cannot_log_in(embedded: RawAccess) -> None:
     id, secret = planted(embedded, "admin")
     for guess in ("", "secret", id, embedded.raw(id)):
         signer = TokenSigner([guess], "sid")
-        assert Visitor(manager, signer.sign(id + secret, manager.now())).open().owner is None
+        assert (
+            Visitor(manager, signer.sign(id + secret, manager.options.clock())).open().owner is None
+        )
     assert Visitor(manager, id + secret).open().owner is None
     # With the secret it would open, so nothing but the signature keeps it closed.
-    value = TokenSigner([SECRET], "sid").sign(id + secret, manager.now())
+    value = TokenSigner([SECRET], "sid").sign(id + secret, manager.options.clock())
     assert Visitor(manager, value).open().owner == "admin"
 
 
@@ -139,7 +141,7 @@ def test_who_writes_and_knows_the_secret_can_log_in(embedded: RawAccess) -> None
         session["x"] = 1
     id, secret = planted(embedded, "admin")
     shared = embedded.raw(SHARED_KEY_NAME)[embedded.front :]
-    value = TokenSigner([shared], "sid").sign(id + secret, manager.now())
+    value = TokenSigner([shared], "sid").sign(id + secret, manager.options.clock())
     assert Visitor(manager, value).open().owner == "admin"
 
 
@@ -153,7 +155,7 @@ def test_who_writes_can_change_a_session_of_his_own(
     with mallory.request() as session:
         session["x"] = 1
         id, secret = session.id, session.sid[22:]
-    now = manager.now()
+    now = manager.options.clock()
     record = Record(hash_secret(secret), now, now, False, "admin", (), {})
     raw = embedded.raw(id)
     embedded.plant(id, raw[: embedded.front] + pack(record))

@@ -238,12 +238,12 @@ def test_the_size_is_checked_before_anything_is_decoded(
     victim = Victim(InMemory(request))
     large = replaced(victim.record, values={"x": bytes(1 << 20)})
     victim.plant(large)
-    monkeypatch.setattr("wsgi_sessions.manager.manager.unpack", pytest.fail)
+    monkeypatch.setattr("wsgi_sessions.session.repository.unpack", pytest.fail)
     with LogWatch() as log:
         assert victim.read() == {}
     assert "larger than max_bytes" in log.text
     monkeypatch.undo()
-    victim.manager._most_loaded = len(large)
+    victim.manager.repository._most_loaded = len(large)
     assert victim.open().new is False
 
 

@@ -20,8 +20,8 @@ from wsgi_sessions import (
     UnsupportedValue,
 )
 from wsgi_sessions.session.draft import Draft
-from wsgi_sessions.session.session import Phase
 from wsgi_sessions.session.snapshot import Snapshot
+from wsgi_sessions.session.state import Phase
 from wsgi_sessions.testing import ManualClock
 
 
@@ -594,7 +594,7 @@ FENCES: list[Callable[[Session], Any]] = [
         lambda s: setattr(s, "permanent", True),
     ],
 )
-def test_an_overtaken_request_changes_nothing_and_sends_no_cookie(
+def test_a_superseded_request_changes_nothing_and_sends_no_cookie(
     filled: Visitor,
     caplog: pytest.LogCaptureFixture,
     fence: Callable[[Session], Any],
@@ -611,10 +611,10 @@ def test_an_overtaken_request_changes_nothing_and_sends_no_cookie(
     assert filled.respond(first) is None
     assert twin.read() == after
     assert [record.name for record in caplog.records] == ["wsgi_sessions.security"]
-    assert caplog.messages == [f"session {id}: changes of an overtaken request were dropped"]
+    assert caplog.messages == [f"session {id}: changes of a superseded request were dropped"]
 
 
-def test_an_overtaken_session_can_still_be_used(filled: Visitor) -> None:
+def test_an_superseded_session_can_still_be_used(filled: Visitor) -> None:
     """After the save that was refused, until the request ends."""
     first, twin = filled.open(), filled.twin()
     first["late"] = first["number"]
@@ -688,7 +688,7 @@ def test_what_a_superseded_cookie_changes_is_logged(
     assert caplog.messages == []
     with old.request() as session:
         session["x"] = 1
-    assert caplog.messages == [f"session {id}: changes of an overtaken request were dropped"]
+    assert caplog.messages == [f"session {id}: changes of a superseded request were dropped"]
 
 
 def test_a_superseded_cookie_is_anonymous_later(filled: Visitor, clock: ManualClock) -> None:
@@ -1020,7 +1020,7 @@ def test_a_change_after_the_headers_needs_a_session_that_has_a_cookie(
 ) -> None:
     """A new one raises on the line."""
     session = visitor.open()
-    session._phase = Phase.SENT
+    session._state.phase = Phase.SENT
     assert session.copy() == {}
     with pytest.raises(SessionClosed, match="headers have been sent"):
         session["x"] = 1
@@ -1030,7 +1030,7 @@ def test_a_change_after_the_headers_needs_a_session_that_has_a_cookie(
 def test_a_change_after_the_headers_of_a_stored_session_is_saved(filled: Visitor) -> None:
     """By the commit at the end."""
     session = filled.open()
-    session._phase = Phase.SENT
+    session._state.phase = Phase.SENT
     session["x"] = 1
     session.permanent = False
     session.save()
@@ -1051,7 +1051,7 @@ def test_what_needs_a_cookie_is_refused_after_the_headers(
 ) -> None:
     """It could not be sent any more."""
     session = filled.open()
-    session._phase = Phase.SENT
+    session._state.phase = Phase.SENT
     with pytest.raises(SessionClosed, match="cookie"):
         needs_cookie(session)
 
@@ -1060,7 +1060,7 @@ def test_nothing_can_be_changed_when_the_request_is_over(filled: Visitor) -> Non
     """Reading what was loaded still works."""
     session = filled.open()
     assert session["number"] == 1
-    session._phase = Phase.OVER
+    session._state.phase = Phase.OVER
     assert session["number"] == 1
     with pytest.raises(SessionClosed, match="request is over"):
         session["x"] = 1
@@ -1089,7 +1089,7 @@ def test_a_change_that_comes_too_late_says_why(
         (Phase.SENT, f"the response headers have been sent, and {why}"),
         (Phase.OVER, "the request is over, and nothing can be saved any more"),
     ):
-        session._phase = phase
+        session._state.phase = phase
         with pytest.raises(SessionClosed) as caught:
             change(session)
         assert str(caught.value) == reason

@@ -60,7 +60,7 @@ def opened(breaker: Breaker, fail: Callable[..., None]) -> None:
 
 def refused(breaker: Breaker) -> None:
     """A call that fails without being made."""
-    with pytest.raises(StoreUnavailable, match="was not asked: 5 failures in 10 s") as caught:
+    with pytest.raises(StoreUnavailable, match="was not called: 5 failures in 10 s") as caught:
         breaker.call(pytest.fail, "it was asked")
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -186,7 +186,7 @@ def test_one_event_when_it_opens_and_one_when_it_closes(
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (
             logging.WARNING,
-            "the store failed 5 times in 10 s: it is asked once a second until it answers",
+            "the store failed 5 times in 10 s: it is called once a second until it answers",
         ),
         (logging.WARNING, "the store answers again"),
     ]
@@ -246,7 +246,7 @@ def store(clock: ManualClock) -> HangingStore:
 @pytest.fixture
 def manager(store: HangingStore, clock: ManualClock) -> SessionManager:
     manager = SessionManager(store, secret=SECRET, clock=clock)
-    manager._breaker._clock = clock
+    manager.repository.store.breaker._clock = clock
     return manager
 
 
@@ -265,7 +265,7 @@ def try_to(member: Visitor, use: Callable[[Session], object], times: int = 1) ->
             use(session)
 
 
-def overtaken(member: Visitor, store: HangingStore) -> None:
+def superseded(member: Visitor, store: HangingStore) -> None:
     """A write that has to load again, since another request was faster."""
     session = member.open()
     session["name"] = "Grace"
@@ -300,7 +300,7 @@ ATTEMPTS = {
     "login": trying(lambda session: session.login("grace"), "link"),
     "logout": trying(Session.invalidate, "delete"),
     "logout of an owner": logged_out,
-    "write that is overtaken": overtaken,
+    "write that is superseded": superseded,
 }
 
 
@@ -312,7 +312,7 @@ def test_whatever_the_store_is_asked_for_counts(
     for _ in range(5):
         store.failing = set()
         ATTEMPTS[attempt](member, store)
-    assert member.manager._breaker.open
+    assert member.manager.repository.store.breaker.open
     store.pop_calls()
     try_to(member, lambda session: session["name"], 3)
     assert store.pop_calls() == []
@@ -346,7 +346,7 @@ def test_an_anonymous_visitor_is_not_kept_waiting_either(
 ) -> None:
     """``on_store_error="anonymous"``: at once, and nothing of it is saved."""
     manager = SessionManager(store, secret=SECRET, clock=clock, on_store_error="anonymous")
-    manager._breaker._clock = clock
+    manager.repository.store.breaker._clock = clock
     visitor = Visitor(manager, member.cookie)
     store.failing = {"load"}
     for _ in range(8):
@@ -363,7 +363,7 @@ def test_the_shared_secret_is_asked_for_behind_it_too(
 ) -> None:
     """A worker that begins during an outage is not held by it."""
     manager = SessionManager(store, clock=clock)
-    manager._breaker._clock = clock
+    manager.repository.store.breaker._clock = clock
     store.failing = {"load"}
     for _ in range(8):
         with pytest.raises(StoreUnavailable), Visitor(manager).request() as session:
@@ -374,8 +374,8 @@ def test_the_shared_secret_is_asked_for_behind_it_too(
 def test_what_fails_at_once_never_opens_it(member: Visitor, store: HangingStore) -> None:
     """A store that is full still loads."""
     full = RecordingStore(store.inner)
-    manager = SessionManager(full, secret=SECRET, clock=member.manager.now)
-    manager._breaker._clock = member.manager.now
+    manager = SessionManager(full, secret=SECRET, clock=member.manager.options.clock)
+    manager.repository.store.breaker._clock = member.manager.options.clock
     visitor = Visitor(manager, member.cookie)
     full.failing = {"save"}
     try_to(visitor, lambda session: session.update(name="Grace"), 20)
@@ -415,5 +415,5 @@ def test_a_stalled_server_holds_no_crowd(start_redis: Callable[..., RedisServer]
     assert set(answers) == {"unavailable"}
     assert took < 6
     wait_until(lambda: request(0) == "Ada", "it is found again")
-    assert not manager._breaker.open
+    assert not manager.repository.store.breaker.open
     store.close()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from wsgi_sessions.cookie.encrypted import CookieStore, EncryptedCookies
 from wsgi_sessions.cookie.request_header import cookie_values
-from wsgi_sessions.cookie.response_headers import Headers, personal, setting_cookie
+from wsgi_sessions.cookie.response_headers import (
+    Headers,
+    has_content_length,
+    personal,
+    setting_cookie,
+)
 from wsgi_sessions.cookie.set_cookie import SetCookie
 from wsgi_sessions.cookie.shared_key import SHARED_KEY_NAME, SharedSigner
 from wsgi_sessions.cookie.token import (
@@ -27,6 +32,7 @@ __all__ = [
     "Token",
     "TokenSigner",
     "cookie_values",
+    "has_content_length",
     "hash_secret",
     "new_id",
     "new_secret",

@@ -68,6 +68,9 @@ class EncryptedCookies:
             return None
         return data[:ID_LENGTH].decode("ascii"), Stored(data[ID_LENGTH:], value)
 
+    def load(self, key: str) -> None:
+        """Nothing is kept."""
+
     def save(self, key: str, data: bytes, **_options: object) -> Hashable | None:
         encrypted = self._cipher.encrypt(key.encode("ascii") + data, self._context)
         return _text(encrypted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Headers", "personal", "setting_cookie"]
+__all__ = ["Headers", "has_content_length", "personal", "setting_cookie"]
 
 Headers = list[tuple[str, str]]
 
@@ -18,8 +18,14 @@ _NO_STORE = ("Cache-Control", "no-store")
 _PRIVATE = ("Cache-Control", "private")
 
 
-def personal(headers: Headers) -> Headers:
-    """A copy of *headers* that varies by cookie, and is private unless it says something else."""
+def has_content_length(headers: Headers) -> bool:
+    """Whether the body is made already."""
+    return any(len(name) == 14 and name.lower() == "content-length" for name, _ in headers)
+
+
+def personal(headers: Headers, *, private: bool) -> Headers:
+    """A copy of *headers* that varies by cookie and, if it is *private* to a visitor, says so
+    unless it says something else."""
     varied = cached = False
     for name, _ in headers:
         length = len(name)  # most names need no more than that
@@ -28,7 +34,7 @@ def personal(headers: Headers) -> Headers:
         elif length == 13 and name.lower() == "cache-control":
             cached = True
     merged = _with_cookie(headers) if varied else [*headers, _VARY]
-    if not cached:
+    if private and not cached:
         merged.append(_PRIVATE)
     return merged
 
@@ -50,20 +56,25 @@ def setting_cookie(
 ) -> Headers:
     """*headers* with *ours*, which hold a ``Set-Cookie`` of *cookie_name*, and ``no-store``.
 
-    *overridden* is told what of the application was taken out for it.
+    *overridden* is called with what of the application was taken out for it.
     """
-    merged = []
+    merged, stored = [], True
     for header in headers:
         name, value = header
         length = len(name)
         if length == 13 and name.lower() == "cache-control":
-            if "public" in value.lower():
+            if "no-store" in value.lower():
+                merged.append(header)
+                stored = False
+            elif "public" in value.lower():
                 overridden("Cache-Control: public")
         elif length == 10 and name.lower() == "set-cookie" and _cookie(value) == cookie_name:
             overridden("a Set-Cookie of the session's name")
         else:
             merged.append(header)
-    return [*merged, _NO_STORE, *ours]
+    if stored:
+        merged.append(_NO_STORE)
+    return [*merged, *ours]
 
 
 def _cookie(value: str) -> str:

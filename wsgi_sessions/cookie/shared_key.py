@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from secrets import token_bytes
 
-from wsgi_sessions.cookie.token import TokenSigner
+from wsgi_sessions.cookie.token import Token, TokenSigner
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.stores import CENTURY, Store
 
@@ -45,6 +45,11 @@ class SharedSigner:
     def get(self) -> TokenSigner:
         """The signer; the first call costs a round trip, two if this worker is the first."""
         return self._signer or self._agree()
+
+    def verify(self, value: str) -> Token | None:
+        """What *value* proves; see :meth:`TokenSigner.verify`. The first call costs a round trip,
+        two if this worker is the first."""
+        return self.get().verify(value)
 
     def get_checked(self) -> TokenSigner:
         """The same, and at most once a minute one round trip to see that it is still shared."""

@@ -20,7 +20,7 @@ from wsgi_sessions.demo.frame import PANEL, SECURITY, panel
 from wsgi_sessions.demo.pages import unavailable
 from wsgi_sessions.demo.recording import RecordingCodec, RecordingStore, recorded
 from wsgi_sessions.demo.report import Cookie, Report, Summary
-from wsgi_sessions.middleware import DEFAULT_STORE, SessionMiddleware
+from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.stores import Store, open_store
 
 __all__ = ["NOTE", "SID", "Observed"]
@@ -38,7 +38,7 @@ class Observed:
 
     def __init__(self, app: WSGIApplication, store: Store | None = None, **options: Any) -> None:
         if store is None:
-            store = open_store(os.environ.get("WSGI_SESSIONS_STORE", DEFAULT_STORE))
+            store = open_store(None)
         self._sessions = SessionMiddleware(
             app, RecordingStore(store), codec=RecordingCodec(), cookie_name=SID, **options
         )

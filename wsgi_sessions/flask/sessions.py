@@ -12,7 +12,6 @@ here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, NoReturn, cast
@@ -27,14 +26,13 @@ except ModuleNotFoundError as error:
         'wsgi_sessions.flask needs Flask: pip install "wsgi-sessions[flask]"', name="flask"
     ) from None
 from flask.sessions import SessionInterface, SessionMixin
-from werkzeug.datastructures import Headers
 
-from wsgi_sessions.cookie import CookieStore, personal, setting_cookie
+from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.flask.login import follow_flask_login
 from wsgi_sessions.manager import Options, SessionManager
-from wsgi_sessions.middleware import DEFAULT_STORE, SessionMiddleware
-from wsgi_sessions.session import OVER, Session
+from wsgi_sessions.middleware import SessionMiddleware
+from wsgi_sessions.session import is_open
 from wsgi_sessions.stores import Store, open_store
 
 __all__ = ["FlaskSessionInterface", "FlaskSessions"]
@@ -88,7 +86,7 @@ class FlaskSessions:
             app.config["SESSION_COOKIE_SAMESITE"] = Options.cookie_samesite
         store = self._store
         if store is None:
-            store = open_store(os.environ.get("WSGI_SESSIONS_STORE", DEFAULT_STORE))
+            store = open_store(None)
         middleware = ConfiguredMiddleware(app, store, self._options)
         app.extensions[EXTENSION] = middleware
         app.wsgi_app = middleware  # type: ignore[method-assign]
@@ -190,26 +188,24 @@ class FlaskSessionInterface(SessionInterface):
             follow_flask_login()
             self._follows_flask_login = True
         session = request.environ.get(self._environ_key)
-        if isinstance(session, Session) and session._phase is not OVER:
+        if is_open(session):
             return session
         manager = _manager_of(app)
-        return NoSession() if manager is None else manager.open(request.environ.get("HTTP_COOKIE"))
+        if manager is None:
+            return NoSession()
+        return manager.open(request.environ.get("HTTP_COOKIE"), request.environ)
 
     def save_session(self, app: flask.Flask, session: Any, response: flask.Response) -> None:
-        """Commit a session that no middleware commits, adding the headers to *response*."""
+        """Commit a session that no middleware commits, adding the headers to *response*. No server
+        sends that one, so a failure of the store is raised."""
         if flask.request.environ.get(self._environ_key) is session:
             return
         manager = _manager_of(app)
         if manager is None:
             return
-        headers = response.headers.to_wsgi_list()
-        ours = manager.commit(session, secure=flask.request.is_secure)
+        response.headers.extend(manager.commit(session, secure=flask.request.is_secure))
         if session.accessed:
-            headers = personal(headers)
-        if ours:
-            name = manager.options.cookie_name
-            headers = setting_cookie(headers, ours, name, lambda _overridden: None)
-        response.headers = Headers(headers)
+            response.vary.add("Cookie")
 
 
 def _manager_of(app: flask.Flask) -> SessionManager | None:

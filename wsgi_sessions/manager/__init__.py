@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.manager.manager import SessionManager
+from wsgi_sessions.manager.manager import Finished, SessionManager
 from wsgi_sessions.manager.migrate import OldSession, Reader
 from wsgi_sessions.manager.options import Options
 
 __all__ = [
+    "Finished",
     "OldSession",
     "Options",
     "Reader",

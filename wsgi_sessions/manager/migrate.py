@@ -42,10 +42,8 @@ from typing import Any, NamedTuple, Protocol
 
 from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, new_id
 from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
-from wsgi_sessions.log import ThrottledLog
-from wsgi_sessions.record import Codec, Record
-from wsgi_sessions.session import Edit, Outcome, Snapshot
-from wsgi_sessions.stores import GuardedStore
+from wsgi_sessions.record import Record
+from wsgi_sessions.session import SAVED, SessionRepository, Snapshot
 
 __all__ = ["Migration", "OldSession", "Reader"]
 
@@ -84,25 +82,11 @@ class Reader(Protocol):
         """Afterwards it is gone. Gone already is fine."""
 
 
-class Manager(Protocol):
-    """What a migration needs of :class:`wsgi_sessions.SessionManager`."""
-
-    @property
-    def codec(self) -> Codec: ...
-    @property
-    def log(self) -> ThrottledLog: ...
-    @property
-    def guarded(self) -> GuardedStore: ...
-    def now(self) -> float: ...
-    def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome: ...
-    def end(self, snapshot: Snapshot) -> None: ...
-
-
 class Migration:
     """Makes old sessions ours, where a request has no valid cookie of ours."""
 
-    def __init__(self, manager: Manager, readers: Sequence[Reader]) -> None:
-        self._manager = manager
+    def __init__(self, repository: SessionRepository, readers: Sequence[Reader]) -> None:
+        self._repository = repository
         self._readers = readers
 
     def token(self, cookie_header: str) -> Token | None:
@@ -134,7 +118,7 @@ class Migration:
         return Token(id, secret, 0)  # dated so that the cookie goes out
 
     def _claimed(self, claim: str) -> str | None:
-        stored = self._manager.guarded.load(claim)
+        stored = self._repository.store.load(claim)
         if stored is None or len(stored.data) != ID_LENGTH:
             return None
         return stored.data.decode("ascii", "replace")
@@ -144,18 +128,18 @@ class Migration:
         snapshot = self._create(old, secret)
         if snapshot is None:
             return None
-        expires_at = self._manager.now() + reader.lifetime
-        store, id = self._manager.guarded, snapshot.id
+        expires_at = self._repository.now() + reader.lifetime
+        store, id = self._repository.store, snapshot.id
         if store.save(claim, id.encode(), expires_at=expires_at, replacing=None) is not None:
-            self._manager.log.info("session %s was migrated from %s", id, _name(reader))
+            self._repository.log.info("session %s was migrated from %s", id, _name(reader))
             return id
         with suppress(StoreError):  # nobody can open it, and it expires
-            self._manager.end(snapshot)
+            self._repository.end(snapshot)
         return self._claimed(claim)
 
     def _create(self, old: OldSession, secret: str) -> Snapshot | None:
         """A new session with what the old one holds; ``None`` if that is nothing or too much."""
-        snapshot = Snapshot(self._manager.now())
+        snapshot = Snapshot(self._repository.now())
         snapshot.id, snapshot.secret = new_id(), secret
         values = self._encoded(old.values)
 
@@ -163,20 +147,20 @@ class Migration:
             return blank._replace(values=values, permanent=old.permanent, owner=old.owner)
 
         try:
-            outcome = self._manager.update(snapshot, fill)
+            outcome = self._repository.update(snapshot, fill)
         except SessionTooLarge as error:
-            self._manager.log.warning("an old session was not migrated: %s", error)
+            self._repository.log.warning("an old session was not migrated: %s", error)
             return None
-        return snapshot if outcome is Outcome.SAVED else None
+        return snapshot if outcome is SAVED else None
 
     def _encoded(self, values: Mapping[Any, Any]) -> dict[str, bytes]:
         """All that can be kept; what cannot is named in the log."""
         encoded: dict[str, bytes] = {}
         for key, value in values.items():
             try:
-                encoded[_checked(key)] = self._manager.codec.dumps(value)
+                encoded[_checked(key)] = self._repository.codec.dumps(value)
             except UnsupportedValue as error:
-                self._manager.log.warning(
+                self._repository.log.warning(
                     "an old session was migrated without %a: %s", key, error.reason
                 )
         return encoded
@@ -195,7 +179,7 @@ class Migration:
         try:
             reader.delete(key)
         except Exception:  # noqa: BLE001  # the claim sees to it that it is not migrated again
-            self._manager.log.error("an old session was migrated, but could not be deleted")
+            self._repository.log.error("an old session was migrated, but could not be deleted")
 
 
 def _checked(key: object) -> str:

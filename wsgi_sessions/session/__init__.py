@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.session.draft import SUPERSEDED_FOR
+from wsgi_sessions.session.draft import SUPERSEDED_SECONDS
 from wsgi_sessions.session.lifetimes import Lifetimes
-from wsgi_sessions.session.session import (
-    ISSUE,
-    OVER,
-    SENT,
-    Session,
-)
-from wsgi_sessions.session.snapshot import (
-    DROPPED,
-    SAVED,
-    UNCHANGED,
-    Edit,
-    Outcome,
-    Snapshot,
-)
+from wsgi_sessions.session.repository import DEFAULT_MAX_BYTES, SessionRepository
+from wsgi_sessions.session.session import Session, is_open, open_session, state_of
+from wsgi_sessions.session.snapshot import SAVED, Edit, Snapshot
+from wsgi_sessions.session.state import EXPIRE, ISSUE, OPEN, OVER, SENT, RequestState
 
 __all__ = [
-    "DROPPED",
+    "DEFAULT_MAX_BYTES",
+    "EXPIRE",
     "ISSUE",
+    "OPEN",
     "OVER",
     "SAVED",
     "SENT",
-    "SUPERSEDED_FOR",
-    "UNCHANGED",
+    "SUPERSEDED_SECONDS",
     "Edit",
     "Lifetimes",
-    "Outcome",
+    "RequestState",
     "Session",
+    "SessionRepository",
     "Snapshot",
+    "is_open",
+    "open_session",
+    "state_of",
 ]

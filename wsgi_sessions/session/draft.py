@@ -21,9 +21,9 @@ from wsgi_sessions.record import IMMUTABLE, Codec, Record, record_of
 from wsgi_sessions.session.changes import MISSING, Changes, Function
 from wsgi_sessions.session.snapshot import Edit
 
-__all__ = ["SUPERSEDED_FOR", "Draft"]
+__all__ = ["SUPERSEDED_SECONDS", "Draft"]
 
-SUPERSEDED_FOR: Final = 30.0
+SUPERSEDED_SECONDS: Final = 30.0
 """Seconds for which a replaced secret is remembered. No request is in flight longer than a
 server's worker timeout, 30 s by gunicorn's default."""
 
@@ -165,7 +165,7 @@ class Draft:
         """*record* with all changes made."""
         secret_hash, created_at, saved_at, permanent, owner, superseded, values = record
         if self.secret:
-            recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_FOR]
+            recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]
             secret_hash = hash_secret(self.secret)
         fields = (

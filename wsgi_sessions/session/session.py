@@ -1,15 +1,11 @@
 """The session of one request: a dict, loaded when it is looked at, saved where it changed.
 
-How this works. A :class:`Session` starts with nothing but the request's ``Cookie`` header. The
-first look resolves that to an :class:`~wsgi_sessions.session.snapshot.Snapshot`: what the store
-holds for the cookie, or a new session, or one whose changes lead nowhere because its cookie was
-replaced meanwhile. What the request reads and changes is in its
-:class:`~wsgi_sessions.session.draft.Draft`. At the end :meth:`Session.save` has the manager replace
-the snapshot's record by the draft's edit of it, under compare-and-set.
+How this works. A :class:`Session` is what an application holds: a mapping and a few verbs. What was
+loaded and what becomes of it is in its :class:`~wsgi_sessions.session.state.RequestState`, what was
+read and changed in the :class:`~wsgi_sessions.session.draft.Draft` of that.
 
-Rules for whoever edits this: the store is reached through the manager only, and nothing is loaded
-to write; a cookie is only ever promised (``_cookie``) after the store has accepted a
-compare-and-set, because that proves that no newer login exists.
+Rules for maintainers: whatever looks at the session goes through ``_look``, whatever changes it
+through ``_change``.
 """
 
 from __future__ import annotations
@@ -23,55 +19,17 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
-from enum import Enum
-from typing import Any, NoReturn, Protocol
+from operator import attrgetter
+from typing import Any
 
 from wsgi_sessions.cookie import new_secret
-from wsgi_sessions.errors import SessionClosed, UnsupportedValue
-from wsgi_sessions.record import Codec, Record
+from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.session.changes import MISSING, Function
 from wsgi_sessions.session.draft import Draft
-from wsgi_sessions.session.snapshot import DROPPED, ENDED, SAVED, Edit, Outcome, Snapshot
+from wsgi_sessions.session.repository import SessionRepository
+from wsgi_sessions.session.state import OPEN, SENT, RequestState, Resolve
 
-__all__ = ["Cookie", "Session"]
-
-
-class Cookie(Enum):
-    """What the response has to tell the browser."""
-
-    ISSUE = "set it"
-    EXPIRE = "expire it"
-
-
-class Phase(Enum):
-    """How far the request is."""
-
-    OPEN = "the response headers are still to come"
-    SENT = "the response headers have been sent"
-    OVER = "the request is over"
-
-
-# Python 3.11 takes 1 k instructions for each Phase.OPEN.
-ISSUE, EXPIRE = Cookie
-OPEN, SENT, OVER = Phase
-
-
-class Manager(Protocol):
-    """What a session needs of :class:`wsgi_sessions.SessionManager`."""
-
-    @property
-    def codec(self) -> Codec: ...
-    @property
-    def permanent(self) -> bool: ...
-    @property
-    def in_cookie(self) -> bool: ...
-    def now(self) -> float: ...
-    def load(self, cookie_header: str, *, strict: bool = False) -> Snapshot: ...
-    def renewal_due(self, snapshot: Snapshot) -> bool: ...
-    def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome: ...
-    def end(self, snapshot: Snapshot) -> None: ...
-    def dropped(self, snapshot: Snapshot) -> None: ...
-    def undecodable(self, snapshot: Snapshot) -> None: ...
+__all__ = ["Session", "is_open", "open_session", "state_of"]
 
 
 class Session(MutableMapping[str, Any]):
@@ -85,30 +43,11 @@ class Session(MutableMapping[str, Any]):
     Not to be shared between threads, no more than a dict that is being changed.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_cookie",
-        "_cookies",
-        "_draft",
-        "_ended",
-        "_manager",
-        "_phase",
-        "_snapshot",
-        "accessed",
-    )
+    __slots__ = ("__weakref__", "_state", "accessed")
 
+    _state: RequestState
     accessed: bool
     """Whether anything has looked at the session or changed it: the response varies by cookie."""
-
-    def __init__(self, manager: Manager, cookies: str) -> None:
-        self._manager = manager
-        self._cookies = cookies
-        self.accessed = False
-        self._phase = OPEN
-        self._snapshot: Snapshot | None = None
-        self._draft: Draft | None = None
-        self._ended: Snapshot | str | None = None
-        self._cookie: Cookie | None = None
 
     # State
 
@@ -116,31 +55,31 @@ class Session(MutableMapping[str, Any]):
     def id(self) -> str:
         """The public name of the session, 22 characters, safe to log. It never changes."""
         self._look()
-        return self._load().name()
+        return self._state.load().ensure_id()
 
     @property
     def sid(self) -> str:
         """Id and secret, 44 characters: who has it has the session. Never log it."""
-        return self.id + (self._look().secret or self._load().secret)
+        return self.id + (self._look().secret or self._state.load().secret)
 
     @property
     def new(self) -> bool:
         """Whether this request found no session."""
         self._look()
-        return self._load().new
+        return self._state.load().new
 
     @property
     def permanent(self) -> bool:
         """Whether the session outlives the browser, and ``permanent_lifetime`` holds for it."""
         asked = self._look().permanent
-        record = self._load().record
+        record = self._state.load().record
         if asked is MISSING:
-            return self._manager.permanent if record is None else record.permanent
+            return self._state.repository.permanent if record is None else record.permanent
         return bool(asked)
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
-        if self._phase is SENT and bool(value) == self.permanent:
+        if self._state.phase is SENT and bool(value) == self.permanent:
             return
         self._change("permanent is an attribute of the cookie").permanent = bool(value)
 
@@ -148,14 +87,14 @@ class Session(MutableMapping[str, Any]):
     def created_at(self) -> float:
         """When the session began, or its owner logged in: seconds since the epoch."""
         self._look()
-        snapshot = self._load()
+        snapshot = self._state.load()
         return snapshot.opened_at if snapshot.record is None else snapshot.record.created_at
 
     @property
     def owner(self) -> str | None:
         """Who logged in, as given to :meth:`login`."""
         asked: Any = self._look().owner
-        record = self._load().record
+        record = self._state.load().record
         owner: str | None = record and record.owner if asked is MISSING else asked
         return owner
 
@@ -166,14 +105,7 @@ class Session(MutableMapping[str, Any]):
         Changes inside values are noticed without it. It may be set, as programs written for other
         libraries do: ``True`` saves the session even if nothing changed, ``False`` does nothing.
         """
-        draft = self._draft
-        if draft is None:
-            return self._ended is not None
-        draft.collect()
-        record = None if self._snapshot is None else self._snapshot.record
-        if record is None or draft.forced or self._ended is not None:
-            return draft.has_changes() or self._ended is not None
-        return draft.edit(record, self._manager.now()) != record
+        return self._state.has_changes()
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -187,17 +119,18 @@ class Session(MutableMapping[str, Any]):
         if key in draft.live:
             return draft.live[key]
         try:
-            return draft.get(key, self._load().values)
+            return draft.get(key, self._state.load().values)
         except ValueError:
-            self._give_up()
+            self._state.replace_undecodable()
             raise KeyError(key) from None
 
     def get(self, key: str, default: Any = None) -> Any:
-        if self._draft is None and not self._cookies:
+        state = self._state
+        if state.draft is None and state.snapshot is None and not state.cookie_header:
             self.accessed = True  # a first visit: half of what the rest takes
             return default
         draft = self._look()
-        if key not in draft.live and not draft.has(key, self._load().values):
+        if key not in draft.live and not draft.has(key, self._state.load().values):
             return default  # Mapping.get catches a KeyError for it: 6 k instructions
         return super().get(key, default)
 
@@ -207,7 +140,7 @@ class Session(MutableMapping[str, Any]):
 
     def __delitem__(self, key: str) -> None:
         draft = self._look()
-        if key not in draft.live and not draft.has(key, self._load().values):
+        if key not in draft.live and not draft.has(key, self._state.load().values):
             raise KeyError(key)
         self._change().delete(key)
 
@@ -220,13 +153,13 @@ class Session(MutableMapping[str, Any]):
         """Decodes all values, for the same reason; ``len`` decodes none."""
         draft = self._look()
         try:
-            draft.get_all(self._load().values)
+            draft.get_all(self._state.load().values)
         except ValueError:
-            self._give_up()
-        return iter(list(draft.view(self._load().values)))
+            self._state.replace_undecodable()
+        return iter(list(draft.view(self._state.load().values)))
 
     def __len__(self) -> int:
-        return len(self._look().view(self._load().values))
+        return len(self._look().view(self._state.load().values))
 
     def keys(self) -> KeysView[str]:
         self._look()
@@ -246,7 +179,7 @@ class Session(MutableMapping[str, Any]):
 
         A session that is empty when the request ends is deleted and its cookie expired.
         """
-        self._change().clear(permanent=self._manager.permanent)
+        self._change().clear(permanent=self._state.repository.permanent)
 
     def copy(self) -> dict[str, Any]:
         """A plain dict of what is in the session; the values are the same objects."""
@@ -263,7 +196,9 @@ class Session(MutableMapping[str, Any]):
         return self
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {'not loaded' if self._snapshot is None else 'loaded'}>"
+        return (
+            f"<{type(self).__name__}: {'not loaded' if self._state.snapshot is None else 'loaded'}>"
+        )
 
     # Beyond a dict
 
@@ -277,7 +212,7 @@ class Session(MutableMapping[str, Any]):
         """
         _check_key(key)
         self.get(key)  # an undecodable value is met here, not in a merge
-        return self._change().mutate(key, function, default, self._load().values)
+        return self._change().mutate(key, function, default, self._state.load().values)
 
     def increment(self, key: str, by: int = 1) -> Any:
         """Add *by* to the number under *key*, or to 0; the new number. However many requests do it
@@ -294,15 +229,15 @@ class Session(MutableMapping[str, Any]):
         if key in self:
             return self[key]
         draft, made = self._change(), factory()
-        if key in draft.changes or self._ended is not None:
+        if key in draft.changes or self._state.ended is not None:
             self[key] = made  # this request has removed it, so this request is the first writer
             self.save()
             return made
-        snapshot = self._load()
+        snapshot = self._state.load()
         if snapshot.attached:
-            outcome = self._manager.update(snapshot, draft.first_writer(key, made))
+            outcome = self._state.repository.update(snapshot, draft.first_writer(key, made))
             draft.follow(snapshot.values)
-            self._settle(outcome, snapshot)
+            self._state.settle(outcome, snapshot)
         if not snapshot.attached:
             self._look().live[key] = made
         return self[key]
@@ -331,7 +266,9 @@ class Session(MutableMapping[str, Any]):
         draft = self._look()
         if self.owner not in (None, owner):
             permanent = draft.permanent
-            draft.clear(permanent=self._manager.permanent if permanent is MISSING else permanent)
+            draft.clear(
+                permanent=self._state.repository.permanent if permanent is MISSING else permanent
+            )
         draft.owner, draft.restarted = str(owner), True
 
     def invalidate(self) -> None:
@@ -340,9 +277,12 @@ class Session(MutableMapping[str, Any]):
         The object goes on as a new, empty session; what is put into it then gets a new id.
         """
         self._change("the cookie has to be expired")
-        if self._ended is None:
-            self._ended = self._cookies if self._snapshot is None else self._snapshot
-        self._start_anew()
+        self._state.end()
+
+    def rollback(self) -> None:
+        """Forget what this request has changed and not saved, a logout or login included. Costs
+        nothing; what is looked at next is read from what was loaded."""
+        self._state.rollback()
 
     def save(self) -> None:
         """Commit now what would be committed when the request ends; the cookie goes out with the
@@ -353,114 +293,48 @@ class Session(MutableMapping[str, Any]):
         :exc:`~wsgi_sessions.SessionTooLarge` or :exc:`~wsgi_sessions.UnsupportedValue`; what was
         stored before is then intact.
         """
-        draft = self._draft
-        if draft is None:
-            return
-        draft.collect()
-        if self._ended is not None:
-            self._end(self._ended)
-        changed = draft.has_changes()
-        if self._snapshot is None and not changed:
-            return
-        snapshot = self._load()
-        if snapshot.detached_from:
-            self._drop(snapshot)
-            return
-        due = self._phase is OPEN and self._manager.renewal_due(snapshot)
-        if changed or due:
-            permanent = _permanent(snapshot.record)
-            outcome = self._manager.update(snapshot, draft.edit, force=due or draft.forced)
-            reshaped = permanent != _permanent(snapshot.record)
-            new_cookie = due or bool(draft.secret) or reshaped
-            snapshot.secret = draft.secret or snapshot.secret
-            draft.saved(snapshot.values)
-            self._settle(outcome, snapshot, new_cookie=new_cookie)
+        self._state.save()
 
     # How it is done
 
     def _look(self) -> Draft:
         """Whatever looks at the session comes by here."""
         self.accessed = True
-        if self._draft is None:
-            self._draft = Draft(self._manager.codec)
-        return self._draft
+        state = self._state
+        return state.draft or state.look()
 
     def _change(self, needs_cookie: str = "") -> Draft:
         """Whatever changes the session comes by here, and says why the cookie must change too."""
-        if self._phase is not OPEN:
-            self._check_late(needs_cookie)
+        if self._state.phase is not OPEN:
+            self._state.check_late(needs_cookie)
         return self._look()
 
-    def _check_late(self, needs_cookie: str) -> None:
-        if self._phase is OVER:
-            self._too_late("nothing can be saved any more")
-        snapshot = self._load()
-        if self._manager.in_cookie:
-            needs_cookie = "the cookie holds the session"
-        elif snapshot.record is None:
-            needs_cookie = "a new session needs a cookie: store something, or call save(), earlier"
-        if snapshot.attached and needs_cookie:
-            self._too_late(needs_cookie)
 
-    def _too_late(self, why: str) -> NoReturn:
-        raise SessionClosed(f"{self._phase.value}, and {why}")
-
-    def _load(self) -> Snapshot:
-        if self._snapshot is None:
-            self._snapshot = self._manager.load(self._cookies)
-        return self._snapshot
-
-    def _start_anew(self) -> None:
-        self._snapshot = Snapshot(self._manager.now())
-        self._draft = Draft(self._manager.codec)
-
-    def _give_up(self) -> None:
-        """A value cannot be decoded: that costs the session, as a damaged record does.
-
-        What this request has put, and a login, go into the new one."""
-        self._manager.undecodable(self._load())
-        self._snapshot = Snapshot(self._manager.now())
-        self._look().detach()
-
-    def _end(self, ended: Snapshot | str) -> None:
-        snapshot = self._manager.load(ended, strict=True) if isinstance(ended, str) else ended
-        if snapshot.detached_from:
-            # A login has just replaced the cookie; nothing of this request may overwrite it.
-            self._load().detached_from = snapshot.detached_from
-        elif snapshot.record is not None:
-            self._manager.end(snapshot)
-            self._cookie = EXPIRE
-        self._ended = None
-
-    def _drop(self, snapshot: Snapshot) -> None:
-        draft = self._look()
-        if draft.has_changes():
-            self._manager.dropped(snapshot)
-            draft.forget()
-
-    def _settle(self, outcome: Outcome, snapshot: Snapshot, *, new_cookie: bool = False) -> None:
-        if outcome is ENDED:
-            self._start_anew()
-            self._cookie = EXPIRE
-        elif outcome is DROPPED:
-            self._draft = Draft(self._manager.codec)
-            self._cookie = None  # also one that an earlier save() has promised
-        elif outcome is SAVED and (new_cookie or not snapshot.issued_at):
-            self._cookie = ISSUE
-            snapshot.issued_at = self._manager.now()
-
-    # For the ways in
-
-    @property
-    def _is_ending(self) -> bool:
-        """Whether this request is a logout, carried out or not."""
-        draft = self._draft
-        emptied = draft is not None and draft.changes.cleared and not (draft.live or draft.owner)
-        return emptied or self._ended is not None or self._cookie is EXPIRE
+def open_session(
+    repository: SessionRepository,
+    resolve: Resolve,
+    cookie_header: str,
+    environ: dict[str, Any] | None,
+) -> Session:
+    """The session of a request. No I/O. (Neither class has an ``__init__``, to save two calls in
+    each request.)"""
+    session, state = Session(), RequestState()
+    state.repository, state.resolve = repository, resolve
+    state.cookie_header, state.environ = cookie_header, environ
+    state.phase = OPEN
+    state.snapshot = state.draft = state.ended = state.cookie = None
+    session._state = state
+    session.accessed = False
+    return session
 
 
-def _permanent(record: Record | None) -> bool:
-    return record is not None and record.permanent
+state_of: Callable[[Session], RequestState] = attrgetter("_state")
+"""What a manager works on. Not for applications."""
+
+
+def is_open(session: object) -> bool:
+    """Whether this is a session of ours whose response headers are still to come."""
+    return isinstance(session, Session) and session._state.phase is OPEN
 
 
 def _check_key(key: object) -> None:

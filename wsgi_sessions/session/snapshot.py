@@ -61,13 +61,13 @@ class Snapshot:
         """The encoded values that are stored."""
         return {} if self.record is None else self.record.values
 
-    def name(self) -> str:
+    def ensure_id(self) -> str:
         """The id. A new session gets id and secret when somebody first asks."""
         if not self.id:
             self.id, self.secret = new_id(), new_secret()
         return self.id
 
-    def adopt(self, token: tuple[str, str, float], record: Record, version: Hashable) -> None:
+    def fill(self, token: tuple[str, str, float], record: Record, version: Hashable) -> None:
         """Become the stored session that the cookie opens: *token* is id, secret, time of issue."""
         self.id, self.secret, self.issued_at = token
         self.record, self.version = record, version

@@ -2,10 +2,10 @@
 
 How this works. A store's own timeouts bound how long one request waits for it; a crowd of requests
 would still wait, each as long, with all workers held. After five calls that failed slowly within
-ten seconds the breaker opens: for one second nobody asks the store, every call raises
+ten seconds the breaker opens: for one second the store is not called, every call raises
 :exc:`~wsgi_sessions.StoreUnavailable` at once. Then one call is let through, the probe, and the
 others go on failing until it has ended. If it succeeds the breaker closes, else another second
-begins.
+starts.
 
 Only :exc:`~wsgi_sessions.StoreUnavailable` after 50 ms or more counts. What fails at once holds no
 worker, and says little about the next call: a store that is full refuses to save and still loads.
@@ -36,82 +36,96 @@ _LONGEST_PROBE = 10.0  # seconds; by a client without timeouts it might never en
 
 
 class Breaker:
-    """Counts the failures of one store in this process. *clock* is monotonic, in seconds.
+    """Counts the failures of one store in this process. *clock* is monotonic, in seconds. Closed,
+    nothing here takes a lock."""
 
-    While :attr:`open` is false, a caller may ask the store without :meth:`call`, which saves a
-    Python call, if it hands what fails to :meth:`failed`. Closed, nothing here takes a lock.
-    """
-
-    __slots__ = ("_clock", "_failures", "_lock", "_log", "_probe_at", "open")
+    __slots__ = ("_clock", "_failures", "_lock", "_log", "_open", "_probe_at")
 
     def __init__(self, log: ThrottledLog, clock: Callable[[], float] = time.monotonic) -> None:
-        self.open = False
+        self._open = False
         self._log = log
         self._clock = clock
         self._failures: deque[float] = deque(maxlen=_FAILURES)
         self._probe_at = 0.0  # while open: nobody is let through before
         self._lock = threading.Lock()
 
+    @property
+    def open(self) -> bool:
+        """Whether calls fail at once."""
+        return self._open
+
     def call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What *operation* returns or raises; :exc:`StoreUnavailable` at once while open."""
-        begun = self._clock()
-        probing = self.open and self._is_admitted(begun)
+        started = self._clock()
+        if self._open and self._is_admitted(started):
+            return self._probe(operation, *args, **kwargs)
+        try:
+            return operation(*args, **kwargs)
+        except StoreUnavailable:
+            self._count(started)
+            raise
+
+    def _probe(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             result = operation(*args, **kwargs)
-        except BaseException as error:
-            if probing:
-                self._probe_at = self._clock() + _OPEN_FOR
-            elif isinstance(error, StoreUnavailable):
-                self.failed(self._clock() - begun)
+        except BaseException:
+            self._probe_at = self._clock() + _OPEN_FOR
             raise
-        if probing:
-            self._close()
+        self._close()
         return result
 
-    def failed(self, after: float) -> None:
-        """A call has raised :exc:`StoreUnavailable` *after* so many seconds."""
-        if after < _SLOW or self.open:
-            return
+    def _count(self, started: float) -> None:
+        """A call that was *started* at that time has raised :exc:`StoreUnavailable`."""
         now = self._clock()
+        if now - started < _SLOW or self._open:
+            return
         self._failures.append(now)
         if len(self._failures) == _FAILURES and now - self._failures[0] <= _WITHIN:
-            self._open(now)
+            self._trip(now)
 
     def _is_admitted(self, now: float) -> bool:
         """Whether this call is the probe. Raises if it is to fail at once."""
         with self._lock:
-            if self.open and now < self._probe_at:
+            if self._open and now < self._probe_at:
                 raise StoreUnavailable(
-                    f"the store was not asked: {_FAILURES} failures in {_WITHIN:g} s"
+                    f"the store was not called: {_FAILURES} failures in {_WITHIN:g} s"
                 )
             self._probe_at = now + _LONGEST_PROBE
-            return self.open
+            return self._open
 
-    def _open(self, now: float) -> None:
+    def _trip(self, now: float) -> None:
         with self._lock:
-            if self.open:
+            if self._open:
                 return
-            self._probe_at, self.open = now + _OPEN_FOR, True
+            self._probe_at, self._open = now + _OPEN_FOR, True
         self._log.warning(
-            "the store failed %d times in %g s: it is asked once a second until it answers",
+            "the store failed %d times in %g s: it is called once a second until it answers",
             *(_FAILURES, _WITHIN),
         )
 
     def _close(self) -> None:
         with self._lock:
-            closes, self.open = self.open, False
+            closes, self._open = self._open, False
             self._failures.clear()
         if closes:
             self._log.warning("the store answers again")
 
 
 class GuardedStore:
-    """*store* behind *breaker*, with the operations that sessions need of it."""
+    """*store* behind a breaker: the one way from a session to its store.
 
-    def __init__(self, store: Store, breaker: Breaker) -> None:
+    The operations are those of :class:`~wsgi_sessions.stores.Store` and, if :attr:`has_owners`, of
+    :class:`~wsgi_sessions.stores.OwnerIndex`.
+    """
+
+    def __init__(
+        self, store: Store, log: ThrottledLog, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.breaker = Breaker(log, clock)
+        self._call = self.breaker.call
         self._store = store
-        self._owners = cast(OwnerIndex, store)  # only asked if it is one
-        self._call = breaker.call
+        self.has_owners = hasattr(store, "link")
+        self._owners = cast(OwnerIndex, store)
 
     def load(self, key: str) -> Stored | None:
         return self._call(self._store.load, key)
@@ -120,9 +134,6 @@ class GuardedStore:
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
         return self._call(self._store.save, key, data, expires_at=expires_at, replacing=replacing)
-
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        return self._call(self._store.touch, key, expires_at=expires_at)
 
     def delete(self, key: str) -> None:
         self._call(self._store.delete, key)

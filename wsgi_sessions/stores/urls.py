@@ -8,6 +8,7 @@ simple types are the options.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, cast
@@ -44,7 +45,10 @@ STORES = {
 """URL scheme → module in this package and class. The module is imported when it is needed."""
 
 
-def open_store(url: str) -> Store:
+DEFAULT_STORE = "sqlite:///wsgi-sessions.db"
+
+
+def open_store(url: str | None = None) -> Store:
     """The store that *url* names; nothing is connected to, created or read yet.
 
     ``memory://``, ``file:///abs/directory``, ``sqlite:///relative.db``, ``sqlite:////abs/path.db``
@@ -54,6 +58,8 @@ def open_store(url: str) -> Store:
     Raises :exc:`~wsgi_sessions.ConfigurationError`, which never contains the URL: it may hold a
     password.
     """
+    if url is None:
+        url = os.environ.get("WSGI_SESSIONS_STORE", DEFAULT_STORE)
     scheme, separator, _ = url.partition("://")
     target = STORES.get(scheme.lower()) if separator else None
     if target is None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from wsgi_sessions import manager
+from wsgi_sessions.session import repository
 from wsgi_sessions.testing import ManualClock
 
 WALKED = pytest.StashKey[int]()
@@ -32,7 +32,7 @@ def clock():
 @pytest.fixture(autouse=True)
 def _no_waiting_and_no_log(monkeypatch):
     """Retries need not wait where the scheduler decides; the log would be most of the time."""
-    monkeypatch.setattr(manager, "uniform", lambda least, most: 0.0)
+    monkeypatch.setattr(repository, "uniform", lambda least, most: 0.0)
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

@@ -5,7 +5,7 @@ The model reads the history of store calls and keeps plain dicts:
 * A request stands for what its cookie opened when it loaded. Each save that the store accepts
   makes the script's effect on what is there at that moment; nothing is lost, because the effect
   starts from there and not from what the request saw.
-* A request is *overtaken* when it finds that another has replaced the secret of its session, or
+* A request is *superseded* when it finds that another has replaced the secret of its session, or
   ended it. From then on it changes nothing, and its response carries no ``Set-Cookie``. (One that
   finds nothing at its very first load is no such case: it is a new visitor.)
 * A logout ends the session that it loaded, also if a login replaced the secret meanwhile.
@@ -71,7 +71,7 @@ class Request:
     token: str | None = None
     """The first one it met."""
     saves: int = 0
-    overtaken: bool = False
+    superseded: bool = False
     ended: bool = False
     failed: bool = False
     """One of its store calls did."""
@@ -133,14 +133,14 @@ class Reference:
         elif state is None and first:
             request.secret = request.number  # a new visitor
         else:
-            request.overtaken, request.cookie = True, None
-        values = {} if state is None or request.overtaken else state.values
+            request.superseded, request.cookie = True, None
+        values = {} if state is None or request.superseded else state.values
         if first:
             request.seen, request.permanent = values, "@permanent" in values
         request.heard(values)
 
     def _save(self, request: Request, call: Call, at: int) -> None:
-        assert not request.overtaken, "an overtaken request changed something"
+        assert not request.superseded, "an superseded request changed something"
         creates = call.key not in self.sessions
         if creates:
             request.secret = request.number
@@ -163,7 +163,7 @@ class Reference:
             request.cookie, request.cookie_since = Cookie(call.key, request.secret), at
 
     def _end(self, request: Request, key: str, at: int) -> None:
-        assert not request.overtaken, "an overtaken request ended a session"
+        assert not request.superseded, "an superseded request ended a session"
         self.sessions[key] = None
         request.ended = True
         request.cookie, request.cookie_since = EXPIRED, at
@@ -264,7 +264,7 @@ def check_response(request: Request, response: Response, due: bool) -> None:
     if response.status != 200:
         assert request.failed, f"{request.me} failed without a reason"
         return
-    if request.overtaken:
+    if request.superseded:
         return
     name = request.script.name
     if name == "read":

@@ -1,0 +1,229 @@
+"""One record under compare-and-set: load it, update it, end it.
+
+How this works. A :class:`SessionRepository` turns the bytes of a store into records and back:
+packed, encrypted where there are keys, never larger than ``max_bytes``. :meth:`~SessionRepository
+.update` replaces the record that a :class:`~wsgi_sessions.session.snapshot.Snapshot` was loaded as
+by an *edit* of it. If another request was faster, the edit is made again on the record that is
+stored by then, unless that one belongs to another login or is gone.
+
+Rules for maintainers: no cookie and no WSGI here. Every call to the store goes through
+``self.store``, the one guarded way to it. Nothing but a new id ever creates a record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import uniform
+
+from wsgi_sessions.cookie import hash_secret, new_id
+from wsgi_sessions.errors import BadRecord, ConflictError, SessionTooLarge, StoreError
+from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.record import ENDED, Codec, Record, RecordCipher, pack, unpack
+from wsgi_sessions.session.lifetimes import Lifetimes
+from wsgi_sessions.session.snapshot import DROPPED, SAVED, UNCHANGED, Edit, Outcome, Snapshot
+from wsgi_sessions.stores import GuardedStore, Stored
+
+__all__ = ["DEFAULT_MAX_BYTES", "SessionRepository"]
+
+DEFAULT_MAX_BYTES = 1 << 20
+"""Bytes of a record. One that is larger is looked at only if ``max_bytes`` is larger too."""
+
+_ATTEMPTS = 32  # at a compare-and-set before ConflictError
+_LONGEST_WAIT = 0.5  # seconds, before another attempt
+
+
+class SessionRepository:
+    """Keeps the records of sessions in *store*."""
+
+    def __init__(
+        self,
+        store: GuardedStore,
+        *,
+        codec: Codec,
+        cipher: RecordCipher | None,
+        lifetimes: Lifetimes,
+        max_bytes: int,
+        permanent: bool,
+        in_cookie: bool,
+        clock: Callable[[], float],
+        before_create: Callable[[], object],
+        log: ThrottledLog,
+        security_log: ThrottledLog,
+    ) -> None:
+        self.store = store
+        self.codec = codec
+        self.lifetimes = lifetimes
+        self.permanent = permanent
+        """What new sessions start as."""
+        self.in_cookie = in_cookie
+        """Whether the version that a save returns is the cookie itself."""
+        self.now = clock
+        self.log = log
+        self.security_log = security_log
+        self._cipher = cipher
+        self._max_bytes = max_bytes
+        self._most_loaded = max(max_bytes, DEFAULT_MAX_BYTES)
+        self._before_create = before_create
+
+    # Loading
+
+    def load(self, id: str) -> tuple[Record, Stored] | None:
+        """The record of the session *id* and the bytes it was read from; ``None`` if it is missing
+        or cannot be used. One round trip. Raises :exc:`~wsgi_sessions.StoreUnavailable`."""
+        stored = self.store.load(id)
+        record = None if stored is None else self.unpack(id, stored)
+        return None if record is None or stored is None else (record, stored)
+
+    def unpack(self, id: str, stored: Stored) -> Record | None:
+        """The record in *stored*; ``None``, with a log entry, if it cannot be used. No I/O."""
+        data: bytes | None = stored.data
+        try:
+            if not isinstance(data, bytes):  # SQLite keeps any type in any column
+                raise BadRecord("not bytes")
+            if len(data) > self._most_loaded:
+                raise BadRecord("larger than max_bytes")
+            if self._cipher is not None:
+                data = self._cipher.decrypt(data, _context(id))
+            if data is None:
+                raise BadRecord("not encrypted with one of the keys, or for another session")
+            return unpack(data)
+        except BadRecord as error:
+            # It stays where it is: it may be of a newer version of this library.
+            self.security_log.warning("session %s: the record cannot be used: %s", id, error)
+            return None
+
+    def _packed(self, id: str, record: Record) -> bytes:
+        data = pack(record)
+        if self._cipher is not None:
+            data = self._cipher.encrypt(data, _context(id))
+        if len(data) > self._max_bytes:
+            raise SessionTooLarge(len(data), self._max_bytes)
+        return data
+
+    # Saving
+
+    def renewal_due(self, snapshot: Snapshot) -> bool:
+        """Whether the session has to be saved for its lifetime to go on."""
+        return snapshot.record is not None and self.lifetimes.renewal_due(
+            snapshot.record, snapshot.issued_at, self.now()
+        )
+
+    def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
+        """Compare-and-set: replace what *snapshot* was loaded as by ``edit(record, now)``.
+
+        If another request was faster, *edit* is applied to the record that is stored by then,
+        unless that belongs to another login or is gone: then nothing is saved and *snapshot* is
+        detached. *force* saves a record that did not change too. One round trip, two more for each
+        conflict. Raises :exc:`~wsgi_sessions.StoreUnavailable`,
+        :exc:`~wsgi_sessions.ConflictError` and :exc:`~wsgi_sessions.SessionTooLarge`.
+        """
+        if snapshot.record is None:
+            return self._create(snapshot, edit)
+        for attempt in range(_ATTEMPTS):
+            now = self.now()
+            record = edit(snapshot.record, now)
+            if record == snapshot.record and not force:
+                return UNCHANGED
+            if self._replace(snapshot, record, now):
+                return Outcome.ENDED if record.is_empty else SAVED
+            # Waits that grow outlast a worker that saves again and again without a pause. (If they
+            # doubled, 1 of 100 requests by eight contenders would take 1.1 s; so it takes 0.2.)
+            took = max(self.now() - now, 0.001)
+            time.sleep(uniform(0, min(took * attempt**2, _LONGEST_WAIT)))
+            if not self._reload(snapshot):
+                self.note_dropped(snapshot)
+                return DROPPED
+        raise ConflictError(
+            f"session {snapshot.id} was changed by others {_ATTEMPTS} times in a row"
+        )
+
+    def _create(self, snapshot: Snapshot, edit: Edit) -> Outcome:
+        self._before_create()
+        for _attempt in range(_ATTEMPTS):
+            now = self.now()
+            id = snapshot.ensure_id()
+            blank = Record(hash_secret(snapshot.secret), now, now, self.permanent, None, (), {})
+            record = edit(blank, now)
+            if record.is_empty:
+                return UNCHANGED
+            if self._replace(snapshot, record, now):
+                return SAVED
+            snapshot.id = new_id()
+            self.log.warning("session %s existed already, a new id was taken", id)
+        raise ConflictError("the store refuses every new session")
+
+    def _replace(self, snapshot: Snapshot, record: Record, now: float) -> bool:
+        """One attempt to make *record* the stored one."""
+        if record.is_empty:
+            data, expires_at = ENDED, 0.0  # a compare-and-delete
+        else:
+            record = record if record.saved_at == now else record.saved(now)
+            data = self._packed(snapshot.id, record)
+            expires_at = self.lifetimes.idle_end(record, now)
+        before = snapshot.record
+        self._link(snapshot.id, before, record)
+        version = self.store.save(
+            snapshot.id, data, expires_at=expires_at, replacing=snapshot.version
+        )
+        if version is None:
+            return False
+        if before is not None and before.owner != record.owner:
+            self._unlink(snapshot.id, before)
+        snapshot.record, snapshot.version = record, version
+        if self.in_cookie:
+            snapshot.issued_at = 0.0  # the browser does not have this version yet
+        return True
+
+    def _reload(self, snapshot: Snapshot) -> bool:
+        """After a conflict: go on from the stored record, if it is still the same login."""
+        found, before = self.load(snapshot.id), snapshot.record
+        if found is None or before is None or found[0].secret_hash != before.secret_hash:
+            snapshot.detach()
+            return False
+        record, stored = found
+        snapshot.record, snapshot.version = record, stored.version
+        return True
+
+    def end(self, snapshot: Snapshot) -> None:
+        """Delete the session. One round trip, two if it is listed under an owner."""
+        self.store.delete(snapshot.id)
+        self._unlink(snapshot.id, snapshot.record)
+
+    # Owners
+
+    def _link(self, id: str, before: Record | None, after: Record) -> None:
+        """List a login under its owner, first: a login that cannot be found is worse than a listed
+        one that failed. It stays listed as long as the session can live at most."""
+        if after.owner is None or not self.store.has_owners:
+            return
+        if before is None or (before.owner, before.created_at) != (after.owner, after.created_at):
+            self.store.link(after.owner, id, expires_at=self.lifetimes.absolute_end(after))
+
+    def _unlink(self, id: str, before: Record | None) -> None:
+        """Last. If it fails, the session itself is as it should be."""
+        if before is None or before.owner is None or not self.store.has_owners:
+            return
+        try:
+            self.store.unlink(before.owner, id)
+        except StoreError:
+            self.log.warning("session %s could not be taken off the list of an owner", id)
+
+    # Log entries
+
+    def note_dropped(self, snapshot: Snapshot) -> None:
+        """Changes were not saved because the session was replaced or ended in the meantime."""
+        self.security_log.warning(
+            "session %s: changes of a superseded request were dropped", snapshot.detached_from
+        )
+
+    def note_undecodable(self, snapshot: Snapshot) -> None:
+        """A value of the record cannot be decoded."""
+        self.security_log.warning(
+            "session %s: a value of the record cannot be decoded", snapshot.id
+        )
+
+
+def _context(id: str) -> bytes:
+    """What an encrypted record is bound to."""
+    return b"wsgi_sessions.record:" + id.encode("ascii")

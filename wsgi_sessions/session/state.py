@@ -1,0 +1,234 @@
+"""What happens to the session of one request: loaded, changed, saved, and which cookie goes out.
+
+How this works. A :class:`RequestState` starts with nothing but the request's ``Cookie`` header. The
+first look resolves that to a :class:`~wsgi_sessions.session.snapshot.Snapshot`: the stored record
+that the cookie opens, or a new session, or one whose changes lead nowhere because its cookie was
+replaced in the meantime. What the request reads and changes is in its
+:class:`~wsgi_sessions.session.draft.Draft`. :meth:`RequestState.save` has the repository replace
+the snapshot's record by the draft's edit of it, under compare-and-set.
+
+Rules for maintainers: nothing is loaded to write; a cookie is only ever promised (``cookie``) after
+the store has accepted a compare-and-set, because that proves that no newer login exists.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final, NoReturn, Protocol
+
+from wsgi_sessions.errors import SessionClosed
+from wsgi_sessions.record import Record
+from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.repository import SessionRepository
+from wsgi_sessions.session.snapshot import DROPPED, ENDED, SAVED, Outcome, Snapshot
+
+__all__ = ["RequestState"]
+
+
+class Cookie(Enum):
+    """What the response has to say to the browser."""
+
+    ISSUE = "set it"
+    EXPIRE = "expire it"
+
+
+class Phase(Enum):
+    """How far the request is. It only goes forward: ``OPEN`` → ``SENT`` → ``OVER``, or from
+    ``OPEN`` straight to ``OVER`` if no code of the application runs after the headers, or if the
+    application raised."""
+
+    OPEN = "the response headers are still to come"
+    SENT = "the response headers have been sent"
+    OVER = "the request is over"
+
+
+class _Unseen(Enum):
+    UNSEEN = "a session that was ended before anything looked at it"
+
+
+# Python 3.11 takes 1,000 instructions for each Phase.OPEN.
+ISSUE, EXPIRE = Cookie
+OPEN, SENT, OVER = Phase
+UNSEEN: Final = _Unseen.UNSEEN
+
+
+class Resolve(Protocol):
+    """Finds the session that a ``Cookie`` header stands for; *strict* raises a store's error
+    whatever ``on_store_error`` says."""
+
+    def __call__(self, cookie_header: str, *, strict: bool = False) -> Snapshot: ...
+
+
+class RequestState:
+    """The session of one request, as the library sees it. Made by ``open_session``."""
+
+    __slots__ = (
+        "cookie",
+        "cookie_header",
+        "draft",
+        "ended",
+        "environ",
+        "phase",
+        "repository",
+        "resolve",
+        "snapshot",
+    )
+
+    repository: SessionRepository
+    resolve: Resolve
+    cookie_header: str
+    environ: dict[str, Any] | None
+    phase: Phase
+    snapshot: Snapshot | None
+    """What was loaded; ``None`` if nothing has looked yet."""
+    draft: Draft | None
+    """What was read and changed; ``None`` if nothing was."""
+    ended: Snapshot | _Unseen | None
+    """The session that the next save is to delete."""
+    cookie: Cookie | None
+    """What the store's acceptance of a save has promised to the browser."""
+
+    def load(self) -> Snapshot:
+        """The session as it was when this request first looked. One round trip, once."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            snapshot = self.snapshot = self.resolve(self.cookie_header)
+        return snapshot
+
+    def look(self) -> Draft:
+        """The draft. Loads nothing."""
+        draft = self.draft
+        if draft is None:
+            draft = self.draft = Draft(self.repository.codec)
+        return draft
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether this request is a logout, carried out or not."""
+        draft = self.draft
+        emptied = draft is not None and draft.changes.cleared and not (draft.live or draft.owner)
+        return emptied or self.ended is not None or self.cookie is EXPIRE
+
+    @property
+    def needs_cookie(self) -> bool:
+        """Whether what was changed is worth nothing without a new cookie. Loads if anything was
+        changed."""
+        draft = self.draft
+        if draft is None or not self.has_changes():
+            return False
+        return bool(draft.secret) or self.load().record is None
+
+    def has_changes(self) -> bool:
+        """Whether there is anything to save. Loads nothing."""
+        draft = self.draft
+        if draft is None:
+            return self.ended is not None
+        draft.collect()
+        record = None if self.snapshot is None else self.snapshot.record
+        if record is None or draft.forced or self.ended is not None:
+            return draft.has_changes() or self.ended is not None
+        return draft.edit(record, self.repository.now()) != record
+
+    # Changing
+
+    def check_late(self, needs_cookie: str) -> None:
+        """Raise :exc:`~wsgi_sessions.SessionClosed` if a change comes too late: it needs a cookie,
+        for the reason *needs_cookie*, and the headers are out; or the request is over."""
+        if self.phase is OVER:
+            self._too_late("nothing can be saved any more")
+        snapshot = self.load()
+        if self.repository.in_cookie:
+            needs_cookie = "the cookie holds the session"
+        elif snapshot.record is None:
+            needs_cookie = "a new session needs a cookie: store something, or call save(), earlier"
+        if snapshot.attached and needs_cookie:
+            self._too_late(needs_cookie)
+
+    def _too_late(self, why: str) -> NoReturn:
+        raise SessionClosed(f"{self.phase.value}, and {why}")
+
+    def end(self) -> None:
+        """Delete the session with the next save; until then go on as a new, empty one."""
+        if self.ended is None:
+            self.ended = UNSEEN if self.snapshot is None else self.snapshot
+        self._start_over()
+
+    def replace_undecodable(self) -> None:
+        """A value cannot be decoded: that costs the session, as a damaged record does.
+
+        What this request has put, and a login, go into the new one."""
+        self.repository.note_undecodable(self.load())
+        self.snapshot = Snapshot(self.repository.now())
+        self.look().detach()
+
+    def rollback(self) -> None:
+        """Forget what was changed and has not been saved."""
+        if self.ended is not None:
+            self.snapshot = None if self.ended is UNSEEN else self.ended
+            self.ended = None
+        self.draft = None
+
+    def _start_over(self) -> None:
+        self.snapshot = Snapshot(self.repository.now())
+        self.draft = Draft(self.repository.codec)
+
+    # Saving
+
+    def save(self) -> None:
+        """Store what has changed, if anything has. See :meth:`wsgi_sessions.Session.save`."""
+        draft = self.draft
+        if draft is None:
+            return
+        draft.collect()
+        if self.ended is not None:
+            self._delete(self.ended)
+        changed = draft.has_changes()
+        if self.snapshot is None and not changed:
+            return
+        snapshot = self.load()
+        if snapshot.detached_from:
+            self._drop(snapshot)
+            return
+        due = self.phase is OPEN and self.repository.renewal_due(snapshot)
+        if changed or due:
+            permanent = _permanent(snapshot.record)
+            outcome = self.repository.update(snapshot, draft.edit, force=due or draft.forced)
+            reshaped = permanent != _permanent(snapshot.record)
+            new_cookie = due or bool(draft.secret) or reshaped
+            snapshot.secret = draft.secret or snapshot.secret
+            draft.saved(snapshot.values)
+            self.settle(outcome, snapshot, new_cookie=new_cookie)
+
+    def _delete(self, ended: Snapshot | _Unseen) -> None:
+        snapshot = (
+            self.resolve(self.cookie_header, strict=True) if isinstance(ended, _Unseen) else ended
+        )
+        if snapshot.detached_from:
+            # A login has just replaced the cookie; nothing of this request may overwrite it.
+            self.load().detached_from = snapshot.detached_from
+        elif snapshot.record is not None:
+            self.repository.end(snapshot)
+            self.cookie = EXPIRE
+        self.ended = None
+
+    def _drop(self, snapshot: Snapshot) -> None:
+        draft = self.look()
+        if draft.has_changes():
+            self.repository.note_dropped(snapshot)
+            draft.forget()
+
+    def settle(self, outcome: Outcome, snapshot: Snapshot, *, new_cookie: bool = False) -> None:
+        """Draw the consequences of an update."""
+        if outcome is ENDED:
+            self._start_over()
+            self.cookie = EXPIRE
+        elif outcome is DROPPED:
+            self.draft = Draft(self.repository.codec)
+            self.cookie = None  # also one that an earlier save() has promised
+        elif outcome is SAVED and (new_cookie or not snapshot.issued_at):
+            self.cookie = ISSUE
+            snapshot.issued_at = self.repository.now()
+
+
+def _permanent(record: Record | None) -> bool:
+    return record is not None and record.permanent
