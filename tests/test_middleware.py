@@ -37,7 +37,7 @@ class Answer:
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
     ) -> Callable[[bytes], object]:
-        if exc_info is not None and self.chunks:
+        if exc_info is not None and any(self.chunks):
             raise exc_info[1].with_traceback(exc_info[2])
         self.started.append((status, headers))
         return self.chunks.append

@@ -30,6 +30,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.flask.login import follow_flask_login
+from wsgi_sessions.flask.outage import let_outages_leave
 from wsgi_sessions.manager import Options, SessionManager
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.session import is_open
@@ -184,6 +185,7 @@ class FlaskSessionInterface(SessionInterface):
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
         """The session of *request*. No I/O."""
+        let_outages_leave(app)
         if not self._follows_flask_login and hasattr(app, "login_manager"):
             follow_flask_login()
             self._follows_flask_login = True
