@@ -196,7 +196,8 @@ def failing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable
 def test_a_restart_after_the_commit_keeps_the_cookie() -> None:
     """A server that takes it gets our headers again with the new ones."""
     server = Server(failing)
-    answer = server.get()
+    answer = server.open()
+    assert b"".join(answer.body) == b"error page"
     (_, first), (status, second) = answer.started
     assert status == "500 Oops"
     assert "X-First" not in dict(second)
