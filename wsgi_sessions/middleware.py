@@ -62,13 +62,19 @@ class SessionMiddleware:
         check_place(opened, is_default=store is None)
         self._environ_key = self.manager.options.environ_key
 
+    def __getattr__(self, name: str) -> Any:
+        """What was wrapped keeps its attributes for the application."""
+        if name.startswith("__") or "app" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         outer = environ.get(self._environ_key)
         if outer is not None and is_open(outer):
             return self.app(environ, start_response)
         session = self.manager.open(environ.get("HTTP_COOKIE"), environ)
         environ[self._environ_key] = session
-        response = _Response(self.manager, session, environ, start_response)
+        response = _Response(self, session, environ, start_response)
         try:
             body = self.app(environ, response.start)
         except BaseException as error:
@@ -105,18 +111,18 @@ class _Response:
         "_server_write",
         "_stage",
         "_status",
-        "manager",
+        "middleware",
         "session",
     )
 
     def __init__(
         self,
-        manager: SessionManager,
+        middleware: SessionMiddleware,
         session: Session,
         environ: WSGIEnvironment,
         server: StartResponse,
     ) -> None:
-        self.manager = manager
+        self.middleware = middleware  # its manager is that of now, where a configuration changes
         self.session = session
         self._environ = environ
         self._server = server
@@ -170,7 +176,7 @@ class _Response:
             # No code of the application can run after this.
             if self._stage is not RECORDED:
                 return self._send_late(body)
-            status, headers, replacement = self.manager.finish(
+            status, headers, replacement = self.middleware.manager.finish(
                 self.session,
                 self._status,
                 self._headers,
@@ -194,7 +200,7 @@ class _Response:
         """After ``write()``, or where no response was started, as by who takes the socket."""
         if self._stage is NOTHING and body:
             raise AssertionError("the application gave a body before it called start_response")
-        self.manager.close(self.session)
+        self.middleware.manager.close(self.session)
         return [] if self._stage is REPLACED else body
 
     def _send_stream(self, body: Iterable[bytes]) -> Iterable[bytes]:
@@ -230,7 +236,9 @@ class _Response:
 
     def _finished(self, status: str, headers: Headers, *, streams: bool) -> Finished:
         secure = self._environ["wsgi.url_scheme"] == "https"
-        return self.manager.finish(self.session, status, headers, secure=secure, streams=streams)
+        return self.middleware.manager.finish(
+            self.session, status, headers, secure=secure, streams=streams
+        )
 
     def _commit(self, *, streams: bool) -> None:
         """Commit the session and forward status and headers, or a 503 if the store fails."""
@@ -249,15 +257,15 @@ class _Response:
         """Whether a 503 takes the place of what was to be sent: the store has failed, nothing is
         out. Otherwise nothing more is saved."""
         if isinstance(error, StoreError) and self._stage in (NOTHING, RECORDED):
-            self.manager.log.error("a failure of the store has left the application")
+            self.middleware.manager.log.error("a failure of the store has left the application")
             return True
-        self.manager.abandon(self.session)
+        self.middleware.manager.abandon(self.session)
         return False
 
     def unavailable(self) -> list[bytes]:
         """Forward the 503."""
         secure = self._environ["wsgi.url_scheme"] == "https"
-        self._forward(self.manager.unavailable(self.session, secure=secure))
+        self._forward(self.middleware.manager.unavailable(self.session, secure=secure))
         return [self._replacement]
 
 
@@ -276,7 +284,7 @@ class _Body:
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        manager, session = self._response.manager, self._response.session
+        manager, session = self._response.middleware.manager, self._response.session
         try:
             if self._first is not _END:
                 yield self._first
@@ -294,7 +302,7 @@ class _Body:
         if self._closed:
             return
         self._closed = True
-        manager, session = self._response.manager, self._response.session
+        manager, session = self._response.middleware.manager, self._response.session
         try:
             _close(self._body)
         except BaseException:

@@ -17,7 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from pymongo import MongoClient
 
 from tests.support.patience import SECONDS, be_patient
-from wsgi_sessions.flask.sessions import EXTENSION
+from wsgi_sessions.flask.configuration import EXTENSION
 from wsgi_sessions.migration import flask_session_memcached
 
 RawAccess = Callable[[pytest.FixtureRequest, Flask, ExitStack], None]

@@ -17,6 +17,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
+from flask.sessions import SessionInterface
 
 from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
@@ -25,7 +26,9 @@ from wsgi_sessions.manager import Options, SessionManager, Settings, settings_of
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.stores import Store
 
-__all__ = ["ConfiguredMiddleware", "configured_options"]
+__all__ = ["EXTENSION", "ConfiguredMiddleware", "configured_options", "overridden"]
+
+EXTENSION = "wsgi_sessions"
 
 KEYS = {
     "secret": "SECRET_KEY",
@@ -59,6 +62,7 @@ class ConfiguredMiddleware:
         options: Options,
     ) -> None:
         self.app: WSGIApplication = app.wsgi_app
+        self._flask = app
         self._config = app.config
         self._store = store
         self._options = options
@@ -94,7 +98,11 @@ class ConfiguredMiddleware:
         if said != self._seen:
             self._seen = said  # also what is refused, so that it is reported once
             try:
-                self._middleware = self._built()
+                built = self._built()
+                if self._middleware is None:
+                    self._middleware = built
+                else:  # requests in flight go on by it too, as Flask's own would
+                    self._middleware.manager = built.manager
             except (TypeError, ValueError) as error:
                 self.problem = str(error)
                 message = (
@@ -103,20 +111,45 @@ class ConfiguredMiddleware:
                 _log.log(logging.ERROR, message, error)
         return self._middleware
 
+    def __getattr__(self, name: str) -> Any:
+        """What ``app.wsgi_app`` was keeps its attributes for the application."""
+        if name.startswith("__") or "app" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
     def _said(self) -> tuple[object, ...]:
-        return tuple(map(_copied, map(self._config.get, _CONFIGURATION)))
+        configured = map(_copied, map(self._config.get, _CONFIGURATION))
+        return (*configured, *overridden(self._flask.session_interface).items())
 
     def _built(self, **options: Any) -> SessionMiddleware:
         names = {option: key for option, key in KEYS.items() if option not in self._options}
         if not self._config["SESSION_COOKIE_PATH"]:
             names["cookie_path"] = "APPLICATION_ROOT"
         try:
-            options |= {**configured_options(self._config), **self._options}
+            options |= {**configured_options(self._config), **self._asked(), **self._options}
             return SessionMiddleware(self.app, self._store, **options)
         except ConfigurationError as error:
             raise ConfigurationError(_named(str(error), names)) from None
         except TypeError as error:
             raise TypeError(_named(str(error), names)) from None
+
+    def _asked(self) -> dict[str, Any]:
+        """What a session interface of the application's says of the cookie."""
+        interface = self._flask.session_interface
+        return {
+            option: getattr(interface, name)(self._flask)
+            for name, option in overridden(interface).items()
+        }
+
+
+def overridden(interface: SessionInterface) -> dict[str, str]:
+    """The methods about the cookie that the class of *interface* overrides, with our options."""
+    return {
+        f"get_{option}": option
+        for option in KEYS
+        if getattr(type(interface), f"get_{option}", None)
+        is not getattr(SessionInterface, f"get_{option}", None)
+    }
 
 
 def configured_options(config: flask.Config) -> Options:

@@ -18,8 +18,10 @@ __all__ = ["follow_flask_login"]
 
 def follow_flask_login() -> None:
     """Listen to Flask-Login's signals, for every application whose session is ours."""
-    import flask_login  # type: ignore[import-untyped]
-
+    try:
+        import flask_login  # type: ignore[import-untyped]
+    except ImportError:
+        return  # the application has a login manager of its own
     flask_login.user_logged_in.connect(_log_in)
     flask_login.user_loaded_from_cookie.connect(_log_in)  # "remember me"
     flask_login.user_logged_out.connect(_log_out)

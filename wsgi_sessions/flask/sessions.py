@@ -2,48 +2,26 @@
 
 >>> app = Flask(__name__)
 >>> FlaskSessions(app, store=RedisStore())
-
-How this works. Flask opens a session before each request and saves it afterwards. Here opening
-gives the object that the middleware has put into the ``environ``, and saving does nothing, because
-the middleware commits. Only where no middleware is around, as in ``client.session_transaction()``,
-``app.test_request_context()`` and the events of Flask-SocketIO, is a session opened and committed
-here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NoReturn, Unpack
+from typing import Unpack
 
-try:
-    import flask
-except ModuleNotFoundError as _error:
-    if _error.name != "flask":
-        raise
-    raise ModuleNotFoundError(
-        'wsgi_sessions.flask needs Flask: pip install "wsgi-sessions[flask]"', name="flask"
-    ) from None
-from flask.sessions import SessionInterface, SessionMixin
+import flask
 
-from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.flask.configuration import ConfiguredMiddleware
-from wsgi_sessions.flask.login import follow_flask_login
-from wsgi_sessions.flask.outage import let_outages_leave
+from wsgi_sessions.flask.configuration import EXTENSION, ConfiguredMiddleware
+from wsgi_sessions.flask.interface import FlaskSessionInterface
 from wsgi_sessions.manager import (
     Options,
-    SessionManager,
     Settings,
     StoreOrURL,
     document_options,
     settings_of,
     store_of,
 )
-from wsgi_sessions.middleware import SessionMiddleware
-from wsgi_sessions.session import is_open
 
-__all__ = ["FlaskSessionInterface", "FlaskSessions"]
-
-EXTENSION = "wsgi_sessions"
+__all__ = ["FlaskSessions"]
 
 
 class FlaskSessions:
@@ -98,104 +76,3 @@ def _check_application(app: object) -> None:
             f"the first argument is the Flask application, not {given}: "
             f"FlaskSessions(app, store=…); for other WSGI applications use SessionMiddleware"
         )
-
-
-class NoSession(SessionMixin):
-    """Stands for the session where nobody provides one; says so when it is used."""
-
-    def __init__(self, problem: str = "") -> None:
-        self._problem = problem
-
-    def _refuse(self) -> NoReturn:
-        raise ConfigurationError(
-            self._problem
-            or "flask.session has no store: write FlaskSessions(app, store=…), or wrap the "
-            "application by app.wsgi_app = SessionMiddleware(app.wsgi_app, store=…)"
-        )
-
-    def __getitem__(self, key: str) -> NoReturn:
-        self._refuse()
-
-    def __setitem__(self, key: str, value: Any) -> NoReturn:
-        self._refuse()
-
-    def __delitem__(self, key: str) -> NoReturn:
-        self._refuse()
-
-    def __iter__(self) -> NoReturn:
-        self._refuse()
-
-    def __len__(self) -> NoReturn:
-        self._refuse()
-
-
-class FlaskSessionInterface(SessionInterface):
-    """Makes ``flask.session`` the session in ``environ[environ_key]``.
-
-    For an application that is wrapped by hand::
-
-        app.wsgi_app = SessionMiddleware(app.wsgi_app, store=RedisStore())
-        app.session_interface = FlaskSessionInterface()
-
-    The options are then the middleware's; Flask's configuration is not read.
-    """
-
-    null_session_class = NoSession  # type: ignore[assignment]
-
-    def __init__(self, environ_key: str = Settings.environ_key) -> None:
-        if not isinstance(environ_key, str):
-            raise TypeError(
-                f"environ_key is a {type(environ_key).__name__}, not a str: the store belongs into "
-                f"FlaskSessions(app, store=…) or SessionMiddleware(app.wsgi_app, store=…)"
-            )
-        self._environ_key = environ_key
-        self._follows_flask_login = False
-
-    def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
-        """The session of *request*. No I/O."""
-        let_outages_leave(app)
-        if not self._follows_flask_login and hasattr(app, "login_manager"):
-            follow_flask_login()
-            self._follows_flask_login = True
-        session = request.environ.get(self._environ_key)
-        if is_open(session):
-            return session
-        manager = _manager_of(app)
-        if manager is None:
-            return NoSession(_problem_of(app))
-        return manager.open(request.environ.get("HTTP_COOKIE"), request.environ)
-
-    def save_session(self, app: flask.Flask, session: Any, response: flask.Response) -> None:
-        """Commit a session that no middleware commits, adding the headers to *response*. No server
-        sends that one, so a failure of the store is raised."""
-        if flask.request.environ.get(self._environ_key) is session:
-            return
-        manager = _manager_of(app)
-        if manager is None:
-            return
-        response.headers.extend(manager.commit(session, secure=flask.request.is_secure))
-        if session.accessed:
-            response.vary.add("Cookie")
-
-
-def _manager_of(app: flask.Flask) -> SessionManager | None:
-    """That of the middleware around *app*, whatever other middleware is around it as well."""
-    for layer in _layers(app.extensions.get(EXTENSION, app.wsgi_app)):
-        if isinstance(layer, (SessionMiddleware, ConfiguredMiddleware)):
-            return layer.manager
-    return None
-
-
-def _problem_of(app: flask.Flask) -> str:
-    """Why the extension around *app* has no sessions to give; empty if there is no extension."""
-    return str(getattr(app.extensions.get(EXTENSION), "problem", ""))
-
-
-def _layers(outermost: object) -> Iterator[object]:
-    """WSGI applications from the outside to the inside, as far as they show what they wrap."""
-    layers, seen = [outermost], set()
-    for layer in layers:
-        if layer is not None and id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer
-            layers += [getattr(layer, name, None) for name in ("app", "wsgi_app")]

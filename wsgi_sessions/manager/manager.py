@@ -182,6 +182,7 @@ class SessionManager:
             if streams and self._may_be_looked_at(state, headers):
                 headers = personal(headers, private=True)
             return _finished((status, headers, None))
+        state.repository = self.repository  # of now, where a configuration changes
         if state.phase is SENT:
             self.save_late(session)
         else:

@@ -47,7 +47,7 @@ class Session(MutableMapping[str, Any]):
     Not to be shared between threads, no more than a dict that is being changed.
     """
 
-    __slots__ = ("__weakref__", "_state", "accessed")
+    __slots__ = ("__dict__", "__weakref__", "_state", "accessed")
 
     _state: RequestState
     accessed: bool

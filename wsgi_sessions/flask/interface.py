@@ -1,0 +1,175 @@
+"""Flask's session interface: ``flask.session`` is the session of the middleware, the very object.
+
+How this works. Flask opens a session before each request and saves it afterwards. Here opening
+gives the object that the middleware has put into the ``environ``, and saving does nothing, because
+the middleware commits; but a subclass that decides otherwise is asked. Only where no middleware is
+around, as in ``client.session_transaction()``, ``app.test_request_context()`` and the events of
+Flask-SocketIO, is a session opened and committed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, NoReturn
+
+import flask
+from flask.sessions import SessionInterface, SessionMixin
+
+from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.flask.configuration import EXTENSION, ConfiguredMiddleware, overridden
+from wsgi_sessions.flask.login import follow_flask_login
+from wsgi_sessions.flask.outage import let_outages_leave
+from wsgi_sessions.flask.session import FlaskSession
+from wsgi_sessions.manager import SessionManager, Settings
+from wsgi_sessions.middleware import SessionMiddleware
+from wsgi_sessions.session import Session, is_open
+
+__all__ = ["FlaskSessionInterface"]
+
+_SAVED = "saved_by_flask"
+"""The attribute of a session that says that ``save_session`` has been called for it."""
+
+
+class NoSession(SessionMixin):
+    """Stands for the session where nobody provides one; says so when it is used."""
+
+    def __init__(self, problem: str = "") -> None:
+        self._problem = problem
+
+    def _refuse(self) -> NoReturn:
+        raise ConfigurationError(
+            self._problem
+            or "flask.session has no store: write FlaskSessions(app, store=…), or wrap the "
+            "application by app.wsgi_app = SessionMiddleware(app.wsgi_app, store=…)"
+        )
+
+    def __getitem__(self, key: str) -> NoReturn:
+        self._refuse()
+
+    def __setitem__(self, key: str, value: Any) -> NoReturn:
+        self._refuse()
+
+    def __delitem__(self, key: str) -> NoReturn:
+        self._refuse()
+
+    def __iter__(self) -> NoReturn:
+        self._refuse()
+
+    def __len__(self) -> NoReturn:
+        self._refuse()
+
+
+class FlaskSessionInterface(SessionInterface):
+    """Makes ``flask.session`` the session in ``environ[environ_key]``.
+
+    For an application that is wrapped by hand::
+
+        app.wsgi_app = SessionMiddleware(app.wsgi_app, store=RedisStore())
+        app.session_interface = FlaskSessionInterface()
+
+    The options are then the middleware's; Flask's configuration is not read. A subclass may
+    override ``save_session``, where a session is saved only if it calls this one, and
+    ``should_set_cookie``; with :class:`FlaskSessions` ``get_cookie_name`` and the like too.
+    """
+
+    null_session_class = NoSession  # type: ignore[assignment]
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "save_session" in vars(cls):
+            cls.save_session = _asked(cls.save_session)  # type: ignore[method-assign]
+
+    def __init__(self, environ_key: str = Settings.environ_key) -> None:
+        if not isinstance(environ_key, str):
+            raise TypeError(
+                f"environ_key is a {type(environ_key).__name__}, not a str: the store belongs into "
+                f"FlaskSessions(app, store=…) or SessionMiddleware(app.wsgi_app, store=…)"
+            )
+        self._environ_key = environ_key
+        self._prepared: flask.Flask | None = None
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
+        """The session of *request*. No I/O."""
+        if self._prepared is not app:
+            self._prepare(app)
+        session = request.environ.get(self._environ_key)
+        if not is_open(session):
+            manager = _manager_of(app)
+            if manager is None:
+                return NoSession(_problem_of(app))
+            session = manager.open(request.environ.get("HTTP_COOKIE"), request.environ)
+        session.__class__ = FlaskSession
+        return session
+
+    def save_session(self, app: flask.Flask, session: Any, response: flask.Response) -> None:
+        """Commit a session that no middleware commits, adding the headers to *response*. No server
+        sends that one, so a failure of the store is raised."""
+        if not isinstance(session, Session):
+            return
+        setattr(session, _SAVED, True)
+        if self._keeps_cookie(app, session):
+            session.rollback()
+        manager = _manager_of(app)
+        if manager is None or flask.request.environ.get(self._environ_key) is session:
+            return
+        response.headers.extend(manager.commit(session, secure=flask.request.is_secure))
+        if session.accessed:
+            response.vary.add("Cookie")
+
+    def _keeps_cookie(self, app: flask.Flask, session: Session) -> bool:
+        """Whether a subclass says that this response sets no cookie: then nothing is saved. It is
+        not asked about a logout, as Flask does not ask."""
+        overrides = type(self).should_set_cookie is not SessionInterface.should_set_cookie
+        if not overrides or not session.modified or not session:
+            return False
+        return not self.should_set_cookie(app, session)  # type: ignore[arg-type]
+
+    def _prepare(self, app: flask.Flask) -> None:
+        """Once for each application."""
+        let_outages_leave(app)
+        if hasattr(app, "login_manager"):
+            follow_flask_login()
+        by_hand = not isinstance(app.extensions.get(EXTENSION), ConfiguredMiddleware)
+        if by_hand and (names := sorted(overridden(self))):
+            raise ConfigurationError(
+                f"{type(self).__name__} overrides {', '.join(names)}, which SessionMiddleware does "
+                f"not ask: give it the options cookie_name, cookie_domain, …, or use FlaskSessions"
+            )
+        self._prepared = app
+
+
+def _asked(save_session: Callable[..., Any]) -> Callable[..., Any]:
+    """*save_session* of a subclass, after which nothing is saved unless it has called ours."""
+
+    @wraps(save_session)
+    def asked(self: Any, app: flask.Flask, session: Any, response: flask.Response) -> Any:
+        result = save_session(self, app, session, response)
+        if isinstance(session, Session) and not getattr(session, _SAVED, False):
+            session.rollback()
+        return result
+
+    return asked
+
+
+def _manager_of(app: flask.Flask) -> SessionManager | None:
+    """That of the middleware around *app*, whatever other middleware is around it as well."""
+    for layer in _layers(app.extensions.get(EXTENSION, app.wsgi_app)):
+        if isinstance(layer, (SessionMiddleware, ConfiguredMiddleware)):
+            return layer.manager
+    return None
+
+
+def _problem_of(app: flask.Flask) -> str:
+    """Why the extension around *app* has no sessions to give; empty if there is no extension."""
+    return str(getattr(app.extensions.get(EXTENSION), "problem", ""))
+
+
+def _layers(outermost: object) -> Iterator[object]:
+    """WSGI applications from the outside to the inside, as far as they show what they wrap."""
+    layers, seen = [outermost], set()
+    for layer in layers:
+        if layer is not None and id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer
+            layers += [getattr(layer, name, None) for name in ("app", "wsgi_app")]

@@ -1,0 +1,40 @@
+"""What ``flask.session`` is: a :class:`~wsgi_sessions.Session` with Flask-Login's passing notes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsgi_sessions.session import Session
+
+__all__ = ["FlaskSession"]
+
+REQUEST_KEYS = frozenset({"_remember", "_remember_seconds"})
+"""Notes from one part of Flask-Login to another, which its hook looks for in every response. They
+live for one request: they are not stored, and looking for them loads nothing."""
+
+
+class FlaskSession(Session):
+    """The same, and attributes may be set on it as on Flask's own session."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        return vars(self)[key] if key in REQUEST_KEYS else super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return vars(self).get(key, default) if key in REQUEST_KEYS else super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        return key in vars(self) if key in REQUEST_KEYS else super().__contains__(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key in REQUEST_KEYS:
+            vars(self)[key] = value
+        else:
+            super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if key in REQUEST_KEYS:
+            del vars(self)[key]
+        else:
+            super().__delitem__(key)
