@@ -23,7 +23,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgi_sessions.cookie import CookieStore, Headers
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.manager import Finished, SessionManager
-from wsgi_sessions.session import Session, is_open
+from wsgi_sessions.session import Session, close_untouched, is_open
 from wsgi_sessions.stores import Store, open_store
 
 __all__ = ["SessionMiddleware"]
@@ -159,6 +159,11 @@ class _Response:
             # No code of the application can run after this.
             if self._stage is not RECORDED:
                 return self._send_late(body)
+            if not self.session.accessed:  # what finish() does, for a fifth of the instructions
+                close_untouched(self.session)
+                self._stage = SENT
+                self._server(self._status, self._headers)
+                return body
             status, headers, replacement = self.manager.finish(
                 self.session,
                 self._status,

@@ -39,6 +39,7 @@ from wsgi_sessions.session import (
     RequestState,
     Session,
     SessionRepository,
+    close_untouched,
     open_session,
     state_of,
 )
@@ -172,9 +173,12 @@ class SessionManager:
         """
         state = state_of(session)
         if not session.accessed:
-            state.phase = SENT if streams else OVER
-            if streams and self._may_be_looked_at(state, headers):
-                headers = personal(headers, private=True)
+            if not streams:
+                close_untouched(session)
+            else:
+                state.phase = SENT
+                if self._may_be_looked_at(state, headers):
+                    headers = personal(headers, private=True)
             return _finished((status, headers, None))
         if state.phase is SENT:
             self.save_late(session)
@@ -187,13 +191,16 @@ class SessionManager:
             except BaseException:
                 self._abandon(state)
                 raise
-        state.phase = SENT if streams else OVER
         name, cookie = self._cookie.name, state.cookie
         headers = personal(headers, private=name in state.cookie_header)
         if cookie is not None:
             self._check_transport(state, secure)
             ours = self._set_cookie(state, secure)
             headers = setting_cookie(headers, ours, name, self._overridden)
+        if streams:
+            state.phase = SENT
+        else:
+            state.close()
         return _finished((status, headers, None))
 
     def unavailable(self, session: Session, *, secure: bool = False) -> Finished:
@@ -234,7 +241,7 @@ class SessionManager:
         try:
             self.save_late(session)
         finally:
-            state.phase = OVER
+            state.close()
 
     def abandon(self, session: Session) -> None:
         """The application raised: nothing more is saved. Costs no round trip."""
@@ -257,7 +264,7 @@ class SessionManager:
     @staticmethod
     def _abandon(state: RequestState) -> None:
         state.rollback()
-        state.phase = OVER
+        state.close()
 
     def _carries_cookie(self, state: RequestState) -> bool:
         """Whether the request may have a cookie of ours."""
