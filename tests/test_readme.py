@@ -10,7 +10,7 @@ import pytest
 from webtest import TestApp
 
 import wsgi_sessions
-from wsgi_sessions.manager.options import Options
+from wsgi_sessions.manager import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -49,7 +49,7 @@ def test_every_option_is_in_the_table_with_its_default() -> None:
     """No more and no less."""
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (.*?) \|", README.partition("## Options")[2], re.M)
     told = {name for names, _ in rows for name in re.findall(r"`(\w+)`", names)}
-    assert told == {field.name for field in dataclasses.fields(Options)}
+    assert told == {field.name for field in dataclasses.fields(Settings)}
 
 
 @pytest.mark.parametrize("name", re.findall(r"\[.*?\]\((?!http)(.*?)\)", README))

@@ -17,14 +17,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from wsgi_sessions.cookie import CookieStore, Headers
+from wsgi_sessions.cookie import Headers
 from wsgi_sessions.errors import StoreError
-from wsgi_sessions.manager import Finished, SessionManager
+from wsgi_sessions.manager import (
+    Finished,
+    Options,
+    SessionManager,
+    StoreOrURL,
+    check_application,
+    check_place,
+    document_options,
+    store_of,
+)
 from wsgi_sessions.session import Session, close_untouched, is_open
-from wsgi_sessions.stores import Store, open_store
 
 __all__ = ["SessionMiddleware"]
 
@@ -39,19 +47,19 @@ class SessionMiddleware:
     """Gives *app* a session in ``environ["wsgi.session"]``, kept in *store*.
 
     Without *store*, the environment's ``WSGI_SESSIONS_STORE`` is its URL, by default that of an
-    SQLite file in the working directory. The options are those of
-    :class:`~wsgi_sessions.SessionManager`. A request that does not touch its session costs no
+    SQLite file in the working directory. A request that does not touch its session costs no
     store call and no header. Inside another middleware of the same ``environ_key``, the session of
     the outer one is used.
     """
 
     def __init__(
-        self, app: WSGIApplication, store: Store | CookieStore | None = None, **options: Any
+        self, app: WSGIApplication, store: StoreOrURL | None = None, **options: Unpack[Options]
     ) -> None:
+        check_application(app)
         self.app = app
-        if store is None:
-            store = open_store(None)
-        self.manager = SessionManager(store, **options)
+        opened = store_of(store)
+        self.manager = SessionManager(opened, **options)
+        check_place(opened, is_default=store is None)
         self._environ_key = self.manager.options.environ_key
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -68,6 +76,9 @@ class SessionMiddleware:
                 return response.unavailable()
             raise
         return response.send(body)
+
+
+document_options(SessionMiddleware)
 
 
 class Stage(Enum):

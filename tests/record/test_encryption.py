@@ -9,7 +9,7 @@ import pytest
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
 from wsgi_sessions import ConfigurationError, MemoryStore, SessionManager, SessionTooLarge
-from wsgi_sessions.manager.options import Options
+from wsgi_sessions.manager import settings_of
 from wsgi_sessions.record.encryption import RecordCipher
 from wsgi_sessions.record.record import unpack
 from wsgi_sessions.testing import ManualClock
@@ -155,6 +155,6 @@ def test_a_key_may_be_base64url(store: RecordingStore, clock: ManualClock) -> No
 def test_the_keys_are_those_that_were_checked() -> None:
     """A list that is changed afterwards changes nothing."""
     given = [OLD]
-    options = Options(encryption_keys=given)
+    settings = settings_of({"encryption_keys": given})
     given[:] = [b"too short"]
-    assert options.keys == (OLD,)
+    assert settings.encryption_keys == (OLD,)

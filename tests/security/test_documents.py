@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wsgi_sessions.manager.options import Options
+from wsgi_sessions.manager import Settings
 
 ROOT = Path(__file__).parents[2]
 SECURITY = (ROOT / "docs" / "security.md").read_text()
@@ -69,7 +69,7 @@ def test_every_named_regression_is_listed() -> None:
 def test_the_defaults_are_those_of_the_code() -> None:
     """The table of defaults says what a manager does that is told nothing."""
     words = {DAY: "1 day", 31 * DAY: "31 days", 90 * DAY: "90 days", 1 << 20: "1 MiB"}
-    options = Options()
+    options = Settings()
     for name, default, *_ in rows("Defaults and their reasons"):
         value = getattr(options, name.strip("`"))
         shown = f'"{value}"' if isinstance(value, str) else str(value)

@@ -324,7 +324,7 @@ def test_the_names_in_the_url(mongodb_url: str) -> None:
     ("url", "says"),
     [
         ("mongodb://host/?colection=x", "colection"),
-        ("mongodb://host/?create=perhaps", "create must be true or false"),
+        ("mongodb://host/?create=perhaps", "create is 'perhaps': true or false"),
         ("mongodb://host/?tls=perhaps", "tls"),
         ("mongodb://host/?timeoutMS", "timeoutMS"),
         ("mongodb://user:s3cr3t:9@host", "percent-encoded"),

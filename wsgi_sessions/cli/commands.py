@@ -14,8 +14,7 @@ import click
 
 from wsgi_sessions.cli.checks import Checkable, Finding, Level, probe, reach_by_load
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores import Store, open_store
-from wsgi_sessions.stores.urls import DEFAULT_STORE
+from wsgi_sessions.stores import DEFAULT_STORE, Store, open_store
 
 __all__ = ["commands"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-
-from werkzeug.http import http_date
+from email.utils import formatdate
 
 from wsgi_sessions.errors import ConfigurationError
 
 __all__ = ["SetCookie"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)  # RFC 9110 section 5.6.2
+_DOMAIN = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
 _ATTRIBUTE = re.compile(r"[\x21-\x3a\x3c-\x7e]+", re.ASCII)  # RFC 6265bis: no CTL, no ";"
 _SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
 
@@ -38,9 +38,9 @@ class SetCookie:
             (site == "None", "samesite='None'"),
             (partitioned, "partitioned"),
         ):
-            if needs_secure and secure is False:
+            if needs_secure and secure is not True:
                 raise ConfigurationError(
-                    f"cookie_{option} needs cookie_secure=True: browsers drop it"
+                    f"cookie_{option} needs cookie_secure=True: browsers drop the cookie without it"
                 )
         self.name = name
         self._start = f"{name}="
@@ -62,7 +62,7 @@ class SetCookie:
         """Set the cookie: until the browser closes, or for *max_age* seconds from *now*."""
         if max_age is None:
             return self._start + value + self._suffix[secure]
-        expires = http_date(now + max_age)
+        expires = formatdate(now + max_age, usegmt=True)
         return f"{self._start}{value}; Expires={expires}; Max-Age={max_age}{self._suffix[secure]}"
 
     def expire(self, *, secure: bool) -> str:
@@ -74,14 +74,14 @@ class SetCookie:
 
 def _check_name(name: str, *, path: str, domain: str | None, secure: bool | None) -> None:
     if not _TOKEN.fullmatch(name):
-        raise ConfigurationError(f"cookie name {name!r} is not a token of RFC 9110")
+        raise ConfigurationError(f"cookie_name {name!r} is not a token of RFC 9110")
     prefix = name.lower()  # browsers match the prefixes without case (RFC 6265bis section 5.6)
     if prefix.startswith("__host-") and not (secure is True and domain is None and path == "/"):
         raise ConfigurationError(
-            f"cookie name {name!r} needs cookie_secure=True, cookie_path='/' and no cookie_domain"
+            f"cookie_name {name!r} needs cookie_secure=True, cookie_path='/' and no cookie_domain"
         )
     if prefix.startswith("__secure-") and secure is not True:
-        raise ConfigurationError(f"cookie name {name!r} needs cookie_secure=True")
+        raise ConfigurationError(f"cookie_name {name!r} needs cookie_secure=True")
 
 
 def _check_attributes(*, path: str, domain: str | None) -> None:
@@ -89,9 +89,10 @@ def _check_attributes(*, path: str, domain: str | None) -> None:
         raise ConfigurationError(
             f"cookie_path {path!r} must start with '/' and be plain ASCII without ';'"
         )
-    if domain is not None and not _ATTRIBUTE.fullmatch(domain):
+    if domain is not None and not _DOMAIN.fullmatch(domain):
         raise ConfigurationError(
-            f"cookie_domain {domain!r} is not a domain name; None for this host only"
+            f"cookie_domain {domain!r} is not a domain name, without scheme and port; "
+            f"None for this host only"
         )
 
 

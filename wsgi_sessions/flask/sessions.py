@@ -12,10 +12,8 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from typing import Any, NoReturn, cast
-from wsgiref.types import StartResponse, WSGIEnvironment
+from collections.abc import Iterator
+from typing import Any, NoReturn, Unpack
 
 try:
     import flask
@@ -27,31 +25,25 @@ except ModuleNotFoundError as error:
     ) from None
 from flask.sessions import SessionInterface, SessionMixin
 
-from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.flask.configuration import ConfiguredMiddleware
 from wsgi_sessions.flask.login import follow_flask_login
 from wsgi_sessions.flask.outage import let_outages_leave
-from wsgi_sessions.manager import Options, SessionManager
+from wsgi_sessions.manager import (
+    Options,
+    SessionManager,
+    Settings,
+    StoreOrURL,
+    document_options,
+    settings_of,
+    store_of,
+)
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.session import is_open
-from wsgi_sessions.stores import Store, open_store
 
 __all__ = ["FlaskSessionInterface", "FlaskSessions"]
 
 EXTENSION = "wsgi_sessions"
-_CONFIGURATION = (
-    "SECRET_KEY",
-    "SECRET_KEY_FALLBACKS",
-    "PERMANENT_SESSION_LIFETIME",
-    "APPLICATION_ROOT",
-    "SESSION_COOKIE_NAME",
-    "SESSION_COOKIE_DOMAIN",
-    "SESSION_COOKIE_PATH",
-    "SESSION_COOKIE_HTTPONLY",
-    "SESSION_COOKIE_SECURE",
-    "SESSION_COOKIE_SAMESITE",
-    "SESSION_COOKIE_PARTITIONED",
-)
 
 
 class FlaskSessions:
@@ -62,19 +54,23 @@ class FlaskSessions:
     :class:`~wsgi_sessions.SessionMiddleware`.
 
     The cookie, its keys and the lifetime of permanent sessions are what ``app.config`` says, at
-    the time of each request. *options* are those of :class:`~wsgi_sessions.SessionManager`; they
-    win over the configuration. ``app.extensions["wsgi_sessions"].manager`` is the manager.
+    the time of each request; *options* win over it. Both are checked when the application starts:
+    :meth:`init_app` raises :exc:`~wsgi_sessions.ConfigurationError` or :exc:`TypeError`, by Flask's
+    key. If the configuration is changed later to what cannot work, what worked before goes on, and
+    an error is logged. ``app.extensions["wsgi_sessions"].manager`` is the manager.
     """
 
     def __init__(
         self,
         app: flask.Flask | None = None,
-        store: Store | CookieStore | None = None,
-        **options: Any,
+        store: StoreOrURL | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        Options(**options)  # a misspelt or impossible option is refused here, not by a request
-        self._store = store
+        settings = settings_of(options)
+        _check_application(app)
+        self._store = None if store is None else store_of(store)
         self._options = options
+        self._environ_key = settings.environ_key
         if app is not None:
             self.init_app(app)
 
@@ -84,82 +80,37 @@ class FlaskSessions:
         A ``SESSION_COOKIE_SAMESITE`` of ``None``, Flask's default, becomes ``"Lax"``.
         """
         if app.config["SESSION_COOKIE_SAMESITE"] is None:
-            app.config["SESSION_COOKIE_SAMESITE"] = Options.cookie_samesite
-        store = self._store
-        if store is None:
-            store = open_store(None)
-        middleware = ConfiguredMiddleware(app, store, self._options)
+            app.config["SESSION_COOKIE_SAMESITE"] = Settings.cookie_samesite
+        _check_application(app)
+        middleware = ConfiguredMiddleware(app, self._store, self._options)
+        middleware.start()
         app.extensions[EXTENSION] = middleware
         app.wsgi_app = middleware  # type: ignore[method-assign]
-        app.session_interface = FlaskSessionInterface(
-            self._options.get("environ_key", Options.environ_key)
+        app.session_interface = FlaskSessionInterface(self._environ_key)
+
+
+document_options(FlaskSessions)
+
+
+def _check_application(app: object) -> None:
+    if app is not None and not isinstance(app, flask.Flask):
+        given = f"the class {app.__name__}" if isinstance(app, type) else type(app).__name__
+        raise TypeError(
+            f"the first argument is the Flask application, not {given}: "
+            f"FlaskSessions(app, store=…); for other WSGI applications use SessionMiddleware"
         )
-
-
-class ConfiguredMiddleware:
-    """:class:`SessionMiddleware` around *app*, by what the configuration says now.
-
-    Flask reads its configuration when a request needs it, so applications and their tests set it
-    at any time.
-    """
-
-    def __init__(
-        self, app: flask.Flask, store: Store | CookieStore, options: dict[str, Any]
-    ) -> None:
-        self.app = app.wsgi_app
-        self._config = app.config
-        self._store = store
-        self._options = options
-        self._built: tuple[tuple[object, ...], SessionMiddleware] | None = None
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._middleware()(environ, start_response)
-
-    @property
-    def manager(self) -> SessionManager:
-        return self._middleware().manager
-
-    def _middleware(self) -> SessionMiddleware:
-        configured = tuple(map(self._config.get, _CONFIGURATION))
-        built = self._built
-        if built is None or built[0] != configured:
-            options = _options(self._config) | self._options
-            built = configured, SessionMiddleware(self.app, self._store, **options)
-            self._built = built
-        return built[1]
-
-
-def _options(config: flask.Config) -> dict[str, Any]:
-    """The options that the configuration of a Flask application amounts to.
-
-    To Flask, ``PERMANENT_SESSION_LIFETIME`` bounds every session and nothing bounds those that
-    are used: so it caps our idle lifetime and, if it is the longer one, is the absolute one.
-    """
-    permanent = config["PERMANENT_SESSION_LIFETIME"]
-    if isinstance(permanent, timedelta):
-        permanent = permanent.total_seconds()
-    return {
-        "secret": config["SECRET_KEY"] or None,
-        "fallback_secrets": config.get("SECRET_KEY_FALLBACKS") or (),
-        "permanent_lifetime": permanent,
-        "lifetime": min(cast(float, Options.lifetime), permanent),
-        "absolute_lifetime": max(cast(float, Options.absolute_lifetime), permanent),
-        "cookie_name": config["SESSION_COOKIE_NAME"],
-        "cookie_domain": config["SESSION_COOKIE_DOMAIN"] or None,
-        "cookie_path": config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"] or "/",
-        "cookie_httponly": bool(config["SESSION_COOKIE_HTTPONLY"]),
-        "cookie_secure": config["SESSION_COOKIE_SECURE"] or None,
-        "cookie_samesite": config["SESSION_COOKIE_SAMESITE"],
-        "cookie_partitioned": bool(config.get("SESSION_COOKIE_PARTITIONED")),
-    }
 
 
 class NoSession(SessionMixin):
     """Stands for the session where nobody provides one; says so when it is used."""
 
+    def __init__(self, problem: str = "") -> None:
+        self._problem = problem
+
     def _refuse(self, *_arguments: object) -> NoReturn:
         raise ConfigurationError(
-            "flask.session has no store: write FlaskSessions(app, store=…), or wrap the "
+            self._problem
+            or "flask.session has no store: write FlaskSessions(app, store=…), or wrap the "
             "application by app.wsgi_app = SessionMiddleware(app.wsgi_app, store=…)"
         )
 
@@ -179,7 +130,12 @@ class FlaskSessionInterface(SessionInterface):
 
     null_session_class = NoSession  # type: ignore[assignment]
 
-    def __init__(self, environ_key: str = Options.environ_key) -> None:
+    def __init__(self, environ_key: str = Settings.environ_key) -> None:
+        if not isinstance(environ_key, str):
+            raise TypeError(
+                f"environ_key is a {type(environ_key).__name__}, not a str: the store belongs into "
+                f"FlaskSessions(app, store=…) or SessionMiddleware(app.wsgi_app, store=…)"
+            )
         self._environ_key = environ_key
         self._follows_flask_login = False
 
@@ -194,7 +150,7 @@ class FlaskSessionInterface(SessionInterface):
             return session
         manager = _manager_of(app)
         if manager is None:
-            return NoSession()
+            return NoSession(_problem_of(app))
         return manager.open(request.environ.get("HTTP_COOKIE"), request.environ)
 
     def save_session(self, app: flask.Flask, session: Any, response: flask.Response) -> None:
@@ -216,6 +172,11 @@ def _manager_of(app: flask.Flask) -> SessionManager | None:
         if isinstance(layer, (SessionMiddleware, ConfiguredMiddleware)):
             return layer.manager
     return None
+
+
+def _problem_of(app: flask.Flask) -> str:
+    """Why the extension around *app* has no sessions to give; empty if there is no extension."""
+    return str(getattr(app.extensions.get(EXTENSION), "problem", ""))
 
 
 def _layers(outermost: object) -> Iterator[object]:

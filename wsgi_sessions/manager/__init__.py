@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from wsgi_sessions.manager.application import check_application
 from wsgi_sessions.manager.manager import Finished, SessionManager
 from wsgi_sessions.manager.migrate import OldSession, Reader
-from wsgi_sessions.manager.options import Options
+from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
+from wsgi_sessions.manager.store import StoreOrURL, check_place, store_of
+from wsgi_sessions.manager.texts import options_from_text
 
 __all__ = [
     "Finished",
@@ -12,4 +15,12 @@ __all__ = [
     "Options",
     "Reader",
     "SessionManager",
+    "Settings",
+    "StoreOrURL",
+    "check_application",
+    "check_place",
+    "document_options",
+    "options_from_text",
+    "settings_of",
+    "store_of",
 ]

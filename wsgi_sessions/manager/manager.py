@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from re import compile as compile_pattern
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Unpack, cast
 
 from wsgi_sessions.cookie import (
     CookieStore,
@@ -27,8 +27,9 @@ from wsgi_sessions.cookie import (
 from wsgi_sessions.errors import ConfigurationError, StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager.migrate import Migration
-from wsgi_sessions.manager.options import Options
+from wsgi_sessions.manager.options import Options, document_options, settings_of
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
+from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.record import RecordCipher
 from wsgi_sessions.session import (
     ISSUE,
@@ -68,14 +69,16 @@ _finished = partial(tuple.__new__, Finished)
 
 
 class SessionManager:
-    """Opens and commits sessions kept in *store*; the options are those of :class:`Options`.
+    """Opens and commits sessions kept in *store*: a store, a URL,
+    or ``None`` for what :func:`~wsgi_sessions.open_store` makes of the environment.
 
     Building it does no I/O. One manager serves all threads, and the processes forked after it was
     built.
     """
 
-    def __init__(self, store: Store | CookieStore, **options: Any) -> None:
-        self.options = settings = Options(**options)
+    def __init__(self, store: StoreOrURL | None = None, **options: Unpack[Options]) -> None:
+        self.options = settings = settings_of(options)
+        store = store_of(store)
         self.log = ThrottledLog("wsgi_sessions")
         self.security_log = ThrottledLog("wsgi_sessions.security")
         self._warned: set[str] = set()
@@ -88,6 +91,7 @@ class SessionManager:
             samesite=settings.cookie_samesite,
             partitioned=settings.cookie_partitioned,
         )
+        settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
         self._check_keeps_key(store)
         encrypted = self._encrypted_cookies(store)
         self.store = cast(Any, store if encrypted is None else encrypted)
@@ -96,7 +100,7 @@ class SessionManager:
         self.repository = SessionRepository(
             guarded,
             codec=settings.codec,
-            cipher=RecordCipher(settings.keys) if settings.keys else None,
+            cipher=RecordCipher(settings.encryption_keys) if settings.encryption_keys else None,
             lifetimes=Lifetimes(*settings.lifetimes),
             max_bytes=min(settings.max_bytes, getattr(self.store, "max_bytes", settings.max_bytes)),
             permanent=settings.permanent,
@@ -106,7 +110,7 @@ class SessionManager:
             log=self.log,
             security_log=self.security_log,
         )
-        self._resolve = self._resolver(encrypted, settings.readers).resolve
+        self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
     def _check_keeps_key(self, store: Store | CookieStore) -> None:
         keeps_no_key = isinstance(store, CookieStore) or getattr(store, "evicts", False)
@@ -319,6 +323,9 @@ class SessionManager:
         if message not in self._warned:
             self._warned.add(message)
             self.log.warning(message)
+
+
+document_options(SessionManager)
 
 
 class GivenSigner:

@@ -1,139 +1,223 @@
-"""The options of a session manager, checked when it is built."""
+"""The options of a session manager: what callers give (:class:`Options`), and what the library
+works with (:class:`Settings`).
+
+To add an option, add its line to both classes, in the same order, and its paragraph to the
+docstring of :class:`Options`. The constructors, ``help()``, type checkers and
+:func:`~wsgi_sessions.manager.texts.options_from_text` then know it.
+"""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from functools import cached_property
-from typing import Any, cast
+from difflib import get_close_matches
+from inspect import Parameter, cleandoc, signature
+from typing import Any, Literal, TypedDict, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.record import Codec, MsgpackCodec, parse_key
+from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.manager import values
+from wsgi_sessions.manager.migrate import Reader
+from wsgi_sessions.record import Codec, MsgpackCodec
+from wsgi_sessions.stores import system_clock
 
-__all__ = ["DEFAULT_MAX_BYTES", "Options"]
+__all__ = ["DEFAULT_MAX_BYTES", "Options", "Settings", "document_options", "settings_of"]
+
+T = TypeVar("T")
 
 DAY = 86_400.0
 DEFAULT_MAX_BYTES = 1 << 20
+MIN_KEY_LENGTH = 16
+
+
+class Options(TypedDict, total=False):
+    """How sessions behave. Durations are seconds or a ``timedelta``.
+
+    secret = None
+        Signs the cookie. ``None``: the environment's ``WSGI_SESSIONS_SECRET``, else a random key
+        that the first worker puts into the store and all share.
+    fallback_secrets = ()
+        Older keys whose cookies are still accepted; if not given, those in the environment's
+        ``WSGI_SESSIONS_FALLBACK_SECRETS``, with blanks between them.
+    cookie_name = 'sid'
+        The name of the cookie. ``__Host-`` and ``__Secure-`` names are checked against the other
+        options.
+    cookie_path = '/'
+        The path below which browsers send the cookie.
+    cookie_domain = None
+        The domain whose hosts get the cookie; ``None``: this host only.
+    cookie_secure = None
+        Whether browsers send the cookie over https only. ``None``: as the request came, by
+        ``wsgi.url_scheme``.
+    cookie_httponly = True
+        Whether the cookie is hidden from scripts.
+    cookie_samesite = 'Lax'
+        ``"Lax"``, ``"Strict"``, ``"None"`` (which needs ``cookie_secure=True``), or ``None`` to
+        leave the attribute out.
+    cookie_partitioned = False
+        Whether an embedded site has a cookie for each site around it; needs ``cookie_secure=True``.
+    lifetime = 86400.0
+        Idle time after which an ordinary session ends; its cookie ends with the browser. 1 day.
+    permanent_lifetime = 2678400.0
+        The same for ``session.permanent = True``, whose cookie outlives the browser. 31 days.
+    permanent = False
+        What new sessions start as, and ``clear()`` returns to.
+    absolute_lifetime = 7776000.0
+        The end counted from creation or login, whatever the activity; ``None`` for never. 90 days.
+    max_bytes = 1048576
+        A larger record is :exc:`~wsgi_sessions.SessionTooLarge` before anything is sent.
+    codec = MsgpackCodec()
+        How a value becomes bytes.
+    encryption_keys = None
+        AES-256-GCM for records, bound to the record's key: 32 bytes each, also as hexadecimal or
+        base64url text. The first encrypts, all decrypt; records that are not encrypted are refused.
+    migrate_from = None
+        What reads the sessions of the library used before: a reader of
+        :mod:`wsgi_sessions.migration`, or several.
+    on_store_error = 'raise'
+        ``"anonymous"``: a failed load gives an empty session that is not saved, and a log entry.
+    environ_key = 'wsgi.session'
+        The key in the WSGI environment under which the application finds its session.
+    clock = time.time
+        Gives the seconds since the epoch.
+    """
+
+    secret: str | bytes | None
+    fallback_secrets: Sequence[str | bytes]
+    cookie_name: str
+    cookie_path: str
+    cookie_domain: str | None
+    cookie_secure: bool | None
+    cookie_httponly: bool
+    cookie_samesite: str | None
+    cookie_partitioned: bool
+    lifetime: float | timedelta
+    permanent_lifetime: float | timedelta
+    permanent: bool
+    absolute_lifetime: float | timedelta | None
+    max_bytes: int
+    codec: Codec
+    encryption_keys: Sequence[str | bytes] | None
+    migrate_from: Reader | Sequence[Reader] | None
+    on_store_error: Literal["raise", "anonymous"]
+    environ_key: str
+    clock: Callable[[], float]
+
+
+def _option(default: Any, check: Callable[[str, Any], T], shown: str = "") -> T:
+    """A field of :class:`Settings`: what *check* makes of the caller's value, or of *default*."""
+    made: T = field(default=default, metadata={"check": check, "shown": shown or repr(default)})
+    return made
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Options:
-    """How sessions behave. Durations are seconds or a ``timedelta``."""
+class Settings:
+    """The :class:`Options` after every check: of one type each, defaults filled in."""
 
-    secret: str | bytes | None = None
-    """Signs the cookie. ``None``: the environment's ``WSGI_SESSIONS_SECRET``, else a random key
-    that the first worker puts into the store and all share."""
-    fallback_secrets: Sequence[str | bytes] = ()
-    """Older secrets whose cookies are still accepted."""
-    cookie_name: str = "sid"
-    cookie_path: str = "/"
-    cookie_domain: str | None = None
-    cookie_secure: bool | None = None
-    """``None``: as the request came, by ``wsgi.url_scheme``."""
-    cookie_httponly: bool = True
-    cookie_samesite: str | None = "Lax"
-    cookie_partitioned: bool = False
-    lifetime: float | timedelta = DAY
-    """Idle time after which an ordinary session ends; its cookie ends with the browser."""
-    permanent_lifetime: float | timedelta = 31 * DAY
-    """The same for ``session.permanent = True``, whose cookie outlives the browser."""
-    permanent: bool = False
-    """What new sessions begin as, and ``clear()`` returns to."""
-    absolute_lifetime: float | timedelta | None = 90 * DAY
-    """End counted from creation or login, whatever the activity; ``None`` for never."""
-    max_bytes: int = DEFAULT_MAX_BYTES
-    """A record over it is :exc:`~wsgi_sessions.SessionTooLarge` before anything is sent."""
-    codec: Codec = field(default_factory=MsgpackCodec)
-    """How one value becomes bytes."""
-    encryption_keys: Sequence[bytes | str] | None = None
-    """AES-256-GCM for records, bound to the record's key: 32 bytes each, also as hexadecimal or
-    base64url text. The first encrypts, all decrypt; records that are not encrypted are refused."""
-    migrate_from: Any = None
-    """What reads the sessions of the library used before: a reader of
-    :mod:`wsgi_sessions.migration`, or several."""
-    on_store_error: str = "raise"
-    """``"anonymous"``: a failed load gives an empty session that is not saved, and a log line."""
-    environ_key: str = "wsgi.session"
-    clock: Callable[[], float] = time.time
-    """Seconds since the epoch."""
-
-    def __post_init__(self) -> None:
-        self._set("secret", self._one_secret())
-        self._set("fallback_secrets", self._older_secrets())
-        self._check_keys()
-        self._set("migrate_from", self.readers)
-        for name in ("lifetime", "permanent_lifetime", "absolute_lifetime"):
-            self._set(name, _seconds(name, getattr(self, name)))
-        if self.on_store_error not in ("raise", "anonymous"):
-            raise ConfigurationError(
-                f"on_store_error is {self.on_store_error!r}: 'raise' or 'anonymous'"
-            )
-        if type(self.max_bytes) is not int or self.max_bytes <= 0:
-            raise ConfigurationError(f"max_bytes is {self.max_bytes!r}: a positive number of bytes")
+    secret: str | bytes | None = _option(None, values.signing_key)
+    fallback_secrets: tuple[str | bytes, ...] = _option((), values.signing_keys)
+    cookie_name: str = _option("sid", values.text)
+    cookie_path: str = _option("/", values.text)
+    cookie_domain: str | None = _option(None, values.optional_text)
+    cookie_secure: bool | None = _option(None, values.optional_boolean)
+    cookie_httponly: bool = _option(True, values.boolean)
+    cookie_samesite: str | None = _option("Lax", values.optional_text)
+    cookie_partitioned: bool = _option(False, values.boolean)
+    lifetime: float = _option(DAY, values.seconds)
+    permanent_lifetime: float = _option(31 * DAY, values.seconds)
+    permanent: bool = _option(False, values.boolean)
+    absolute_lifetime: float | None = _option(90 * DAY, values.optional_seconds)
+    max_bytes: int = _option(DEFAULT_MAX_BYTES, values.byte_count)
+    codec: Codec = _option(MsgpackCodec(), values.codec, "MsgpackCodec()")  # noqa: RUF009 - immutable
+    encryption_keys: tuple[bytes, ...] = _option(None, values.encryption_keys)
+    migrate_from: tuple[Reader, ...] = _option(None, values.readers)
+    on_store_error: Literal["raise", "anonymous"] = _option("raise", values.on_failure)
+    environ_key: str = _option("wsgi.session", values.full_text)
+    clock: Callable[[], float] = _option(system_clock, values.clock, "time.time")  # noqa: RUF009
 
     @property
     def lifetimes(self) -> tuple[float, float, float | None]:
         """Ordinary, permanent and absolute, in seconds."""
-        return cast(  # what they became when they were checked
-            tuple[float, float, float | None],
-            (self.lifetime, self.permanent_lifetime, self.absolute_lifetime),
+        return self.lifetime, self.permanent_lifetime, self.absolute_lifetime
+
+    def check_key_length(self, log: ThrottledLog, *, in_cookie: bool) -> None:
+        """Log a warning if a signing key can be guessed. *in_cookie*: refuse it, because it is all
+        that guards a session."""
+        keys = [key for key in (self.secret, *self.fallback_secrets) if key is not None]
+        if all(len(key) >= MIN_KEY_LENGTH for key in keys):
+            return
+        problem = (
+            f"a signing key is shorter than {MIN_KEY_LENGTH} characters and could be guessed: "
+            f"python -c 'import secrets; print(secrets.token_hex())' makes a good one"
         )
-
-    @cached_property
-    def readers(self) -> tuple[Any, ...]:
-        """What ``migrate_from`` names."""
-        given = self.migrate_from
-        several = given if isinstance(given, Sequence) else [given]
-        readers = () if given is None else tuple(several)
-        if not all(hasattr(one, name) for one in readers for name in ("cookie_name", "lifetime")):
-            raise ConfigurationError("migrate_from takes readers: see wsgi_sessions.migration")
-        return readers
-
-    @cached_property
-    def keys(self) -> tuple[bytes, ...]:
-        """The encryption keys as bytes."""
-        return tuple(parse_key(key) for key in self.encryption_keys or ())
-
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-
-    def _one_secret(self) -> str | bytes | None:
-        if self.secret is None:
-            return os.environ.get("WSGI_SESSIONS_SECRET") or None
-        return _checked("secret", self.secret)
-
-    def _older_secrets(self) -> tuple[str | bytes, ...]:
-        if isinstance(self.fallback_secrets, (str, bytes)):
-            raise TypeError("fallback_secrets is a sequence of secrets: put the one into a list")
-        return tuple(_checked("a fallback secret", one) for one in self.fallback_secrets)
-
-    def _check_keys(self) -> None:
-        if isinstance(self.encryption_keys, (str, bytes)):
-            raise TypeError("encryption_keys is a sequence of keys: put the one into a list")
-        if self.encryption_keys is not None and not self.keys:
-            raise ConfigurationError("encryption_keys is empty: None for no encryption")
+        if in_cookie:
+            raise ConfigurationError(f"CookieStore needs a longer secret: {problem}")
+        log.warning(problem)
 
 
-def _checked(name: str, secret: object) -> str | bytes:
-    if not isinstance(secret, (str, bytes)):
-        raise TypeError(f"{name} must be str or bytes, not {type(secret).__name__}")
-    if not secret:
-        raise ConfigurationError(
-            f"{name} is empty: python -c 'import secrets; print(secrets.token_hex())'"
+def settings_of(options: Options) -> Settings:
+    """Check each of *options*, and fill in the environment's and the defaults.
+
+    Raises :exc:`TypeError` for an unknown option or a value of a wrong type, and
+    :exc:`~wsgi_sessions.ConfigurationError` for a value that cannot work.
+    """
+    check_names(options)
+    given = _environment() | {
+        name: value for name, value in options.items() if (name, value) != ("secret", None)
+    }
+    checked = {
+        option.name: option.metadata["check"](option.name, given.get(option.name, option.default))
+        for option in fields(Settings)
+    }
+    return Settings(**checked)
+
+
+def check_names(options: object) -> None:
+    """Raise :exc:`TypeError` for a name among *options* that is none of an option."""
+    known = [option.name for option in fields(Settings)]
+    for name in options if isinstance(options, dict) else ():
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise TypeError(f"there is no option {name!r}: {remedy}")
+
+
+def _environment() -> dict[str, object]:
+    secret = os.environ.get("WSGI_SESSIONS_SECRET")
+    older = os.environ.get("WSGI_SESSIONS_FALLBACK_SECRETS", "").split()
+    given = {"secret": secret, "fallback_secrets": older}
+    return {name: value for name, value in given.items() if value}
+
+
+def document_options(cls: type) -> None:
+    """Let ``help()`` and :func:`inspect.signature` show the options that *cls* takes as keywords,
+    with their types, defaults and descriptions."""
+    init = vars(cls)["__init__"]
+    shown = signature(init)
+    own = [one for one in shown.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+    types = Options.__annotations__
+    options = [
+        Parameter(
+            option.name,
+            Parameter.KEYWORD_ONLY,
+            default=_Shown(option.metadata["shown"]),
+            annotation=getattr(types[option.name], "__forward_arg__", types[option.name]),
         )
-    return secret
+        for option in fields(Settings)
+    ]
+    init.__signature__ = shown.replace(parameters=[*own, *options])
+    if cls.__doc__ and Options.__doc__:  # python -OO has none
+        table = cleandoc(Options.__doc__).partition("\n\n")[2]
+        cls.__doc__ = f"{cleandoc(cls.__doc__)}\n\nOptions, by keyword:\n\n{table}\n"
 
 
-def _seconds(name: str, value: float | timedelta | None) -> float | None:
-    if value is None and name == "absolute_lifetime":
-        return None
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be seconds or a timedelta, not {type(value).__name__}")
-    if not 0 < value <= 100 * 366 * DAY:
-        raise ConfigurationError(f"{name} is {value!r}: more than 0 seconds and at most 100 years")
-    return float(value)
+class _Shown:
+    """A default as the documentation writes it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text

@@ -9,13 +9,22 @@ from wsgi_sessions.stores.base import (
     Purgeable,
     Store,
     Stored,
+    system_clock,
 )
 from wsgi_sessions.stores.breaker import Breaker, GuardedStore
 from wsgi_sessions.stores.memory import MemoryStore
-from wsgi_sessions.stores.urls import open_store
+from wsgi_sessions.stores.text import (
+    parse_boolean,
+    parse_duration,
+    parse_float,
+    parse_integer,
+    parse_list,
+)
+from wsgi_sessions.stores.urls import DEFAULT_STORE, open_store
 
 __all__ = [
     "CENTURY",
+    "DEFAULT_STORE",
     "Breaker",
     "GuardedStore",
     "Listable",
@@ -25,4 +34,10 @@ __all__ = [
     "Store",
     "Stored",
     "open_store",
+    "parse_boolean",
+    "parse_duration",
+    "parse_float",
+    "parse_integer",
+    "parse_list",
+    "system_clock",
 ]

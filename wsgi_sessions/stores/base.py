@@ -26,19 +26,38 @@ Rules for all operations:
 Optional attribute ``max_bytes``: the largest ``data`` this store can hold. The manager refuses
 larger records with :exc:`~wsgi_sessions.SessionTooLarge` before ``save`` is called.
 
+Optional method ``check_place()``, of stores that keep data in this host's files: raise
+:exc:`~wsgi_sessions.ConfigurationError` if the place cannot be written to, creating nothing. The
+middleware calls it when the application starts.
+
 Optional abilities are protocols of their own: :class:`Purgeable`, :class:`Listable`,
 :class:`OwnerIndex`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
 CENTURY = 100 * 366 * 86_400.0
 """Seconds; what "forever" means to a store that needs an end."""
 
-__all__ = ["CENTURY", "Listable", "OwnerIndex", "Purgeable", "Store", "Stored"]
+__all__ = [
+    "CENTURY",
+    "Listable",
+    "OwnerIndex",
+    "Purgeable",
+    "Store",
+    "Stored",
+    "system_clock",
+]
+
+
+def system_clock() -> float:
+    """Seconds since the epoch. :func:`time.time` is looked up at each call, so that a test that
+    replaces it (freezegun) reaches every clock of the library."""
+    return time.time()
 
 
 class Stored(NamedTuple):

@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.base import Stored, system_clock
 
 if TYPE_CHECKING:
     from wsgi_sessions.cli.checks import Finding
@@ -69,7 +69,7 @@ class MemoryStore:
     """
 
     def __init__(
-        self, *, max_sessions: int = 10_000, clock: Callable[[], float] = time.time
+        self, *, max_sessions: int = 10_000, clock: Callable[[], float] = system_clock
     ) -> None:
         if max_sessions < 1:
             raise ConfigurationError(f"max_sessions must be at least 1, not {max_sessions}")

@@ -16,8 +16,9 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.base import Store
+from wsgi_sessions.stores.text import parse_boolean, parse_float, parse_integer
 
-__all__ = ["open_store"]
+__all__ = ["DEFAULT_STORE", "open_store"]
 
 STORES = {
     "memory": "memory:MemoryStore",
@@ -54,12 +55,14 @@ def open_store(url: str | None = None) -> Store:
     ``memory://``, ``file:///abs/directory``, ``sqlite:///relative.db``, ``sqlite:////abs/path.db``
     (three slashes relative, four absolute), ``redis://…``, ``memcached://…``,
     ``postgresql+psycopg://…``, ``mongodb://…``. Options follow in the query: ``?table=logins``.
+    ``None`` stands for the environment's ``WSGI_SESSIONS_STORE``, else for an SQLite file in the
+    working directory.
 
     Raises :exc:`~wsgi_sessions.ConfigurationError`, which never contains the URL: it may hold a
     password.
     """
     if url is None:
-        url = os.environ.get("WSGI_SESSIONS_STORE", DEFAULT_STORE)
+        url = os.environ.get("WSGI_SESSIONS_STORE") or DEFAULT_STORE
     scheme, separator, _ = url.partition("://")
     target = STORES.get(scheme.lower()) if separator else None
     if target is None:
@@ -104,17 +107,13 @@ def _options(parts: SplitResult, cls: Callable[..., object]) -> dict[str, Any]:
             raise ConfigurationError(f"{parts.scheme}:// has no option {name!r}; known: {known}")
         if name in options:
             raise ConfigurationError(f"{parts.scheme}:// option {name!r} is there twice")
-        try:
-            options[name] = kinds[name](text)
-        except (ValueError, KeyError):
-            raise ConfigurationError(
-                f"{parts.scheme}:// option {name!r} has the value {text!r}, which it cannot take"
-            ) from None
+        options[name] = kinds[name](f"{parts.scheme}:// option {name!r}", text)
     return options
 
 
-def _bool(text: str) -> bool:
-    return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-
-
-CONVERT: dict[str, Callable[[str], object]] = {"str": str, "int": int, "bool": _bool}
+CONVERT: dict[str, Callable[[str, str], object]] = {
+    "str": lambda _, text: text,
+    "int": parse_integer,
+    "float": parse_float,
+    "bool": parse_boolean,
+}

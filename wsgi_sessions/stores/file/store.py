@@ -20,13 +20,12 @@ import contextlib
 import fcntl
 import os
 import stat
-import time
 import zlib
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.base import Stored, system_clock
 from wsgi_sessions.stores.file.shard import (
     HEADER,
     MARK,
@@ -41,6 +40,7 @@ from wsgi_sessions.stores.file.shard import (
     set_end,
     write_record,
 )
+from wsgi_sessions.stores.place import check_writable
 
 if TYPE_CHECKING:
     from wsgi_sessions.cli.checks import Finding
@@ -73,12 +73,17 @@ class FileStore:
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], *, clock: Callable[[], float] = time.time
+        self, directory: str | os.PathLike[str], *, clock: Callable[[], float] = system_clock
     ) -> None:
         self._directory = os.path.abspath(directory)
         self._clock = clock
         self._trusted = False
         self._purged = 0
+
+    def check_place(self) -> None:
+        """Raise :exc:`~wsgi_sessions.ConfigurationError` if the directory can neither be written to
+        nor created. Nothing is created."""
+        check_writable(self._directory, parents=True)
 
     def load(self, key: str) -> Stored | None:
         with self._shard(_shard_of(key)) as shard, self._live(shard, key, FIRST_READ) as record:

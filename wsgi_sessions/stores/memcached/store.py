@@ -26,15 +26,16 @@ import os
 import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from wsgi_sessions.errors import ConfigurationError, SessionTooLarge, StoreUnavailable
-from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.base import Stored, system_clock
 from wsgi_sessions.stores.memcached.client import closed, failures, refusal, report
 from wsgi_sessions.stores.memcached.connections import Command, Server
 from wsgi_sessions.stores.memcached.servers import servers_at, servers_of
+from wsgi_sessions.stores.text import parse_integer
 
 if TYPE_CHECKING:
     from wsgi_sessions.cli.checks import Finding
@@ -122,9 +123,8 @@ class MemcachedStore:
                 raise ConfigurationError(
                     f"memcached:// takes the options prefix and max_bytes, once: {name!r}"
                 )
-            if name == "max_bytes" and not text.isdecimal():
-                raise ConfigurationError(f"memcached:// needs a number for max_bytes: {text!r}")
-            options[name] = int(text) if name == "max_bytes" else text
+            named = f"memcached:// option {name!r}"
+            options[name] = parse_integer(named, text) if name == "max_bytes" else text
         return cls(unquote(servers), **options)
 
     def load(self, key: str) -> Stored | None:
@@ -247,7 +247,7 @@ def _token(client: Any, name: str, version: _Version) -> bytes | None:
 
 def _exptime(expires_at: float) -> int:
     """What Memcached calls so: -1 ends it at once, 0 never."""
-    left = expires_at - time()
+    left = expires_at - system_clock()
     if left <= 0:
         return -1
     if left <= MONTH - TICKS:

@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import math
 import secrets
-import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.base import Stored, system_clock
 from wsgi_sessions.stores.mongodb.connections import Connections, faults_translated
+from wsgi_sessions.stores.text import parse_boolean
 
 if TYPE_CHECKING:
     from bson.datetime_ms import DatetimeMS
@@ -78,7 +77,7 @@ class MongoDBStore:
         database: str | None = None,
         collection: str = "sessions",
         create: bool = True,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = system_clock,
     ) -> None:
         if client_or_url is None:
             client_or_url = "mongodb://localhost"
@@ -100,7 +99,7 @@ class MongoDBStore:
             if name == "collection":
                 options[name] = unquote_plus(value)
             elif name == "create":
-                options[name] = _boolean(name, value)
+                options[name] = parse_boolean(f"MongoDB URL: {name}", value)
             else:
                 theirs.append(pair)
         return cls(f"{address}?{'&'.join(theirs)}" if theirs else address, **options)
@@ -224,13 +223,6 @@ class MongoDBStore:
 
     def _expired(self) -> dict[str, Any]:
         return {"expires_at": {"$lte": self._now()}}
-
-
-def _boolean(name: str, value: str) -> bool:
-    values = {"true": True, "1": True, "false": False, "0": False}
-    if value.lower() not in values:
-        raise ConfigurationError(f"MongoDB URL: {name} must be true or false")
-    return values[value.lower()]
 
 
 def _date(seconds: float) -> DatetimeMS:

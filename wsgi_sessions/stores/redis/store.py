@@ -15,6 +15,7 @@ from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.base import Stored
 from wsgi_sessions.stores.redis.client import Client, Command, NoScript, Server, WrongType
 from wsgi_sessions.stores.redis.connections import Connections
+from wsgi_sessions.stores.text import parse_integer
 
 if TYPE_CHECKING:
     from wsgi_sessions.cli.checks import Finding
@@ -131,9 +132,8 @@ class RedisStore:
         if "prefix" in query:
             options["prefix"] = query.pop("prefix")
         if "wait_replicas" in query:
-            if not query["wait_replicas"].isdecimal():
-                raise ConfigurationError("wait_replicas in the Redis URL is not a number")
-            options["wait_replicas"] = int(query.pop("wait_replicas"))
+            text = query.pop("wait_replicas")
+            options["wait_replicas"] = parse_integer("wait_replicas in the Redis URL", text)
         return cls(f"{place}?{urlencode(query)}", **options)
 
     def load(self, key: str) -> Stored | None:

@@ -11,11 +11,11 @@ import re
 import secrets
 from collections.abc import Hashable, Iterable, Iterator
 from hashlib import sha256
-from time import time
 from typing import TYPE_CHECKING, Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.base import Stored, system_clock
+from wsgi_sessions.stores.text import parse_boolean
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
@@ -92,7 +92,7 @@ class SQLAlchemyStore:
         for pair in filter(None, query.split("&")):
             name, _, value = pair.partition("=")
             if name in ("table", "schema", "create"):
-                options[name] = _boolean(value) if name == "create" else value
+                options[name] = parse_boolean(name, value) if name == "create" else value
             else:
                 theirs.append(pair)
         return cls(f"{address}?{'&'.join(theirs)}" if theirs else address, **options)
@@ -121,7 +121,7 @@ class SQLAlchemyStore:
         unclear whether this save or another one has changed what was there.
         """
         version = 1 + secrets.randbelow(LAST)  # 0 would be "none" for MySQL's last insert id
-        if expires_at <= time():
+        if expires_at <= system_clock():
             return version if self._end(key, replacing) else None
         values = {
             "this": key.encode(),
@@ -146,7 +146,7 @@ class SQLAlchemyStore:
 
     def touch(self, key: str, *, expires_at: float) -> bool:
         """One ``UPDATE``; a ``DELETE`` for a time that is over."""
-        if expires_at <= time():
+        if expires_at <= system_clock():
             result = self._database.run("end_any", this=key.encode())
             return result.changed > 0 or _refused(result)
         end = _microseconds(expires_at)
@@ -220,9 +220,3 @@ def _refused(result: Result) -> bool:
 
 def _digest(owner: str) -> bytes:
     return sha256(owner.encode("utf-8", "surrogatepass")).digest()
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in ("true", "1", "false", "0"):
-        raise ConfigurationError(f"create is true or false, not {text!r}")
-    return text.lower() in ("true", "1")

@@ -15,7 +15,8 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.base import Stored, system_clock
+from wsgi_sessions.stores.place import check_writable
 from wsgi_sessions.stores.sqlite.connections import Connections
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class SQLiteStore:
         table: str = "sessions",
         create: bool = True,
         purge_every: int = 10,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = system_clock,
     ) -> None:
         path = os.fspath(path)
         if path in ("", ":memory:") or path.startswith("file:"):
@@ -127,6 +128,11 @@ class SQLiteStore:
     def ddl(self) -> str:
         """The statements that make the tables and indexes, for ``create=False``."""
         return "".join(f"{statement};\n" for statement in self._ddl)
+
+    def check_place(self) -> None:
+        """Raise :exc:`~wsgi_sessions.ConfigurationError` if the file can neither be written to nor
+        created. Nothing is created."""
+        check_writable(self._connections.path)
 
     def close(self) -> None:
         """Close the connections of this process. The store can be used again all the same."""

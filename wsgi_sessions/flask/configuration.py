@@ -1,0 +1,162 @@
+"""The middleware by what the configuration of a Flask application says.
+
+How this works. Flask reads its configuration when a request needs it, so applications and their
+tests set it at any time. What it says when the application starts has to work, or
+:meth:`ConfiguredMiddleware.start` raises, by the name of Flask's key. What it says later is looked
+at by each request: if it has changed, there is a new middleware; if that cannot work, the one
+before goes on, and an error is logged once.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from secrets import token_hex
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import flask
+
+from wsgi_sessions.cookie import CookieStore
+from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.manager import Options, SessionManager, Settings, settings_of
+from wsgi_sessions.middleware import SessionMiddleware
+from wsgi_sessions.stores import Store
+
+__all__ = ["ConfiguredMiddleware", "configured_options"]
+
+KEYS = {
+    "secret": "SECRET_KEY",
+    "fallback_secrets": "SECRET_KEY_FALLBACKS",
+    "lifetime": "PERMANENT_SESSION_LIFETIME",
+    "permanent_lifetime": "PERMANENT_SESSION_LIFETIME",
+    "absolute_lifetime": "PERMANENT_SESSION_LIFETIME",
+    "cookie_name": "SESSION_COOKIE_NAME",
+    "cookie_domain": "SESSION_COOKIE_DOMAIN",
+    "cookie_path": "SESSION_COOKIE_PATH",
+    "cookie_httponly": "SESSION_COOKIE_HTTPONLY",
+    "cookie_secure": "SESSION_COOKIE_SECURE",
+    "cookie_samesite": "SESSION_COOKIE_SAMESITE",
+    "cookie_partitioned": "SESSION_COOKIE_PARTITIONED",
+}
+"""The options that Flask has a key for."""
+
+_CONFIGURATION = (*dict.fromkeys(KEYS.values()), "APPLICATION_ROOT")
+
+_log = ThrottledLog("wsgi_sessions")
+
+
+class ConfiguredMiddleware:
+    """:class:`SessionMiddleware` around *app*, by what the configuration says now. *options* win
+    over the configuration."""
+
+    def __init__(
+        self,
+        app: flask.Flask,
+        store: Store | CookieStore | None,
+        options: Options,
+    ) -> None:
+        self.app = app.wsgi_app
+        self._config = app.config
+        self._store = store
+        self._options = options
+        self._middleware: SessionMiddleware | None = None
+        self._seen: object = None
+        self.problem = ""
+        """Why there are no sessions, if there are none."""
+
+    def start(self) -> None:
+        """Raise :exc:`TypeError` or :exc:`~wsgi_sessions.ConfigurationError` for what the
+        configuration says wrongly; no more than a key that is missing may be set later."""
+        self._seen = self._said()
+        try:
+            self._middleware = self._built()
+        except ConfigurationError as error:
+            if self._config["SECRET_KEY"] or "secret" in self._options:
+                raise
+            self._built(secret=token_hex())  # everything else works
+            self.problem = str(error)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        middleware = self._current()
+        return (self.app if middleware is None else middleware)(environ, start_response)
+
+    @property
+    def manager(self) -> SessionManager | None:
+        """The one of now; ``None`` if there was none that could work."""
+        middleware = self._current()
+        return None if middleware is None else middleware.manager
+
+    def _current(self) -> SessionMiddleware | None:
+        said = self._said()
+        if said != self._seen:
+            self._seen = said  # also what is refused, so that it is reported once
+            try:
+                self._middleware = self._built()
+            except (TypeError, ValueError) as error:
+                self.problem = str(error)
+                message = (
+                    "the configuration was changed, and cannot work: %s; what was before goes on"
+                )
+                _log.log(logging.ERROR, message, error)
+        return self._middleware
+
+    def _said(self) -> tuple[object, ...]:
+        return tuple(map(_copied, map(self._config.get, _CONFIGURATION)))
+
+    def _built(self, **options: Any) -> SessionMiddleware:
+        names = {option: key for option, key in KEYS.items() if option not in self._options}
+        if not self._config["SESSION_COOKIE_PATH"]:
+            names["cookie_path"] = "APPLICATION_ROOT"
+        try:
+            options |= {**configured_options(self._config), **self._options}
+            return SessionMiddleware(self.app, self._store, **options)
+        except ConfigurationError as error:
+            raise ConfigurationError(_named(str(error), names)) from None
+        except TypeError as error:
+            raise TypeError(_named(str(error), names)) from None
+
+
+def configured_options(config: flask.Config) -> Options:
+    """The options that the configuration of a Flask application amounts to.
+
+    To Flask, ``PERMANENT_SESSION_LIFETIME`` bounds every session and nothing bounds those that
+    are used: so it caps our idle lifetime and, if it is the longer one, is the absolute one.
+    """
+    permanent = settings_of(
+        {"permanent_lifetime": config["PERMANENT_SESSION_LIFETIME"]}
+    ).permanent_lifetime
+    options: Options = {
+        "permanent_lifetime": permanent,
+        "lifetime": min(Settings.lifetime, permanent),
+        "absolute_lifetime": max(Settings.absolute_lifetime or permanent, permanent),
+        "cookie_name": config["SESSION_COOKIE_NAME"],
+        "cookie_domain": config["SESSION_COOKIE_DOMAIN"] or None,
+        "cookie_path": config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"] or "/",
+        "cookie_httponly": _flag(config["SESSION_COOKIE_HTTPONLY"]),
+        "cookie_secure": _flag(config["SESSION_COOKIE_SECURE"]) or None,
+        "cookie_samesite": config["SESSION_COOKIE_SAMESITE"],
+        "cookie_partitioned": _flag(config.get("SESSION_COOKIE_PARTITIONED")),
+    }
+    if config["SECRET_KEY"]:
+        options["secret"] = config["SECRET_KEY"]
+    if config.get("SECRET_KEY_FALLBACKS"):
+        options["fallback_secrets"] = config["SECRET_KEY_FALLBACKS"]
+    return options
+
+
+def _flag(value: Any) -> Any:
+    """Flask takes 0, 1 and ``None`` as well; a text such as ``"false"`` is a mistake."""
+    return bool(value) if value is None or isinstance(value, int) else value
+
+
+def _copied(value: object) -> object:
+    """As it is now, if it is a list that may be changed in place."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _named(message: str, names: Mapping[str, str]) -> str:
+    """*message* about options, with the keys of Flask for them."""
+    return re.sub(r"\b[a-z_]+\b", lambda found: names.get(found[0], found[0]), message)
