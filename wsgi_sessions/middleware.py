@@ -58,7 +58,7 @@ class SessionMiddleware:
         check_application(app)
         self.app = app
         opened = store_of(store)
-        self.manager = SessionManager(opened, **options)
+        self.manager: SessionManager = SessionManager(opened, **options)
         check_place(opened, is_default=store is None)
         self._environ_key = self.manager.options.environ_key
 

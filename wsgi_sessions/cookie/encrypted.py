@@ -49,7 +49,7 @@ class EncryptedCookies:
         self._cipher = RecordCipher([derive_key(secret, purpose) for secret in secrets])
         self._context = purpose.encode()
         room = (MAX_COOKIE - len(cookie_name) - 1) // 4 * 3
-        self.max_bytes = room - OVERHEAD - ID_LENGTH
+        self.max_bytes: int = room - OVERHEAD - ID_LENGTH
         if self.max_bytes <= 0:
             raise ConfigurationError("the cookie's name leaves no room for a session")
 

@@ -42,7 +42,7 @@ class SetCookie:
                 raise ConfigurationError(
                     f"cookie_{option} needs cookie_secure=True: browsers drop the cookie without it"
                 )
-        self.name = name
+        self.name: str = name
         self._start = f"{name}="
         self._suffix = tuple(
             "".join(

@@ -12,5 +12,5 @@ from wsgi_sessions.demo.shop import shop
 
 __all__ = ["app"]
 
-app = Observed(shop)
+app: Observed = Observed(shop)
 """Sessions are kept where ``WSGI_SESSIONS_STORE`` says, by default in the working directory."""

@@ -40,7 +40,7 @@ _STALE_FORM = (
 class ShopRequest(Request):
     """A request whose body is a small form."""
 
-    max_content_length = 16 * 1024
+    max_content_length: int | None = 16 * 1024
 
     @property
     def session(self) -> Session:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from secrets import token_hex
 from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
 
@@ -58,13 +58,13 @@ class ConfiguredMiddleware:
         store: Store | CookieStore | None,
         options: Options,
     ) -> None:
-        self.app = app.wsgi_app
+        self.app: WSGIApplication = app.wsgi_app
         self._config = app.config
         self._store = store
         self._options = options
         self._middleware: SessionMiddleware | None = None
         self._seen: object = None
-        self.problem = ""
+        self.problem: str = ""
         """Why there are no sessions, if there are none."""
 
     def start(self) -> None:

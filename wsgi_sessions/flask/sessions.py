@@ -17,8 +17,8 @@ from typing import Any, NoReturn, Unpack
 
 try:
     import flask
-except ModuleNotFoundError as error:
-    if error.name != "flask":
+except ModuleNotFoundError as _error:
+    if _error.name != "flask":
         raise
     raise ModuleNotFoundError(
         'wsgi_sessions.flask needs Flask: pip install "wsgi-sessions[flask]"', name="flask"
@@ -107,7 +107,7 @@ class NoSession(SessionMixin):
     def __init__(self, problem: str = "") -> None:
         self._problem = problem
 
-    def _refuse(self, *_arguments: object) -> NoReturn:
+    def _refuse(self, *_arguments: Any) -> NoReturn:
         raise ConfigurationError(
             self._problem
             or "flask.session has no store: write FlaskSessions(app, store=…), or wrap the "

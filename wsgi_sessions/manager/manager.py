@@ -19,6 +19,7 @@ from wsgi_sessions.cookie import (
     Headers,
     SetCookie,
     SharedSigner,
+    Token,
     TokenSigner,
     has_content_length,
     personal,
@@ -27,7 +28,7 @@ from wsgi_sessions.cookie import (
 from wsgi_sessions.errors import ConfigurationError, StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager.migrate import Migration
-from wsgi_sessions.manager.options import Options, document_options, settings_of
+from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
 from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.record import RecordCipher
@@ -77,10 +78,11 @@ class SessionManager:
     """
 
     def __init__(self, store: StoreOrURL | None = None, **options: Unpack[Options]) -> None:
-        self.options = settings = settings_of(options)
+        settings = settings_of(options)
+        self.options: Settings = settings
         store = store_of(store)
-        self.log = ThrottledLog("wsgi_sessions")
-        self.security_log = ThrottledLog("wsgi_sessions.security")
+        self.log: ThrottledLog = ThrottledLog("wsgi_sessions")
+        self.security_log: ThrottledLog = ThrottledLog("wsgi_sessions.security")
         self._warned: set[str] = set()
         self._cookie = SetCookie(
             settings.cookie_name,
@@ -94,10 +96,10 @@ class SessionManager:
         settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
         self._check_keeps_key(store)
         encrypted = self._encrypted_cookies(store)
-        self.store = cast(Any, store if encrypted is None else encrypted)
+        self.store: Any = cast(Any, store if encrypted is None else encrypted)
         guarded = GuardedStore(self.store, self.log)
         self._signer = self._signer_of(guarded)
-        self.repository = SessionRepository(
+        self.repository: SessionRepository = SessionRepository(
             guarded,
             codec=settings.codec,
             cipher=RecordCipher(settings.encryption_keys) if settings.encryption_keys else None,
@@ -334,5 +336,5 @@ class GivenSigner:
 
     def __init__(self, signer: TokenSigner) -> None:
         self.get: Callable[[], TokenSigner] = lambda: signer
-        self.get_checked = self.get
-        self.verify = signer.verify
+        self.get_checked: Callable[[], TokenSigner] = self.get
+        self.verify: Callable[[str], Token | None] = signer.verify

@@ -82,7 +82,7 @@ class DjangoDatabaseReader:
         permanent: bool = True,
     ) -> None:
         self.cookie_name = cookie_name
-        self.lifetime = seconds(lifetime)
+        self.lifetime: float = seconds(lifetime)
         self._permanent = permanent
         self._signed = Signed((secret, *fallback_secrets), "django.contrib.sessions.SessionStore")
         columns = ("session_key", "session_data", "expire_date")
@@ -121,7 +121,7 @@ class DjangoCookieReader:
         permanent: bool = True,
     ) -> None:
         self.cookie_name = cookie_name
-        self.lifetime = seconds(lifetime)
+        self.lifetime: float = seconds(lifetime)
         self._permanent = permanent
         salt = "django.contrib.sessions.backends.signed_cookies"
         self._signed = Signed((secret, *fallback_secrets), salt)

@@ -40,7 +40,7 @@ class FlaskCookieReader:
         from flask.json.tag import TaggedJSONSerializer
 
         self.cookie_name = cookie_name
-        self.lifetime = seconds(lifetime)
+        self.lifetime: float = seconds(lifetime)
         self._serializer = URLSafeTimedSerializer(
             as_bytes([secret, *fallback_secrets]),
             salt=salt,

@@ -59,7 +59,7 @@ class FlaskSessionReader(ABC):
         if isinstance(secrets, (str, bytes)):
             raise TypeError("secrets is a sequence of secrets: put the one into a list")
         self.cookie_name = cookie_name
-        self.lifetime = seconds(lifetime)
+        self.lifetime: float = seconds(lifetime)
         self._prefix = key_prefix
         self._lengths = (-(-sid_length * 8 // 6), _UUID_LENGTH)
         self._allow_pickle = allow_pickle

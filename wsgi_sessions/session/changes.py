@@ -57,7 +57,7 @@ class Changes:
     __slots__ = ("_by_key", "cleared")
 
     def __init__(self) -> None:
-        self.cleared = False
+        self.cleared: bool = False
         self._by_key: dict[str, _Change] = {}
 
     def __bool__(self) -> bool:

@@ -57,9 +57,10 @@ class Draft:
 
     def forget(self) -> None:
         """Start with no changes; values that were handed out stay watched."""
-        self.changes = _NO_CHANGES
-        self.forced = self.restarted = False
-        self.secret = ""
+        self.changes: Changes = _NO_CHANGES
+        self.forced: bool = False
+        self.restarted: bool = False
+        self.secret: str = ""
         """The new secret, if the session is regenerated."""
         self.owner: Any = MISSING
         self.permanent: Any = MISSING

@@ -17,7 +17,7 @@ class Lifetimes:
         self._ordinary = ordinary
         self._permanent = permanent
         self._absolute = CENTURY if absolute is None else absolute
-        self.longest = min(max(ordinary, permanent), self._absolute)
+        self.longest: float = min(max(ordinary, permanent), self._absolute)
         """An older cookie cannot open anything."""
 
     def idle(self, record: Record) -> float:

@@ -42,12 +42,13 @@ class Snapshot:
     )
 
     def __init__(self, opened_at: float, *, detached_from: str = "") -> None:
-        self.opened_at = opened_at
-        self.detached_from = detached_from
+        self.opened_at: float = opened_at
+        self.detached_from: str = detached_from
         """The id of the session that this request must not touch; empty if it is attached."""
-        self.new = True
-        self.id = self.secret = ""
-        self.issued_at = 0.0
+        self.new: bool = True
+        self.id: str = ""
+        self.secret: str = ""
+        self.issued_at: float = 0.0
         """When the cookie was signed; 0 if the browser has none yet."""
         self.record: Record | None = None
         self.version: Hashable | None = None

@@ -126,10 +126,10 @@ class GuardedStore:
     def __init__(
         self, store: Store, log: ThrottledLog, clock: Callable[[], float] = monotonic_clock
     ) -> None:
-        self.breaker = Breaker(log, clock)
+        self.breaker: Breaker = Breaker(log, clock)
         self._call = self.breaker.call
         self._store = store
-        self.has_owners = hasattr(store, "link")
+        self.has_owners: bool = hasattr(store, "link")
         self._owners = cast(OwnerIndex, store)
 
     def load(self, key: str) -> Stored | None:

@@ -18,7 +18,7 @@ from wsgi_sessions.stores.base import Stored, system_clock
 if TYPE_CHECKING:
     from wsgi_sessions.cli.checks import Finding
 
-logger = logging.getLogger("wsgi_sessions")
+logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
 WARN_EVERY = 60.0
 """Seconds between two warnings of one store: enough to be seen, and no flood under attack."""

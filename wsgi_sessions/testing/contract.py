@@ -53,7 +53,7 @@ class ManualClock:
     """Stands still until it is told to go on. Call it for the time; :attr:`now` can be set."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
-        self.now = start
+        self.now: float = start
 
     def __call__(self) -> float:
         return self.now

@@ -39,7 +39,8 @@ class Server(ABC):
     """Runs commands on one server."""
 
     def __init__(self, label: str, key_prefix: bytes = b"") -> None:
-        self.label, self.key_prefix = label, key_prefix
+        self.label: str = label
+        self.key_prefix: bytes = key_prefix
         self._process = os.getpid()
         self._after_fork: dict[int, Lock] = {}
 
@@ -197,8 +198,8 @@ class Socket:
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection
-        self.connected_at = monotonic()
-        self.deadline = deadline
+        self.connected_at: float = monotonic()
+        self.deadline: float = deadline
 
     def sendall(self, data: bytes) -> None:
         now = monotonic()

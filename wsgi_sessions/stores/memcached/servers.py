@@ -30,7 +30,7 @@ class Servers:
     def __init__(self, servers: Mapping[Any, Server], hasher: Any = None) -> None:
         self._servers, self._hasher = servers, hasher
         self._only = next(iter(servers.values())) if len(servers) == 1 else None
-        self.longest_prefix = max(len(server.key_prefix) for server in servers.values())
+        self.longest_prefix: int = max(len(server.key_prefix) for server in servers.values())
         """What clients that were handed in put before a key by themselves."""
 
     def of(self, name: str) -> Server:

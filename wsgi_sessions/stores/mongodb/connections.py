@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
     from pymongo.collection import Collection
 
-    Documents = Collection[dict[str, Any]]
+    Documents: TypeAlias = Collection[dict[str, Any]]
 
 _T = TypeVar("_T")
 
-OWN_CLIENT = {
+OWN_CLIENT: dict[str, Any] = {
     "connectTimeoutMS": 250,
     "timeoutMS": 550,  # for a command and all it waits for: 500 to answer, and what is around that
     "retryReads": False,  # the store asks again where it is safe, whatever kind of server it is

@@ -45,7 +45,7 @@ CREATE_ATTEMPTS = 4
 FORK_SECONDS = 1.0
 """For which a fork waits at most: a statement may take half of it."""
 
-logger = logging.getLogger("wsgi_sessions")
+logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
 REPEATABLE = {Fault.LOST, Fault.ROLLED_BACK, Fault.READ_ONLY}
 LARGE = 500_000  # bytes that some server's max_allowed_packet may not take, escaped
@@ -65,7 +65,10 @@ class Database:
     """An engine, and the tables in it."""
 
     def __init__(self, engine: Engine, tables: Tables, *, own: bool, create: bool) -> None:
-        self.engine, self.tables, self._own, self.create = engine, tables, own, create
+        self.engine: Engine = engine
+        self.tables: Tables = tables
+        self.create: bool = create
+        self._own = own
         self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"

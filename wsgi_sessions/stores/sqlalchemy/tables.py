@@ -43,7 +43,7 @@ class Statement:
     __slots__ = ("_fixed", "_order", "text")
 
     def __init__(self, compiled: SQLCompiler) -> None:
-        self.text = str(compiled)
+        self.text: str = str(compiled)
         self._order = compiled.positiontup if compiled.positional else None
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
 
@@ -58,8 +58,8 @@ class Tables:
     """The table of records and that of owners, in a ``MetaData`` of their own."""
 
     def __init__(self, name: str, schema: str | None) -> None:
-        self.metadata = sa.MetaData()
-        self.records = sa.Table(
+        self.metadata: sa.MetaData = sa.MetaData()
+        self.records: sa.Table = sa.Table(
             name,
             self.metadata,
             sa.Column("key", _binary(64), primary_key=True),
@@ -74,7 +74,7 @@ class Tables:
             mysql_engine="InnoDB",
             mariadb_engine="InnoDB",
         )
-        self.owners = sa.Table(
+        self.owners: sa.Table = sa.Table(
             f"{name}_owners",
             self.metadata,
             sa.Column("owner", _binary(32), primary_key=True),  # SHA-256 of the name
