@@ -107,14 +107,27 @@ class NoSession(SessionMixin):
     def __init__(self, problem: str = "") -> None:
         self._problem = problem
 
-    def _refuse(self, *_arguments: Any) -> NoReturn:
+    def _refuse(self) -> NoReturn:
         raise ConfigurationError(
             self._problem
             or "flask.session has no store: write FlaskSessions(app, store=…), or wrap the "
             "application by app.wsgi_app = SessionMiddleware(app.wsgi_app, store=…)"
         )
 
-    __getitem__ = __setitem__ = __delitem__ = __iter__ = __len__ = _refuse
+    def __getitem__(self, key: str) -> NoReturn:
+        self._refuse()
+
+    def __setitem__(self, key: str, value: Any) -> NoReturn:
+        self._refuse()
+
+    def __delitem__(self, key: str) -> NoReturn:
+        self._refuse()
+
+    def __iter__(self) -> NoReturn:
+        self._refuse()
+
+    def __len__(self) -> NoReturn:
+        self._refuse()
 
 
 class FlaskSessionInterface(SessionInterface):

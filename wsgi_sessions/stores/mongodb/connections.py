@@ -9,15 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
     from pymongo.collection import Collection
-
-    Documents: TypeAlias = Collection[dict[str, Any]]
 
 _T = TypeVar("_T")
 
@@ -48,8 +46,8 @@ class Connection(NamedTuple):
     """What one process uses."""
 
     client: MongoClient[Any]
-    records: Documents
-    links: Documents
+    records: Collection[dict[str, Any]]
+    links: Collection[dict[str, Any]]
 
 
 Command = Callable[[Connection], _T]
@@ -210,7 +208,7 @@ def _own_client(url: str) -> MongoClient[Any]:
         ) from None  # the parser quotes what may be the password
 
 
-def _index(documents: Documents, indexes: dict[str, dict[str, Any]]) -> None:
+def _index(documents: Collection[dict[str, Any]], indexes: dict[str, dict[str, Any]]) -> None:
     from pymongo.errors import OperationFailure
 
     for field, options in indexes.items():

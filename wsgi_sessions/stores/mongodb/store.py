@@ -32,9 +32,10 @@ from wsgi_sessions.stores.text import parse_boolean
 if TYPE_CHECKING:
     from bson.datetime_ms import DatetimeMS
     from pymongo import MongoClient
+    from pymongo.collection import Collection
 
     from wsgi_sessions.cli.checks import Finding
-    from wsgi_sessions.stores.mongodb.connections import Connection, Documents
+    from wsgi_sessions.stores.mongodb.connections import Connection
 
 __all__ = ["MongoDBStore"]
 
@@ -247,7 +248,7 @@ def _remove(db: Connection, wanted: dict[str, Any]) -> bool:
     return db.records.delete_one(wanted).deleted_count > 0
 
 
-def _remove_all(documents: Documents, wanted: dict[str, Any], limit: int) -> int:
+def _remove_all(documents: Collection[dict[str, Any]], wanted: dict[str, Any], limit: int) -> int:
     found = [document["_id"] for document in documents.find(wanted, {"_id": True}).limit(limit)]
     if not found:
         return 0
