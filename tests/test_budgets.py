@@ -11,7 +11,8 @@ from tests.support.calls import Counts, counts
 from tests.support.every_store import STORES
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
-from wsgi_sessions import MemoryStore, OwnerIndex, Session, SessionManager, Store
+from wsgi_sessions import MemoryStore, Session, SessionManager, Store
+from wsgi_sessions.stores import OwnerIndex
 from wsgi_sessions.testing import ManualClock
 
 pytestmark = pytest.mark.logs_as_usual

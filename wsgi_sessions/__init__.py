@@ -21,11 +21,11 @@ from wsgi_sessions.errors import (
     StoreUnavailable,
     UnsupportedValue,
 )
-from wsgi_sessions.manager import SessionManager
+from wsgi_sessions.manager import Options, SessionManager
 from wsgi_sessions.middleware import SessionMiddleware
-from wsgi_sessions.record import Codec, MsgpackCodec
+from wsgi_sessions.record import MsgpackCodec
 from wsgi_sessions.session import Session
-from wsgi_sessions.stores import Listable, OwnerIndex, Purgeable, Store, Stored, open_store
+from wsgi_sessions.stores import Store, open_store
 
 if TYPE_CHECKING:
     from wsgi_sessions.stores import MemoryStore
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
     from wsgi_sessions.stores.sqlite import SQLiteStore
 
-__version__ = "0.1.0"
+__version__: str = "0.1.0"
 
 _STORES = {
     "FileStore": "file",
@@ -49,18 +49,15 @@ _STORES = {
 }
 
 __all__ = [
-    "Codec",
     "ConfigurationError",
     "ConflictError",
     "CookieStore",
     "FileStore",
-    "Listable",
     "MemcachedStore",
     "MemoryStore",
     "MongoDBStore",
     "MsgpackCodec",
-    "OwnerIndex",
-    "Purgeable",
+    "Options",
     "RedisStore",
     "SQLAlchemyStore",
     "SQLiteStore",
@@ -73,7 +70,6 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
-    "Stored",
     "UnsupportedValue",
     "open_store",
 ]
@@ -84,3 +80,8 @@ def __getattr__(name: str) -> Any:
     if name in _STORES:
         return getattr(import_module(f"wsgi_sessions.stores.{_STORES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """With the stores that have not been named yet."""
+    return sorted({*globals(), *_STORES})

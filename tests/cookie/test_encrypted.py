@@ -127,7 +127,9 @@ def test_junk_is_an_anonymous_visitor(visitor: Visitor, value: str) -> None:
     assert Visitor(visitor.manager, value).read() == {}
 
 
-@pytest.mark.parametrize("options", [{"secret": "another"}, {"cookie_name": "other"}])
+@pytest.mark.parametrize(
+    "options", [{"secret": "another signing secret"}, {"cookie_name": "other"}]
+)
 def test_it_is_bound_to_secret_and_name(
     visitor: Visitor, clock: ManualClock, options: dict[str, Any]
 ) -> None:
@@ -139,10 +141,14 @@ def test_it_is_bound_to_secret_and_name(
 
 def test_rotation_keeps_the_sessions(visitor: Visitor, clock: ManualClock) -> None:
     """With the old secret as a fallback; the next change is encrypted with the new one."""
-    rotated = Visitor(managed(clock, secret="new", fallback_secrets=[SECRET]), visitor.cookie)
+    rotated = Visitor(
+        managed(clock, secret="the newer signing secret", fallback_secrets=[SECRET]), visitor.cookie
+    )
     with rotated.request() as session:
         session["y"] = 2
-    assert Visitor(managed(clock, secret="new"), rotated.cookie).read()["y"] == 2
+    assert (
+        Visitor(managed(clock, secret="the newer signing secret"), rotated.cookie).read()["y"] == 2
+    )
     assert rotated.cookie != visitor.cookie
 
 
@@ -261,7 +267,7 @@ def test_without_the_crypto_extra_it_says_what_to_install(monkeypatch: pytest.Mo
     _cryptography.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigurationError, match=r'pip install "wsgi-sessions\[crypto\]"'):
-        SessionManager(CookieStore(), secret="x")
+        SessionManager(CookieStore(), secret="x" * 16)
 
 
 def test_it_is_the_same_middleware() -> None:
@@ -271,5 +277,5 @@ def test_it_is_the_same_middleware() -> None:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [str(environ["wsgi.session"].increment("n")).encode()]
 
-    client = TestApp(SessionMiddleware(app, CookieStore(), secret="x"))
+    client = TestApp(SessionMiddleware(app, CookieStore(), secret="x" * 16))
     assert [client.get("/").text for _ in range(3)] == ["1", "2", "3"]

@@ -14,9 +14,10 @@ from tests.guarantees.interleavings import schedule
 from tests.guarantees.interleavings.schedule import Call, PausingStore, every_schedule, run
 from tests.support.old_library import OldLibrary
 from tests.support.visitor import Visitor
-from wsgi_sessions import MemoryStore, Session, SessionManager, Stored, StoreUnavailable
+from wsgi_sessions import MemoryStore, Session, SessionManager, StoreUnavailable
 from wsgi_sessions.cookie.token import ID_LENGTH
 from wsgi_sessions.migration import OldSession
+from wsgi_sessions.stores import Stored
 from wsgi_sessions.testing import ManualClock
 
 SECRET = "the signing secret of the tests"

@@ -29,8 +29,8 @@ from wsgi_sessions import (
     SQLAlchemyStore,
     SQLiteStore,
     Store,
-    Stored,
 )
+from wsgi_sessions.stores import Stored
 
 Clock = Callable[[], float]
 

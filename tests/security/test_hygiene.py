@@ -26,11 +26,11 @@ from wsgi_sessions import (
     SessionManager,
     SessionMiddleware,
     SessionTooLarge,
-    Stored,
     UnsupportedValue,
 )
 from wsgi_sessions.flask import FlaskSessions
 from wsgi_sessions.record.record import pack, unpack
+from wsgi_sessions.stores import Stored
 from wsgi_sessions.testing import ManualClock
 
 VALUE = "CANARY-in-a-value"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from wsgi_sessions import MemoryStore, Store, Stored, StoreUnavailable
+from wsgi_sessions import MemoryStore, Store, StoreUnavailable
+from wsgi_sessions.stores import Stored
 
 
 class RecordingStore:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, Unpack
 from weakref import WeakSet
 
 import click
@@ -15,10 +15,28 @@ import flask
 
 from wsgi_sessions.errors import ConfigurationError, StoreError
 from wsgi_sessions.flask import FlaskSessionInterface, FlaskSessions
+from wsgi_sessions.manager import Options
 from wsgi_sessions.migration import Reader
 from wsgi_sessions.stores import Purgeable, Store
 
-__all__ = ["PREFIX", "ServerSideSessionInterface", "check_prefix", "warn"]
+__all__ = ["PREFIX", "InterfaceOptions", "ServerSideSessionInterface", "check_prefix", "warn"]
+
+
+class InterfaceOptions(Options, total=False):
+    """What the interfaces take besides the :class:`~wsgi_sessions.Options`, by the names that it
+    has in Flask-Session."""
+
+    use_signer: bool
+    """Whether Flask-Session signed its cookies, which are then read as such."""
+    sid_length: int
+    """The bytes of Flask-Session's session ids."""
+    serialization_format: str
+    """Without effect, with a warning where it is not ``"msgpack"``."""
+    cleanup_n_requests: int | None
+    """Remove expired sessions on average every so many requests."""
+    allow_pickle: bool
+    """Whether old sessions that are pickles are read."""
+
 
 ReaderMaker = Callable[..., Reader]
 
@@ -46,15 +64,13 @@ class ServerSideSessionInterface(FlaskSessionInterface):
         reader: ReaderMaker | None,
         *,
         key_prefix: str = PREFIX,
-        use_signer: bool = False,
-        permanent: bool | None = None,
-        sid_length: int = SID_LENGTH,
-        serialization_format: str = "msgpack",
-        cleanup_n_requests: int | None = None,
-        allow_pickle: bool = False,
-        **options: Any,
+        **given: Unpack[InterfaceOptions],
     ) -> None:
         super().__init__()
+        options: Any = given
+        sid_length = options.pop("sid_length", SID_LENGTH)
+        serialization_format = options.pop("serialization_format", "msgpack")
+        permanent = options.pop("permanent", None)
         if sid_length > SID_LENGTH:
             warn(f"SESSION_ID_LENGTH={sid_length}", f"ids and secrets have {SID_LENGTH} bytes")
         if serialization_format != "msgpack":
@@ -64,12 +80,13 @@ class ServerSideSessionInterface(FlaskSessionInterface):
             )
         self._store = store
         self._purgeable = store if isinstance(store, Purgeable) else None
-        self._cleanup_n_requests = cleanup_n_requests
-        self._use_signer = use_signer
+        self._cleanup_n_requests = options.pop("cleanup_n_requests", None)
+        self._use_signer = options.pop("use_signer", False)
+        allow_pickle = options.pop("allow_pickle", False)
         self._reader = reader and partial(
             reader, key_prefix=key_prefix, sid_length=sid_length, allow_pickle=allow_pickle
         )
-        self._options = options
+        self._options: Options = options
         self._attached: WeakSet[flask.Flask] = WeakSet()
         self._lock = Lock()
         options.setdefault("permanent", app is not None if permanent is None else bool(permanent))
@@ -95,7 +112,7 @@ class ServerSideSessionInterface(FlaskSessionInterface):
             session.regenerate()
 
     def _attach(self, app: flask.Flask) -> None:
-        options = {"migrate_from": self._old_sessions(app)} | self._options
+        options: Options = {"migrate_from": self._old_sessions(app), **self._options}
         FlaskSessions(app, self._store, **options)
         app.session_interface = self
         app.cli.add_command(click.Command("session_cleanup", help=HELP, callback=self._clean_up))

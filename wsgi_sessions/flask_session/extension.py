@@ -11,7 +11,7 @@ as long in the store: ``PERMANENT_SESSION_LIFETIME`` after its last use.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import flask
 
@@ -25,6 +25,7 @@ from wsgi_sessions.flask_session.interfaces import (
     RedisSessionInterface,
     SqlAlchemySessionInterface,
 )
+from wsgi_sessions.manager import Options, document_options, settings_of
 
 __all__ = [
     "CacheLibSessionInterface",
@@ -83,15 +84,16 @@ _INTERFACES: dict[str, tuple[type[ServerSideSessionInterface], dict[str, str]]] 
 class Session:
     """Gives Flask applications the sessions that their ``SESSION_…`` keys describe.
 
-    ``Session(app)``, or in an application factory ``sessions.init_app(app)``. *options* are those
-    of :class:`~wsgi_sessions.SessionManager`, and win over the configuration.
+    ``Session(app)``, or in an application factory ``sessions.init_app(app)``. *options* win over
+    the configuration.
 
     Raises :exc:`~wsgi_sessions.ConfigurationError`, a ``ValueError``, for what cannot work, and
     warns of each key that has no effect.
     """
 
-    def __init__(self, app: flask.Flask | None = None, **options: Any) -> None:
+    def __init__(self, app: flask.Flask | None = None, **options: Unpack[Options]) -> None:
         self.app = app
+        settings_of(options)  # a mistake is reported here
         self._options = options
         if app is not None:
             self.init_app(app)
@@ -107,7 +109,10 @@ class Session:
                 f"wsgi_sessions.flask.FlaskSessions(app, store=…)"
             )
         interface, keys = _INTERFACES[kind]
-        given = {
+        given: dict[str, Any] = {
             name: app.config[key] for name, key in (_COMMON | keys).items() if key in app.config
         }
-        app.session_interface = interface(app, **given, **self._options)
+        app.session_interface = interface(app, **{**given, **self._options})
+
+
+document_options(Session)

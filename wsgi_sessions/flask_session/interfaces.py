@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import flask
 
 from wsgi_sessions.flask_session.base import (
     PREFIX,
+    InterfaceOptions,
     ServerSideSessionInterface,
     check_prefix,
     warn,
@@ -64,7 +65,7 @@ class RedisSessionInterface(ServerSideSessionInterface):
         *,
         redis: Any = None,
         prefix: str | None = None,
-        **options: Any,
+        **options: Unpack[InterfaceOptions],
     ) -> None:
         if app is not None and not isinstance(app, flask.Flask):
             app, redis, prefix, client = None, app, client, None  # the snippet's first arguments
@@ -85,7 +86,7 @@ class MemcachedSessionInterface(ServerSideSessionInterface):
         app: flask.Flask | None = None,
         client: Any = None,
         key_prefix: str = PREFIX,
-        **options: Any,
+        **options: Unpack[InterfaceOptions],
     ) -> None:
         require(client, "SESSION_MEMCACHED", "the address of the server: '127.0.0.1:11211'")
         with naming("SESSION_MEMCACHED"):
@@ -111,7 +112,7 @@ class FileSystemSessionInterface(ServerSideSessionInterface):
         cache_dir: str | os.PathLike[str] = FILE_DIRECTORY,
         threshold: int = FILE_THRESHOLD,
         mode: int = 0o600,
-        **options: Any,
+        **options: Unpack[InterfaceOptions],
     ) -> None:
         check_prefix(key_prefix, "SESSION_FILE_DIR")
         if mode != 0o600:
@@ -131,7 +132,7 @@ class CacheLibSessionInterface(ServerSideSessionInterface):
         app: flask.Flask | None = None,
         client: Any = None,
         key_prefix: str = PREFIX,
-        **options: Any,
+        **options: Unpack[InterfaceOptions],
     ) -> None:
         with naming("SESSION_CACHELIB"):
             store = store_behind(client, key_prefix)
@@ -154,7 +155,7 @@ class MongoDBSessionInterface(ServerSideSessionInterface):
         *,
         db: str = "flask_session",
         collection: str = "sessions",
-        **options: Any,
+        **options: Unpack[InterfaceOptions],
     ) -> None:
         check_prefix(key_prefix, "SESSION_MONGODB_COLLECT")
         require(
@@ -183,7 +184,7 @@ class SqlAlchemySessionInterface(ServerSideSessionInterface):
         sequence: str | None = None,
         schema: str | None = None,
         bind_key: str | None = None,
-        **options: Any,
+        **options: Unpack[InterfaceOptions],
     ) -> None:
         check_prefix(key_prefix, "SESSION_SQLALCHEMY_TABLE")
         if sequence is not None:

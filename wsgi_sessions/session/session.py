@@ -19,8 +19,9 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
+from decimal import Decimal
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import UnsupportedValue
@@ -30,6 +31,9 @@ from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.state import OPEN, OVER, SENT, RequestState, Resolve
 
 __all__ = ["Session", "close_untouched", "is_open", "open_session", "state_of"]
+
+T = TypeVar("T")
+Number = TypeVar("Number", float, Decimal)
 
 
 class Session(MutableMapping[str, Any]):
@@ -202,6 +206,10 @@ class Session(MutableMapping[str, Any]):
 
     # Beyond a dict
 
+    @overload
+    def mutate(self, key: str, function: Callable[[Any], T]) -> T: ...
+    @overload
+    def mutate(self, key: str, function: Callable[[T], T], default: T) -> T: ...
     def mutate(self, key: str, function: Function, default: Any = None) -> Any:
         """Replace the value of *key* by ``function(value)``; the new value.
 
@@ -214,12 +222,16 @@ class Session(MutableMapping[str, Any]):
         self.get(key)  # an undecodable value is met here, not in a merge
         return self._change().mutate(key, function, default, self._state.load().values)
 
-    def increment(self, key: str, by: int = 1) -> Any:
+    @overload
+    def increment(self, key: str, by: int = 1) -> int: ...
+    @overload
+    def increment(self, key: str, by: Number) -> Number: ...
+    def increment(self, key: str, by: Any = 1) -> Any:
         """Add *by* to the number under *key*, or to 0; the new number. However many requests do it
         at once, all are counted. Saved when the request ends."""
         return self.mutate(key, lambda value: value + by, default=0)
 
-    def get_or_create(self, key: str, factory: Callable[[], Any]) -> Any:
+    def get_or_create(self, key: str, factory: Callable[[], T]) -> T:
         """The value of *key* that all overlapping requests of this session agree on.
 
         If the key is missing, ``factory()`` is saved at once, that key alone (one round trip), and
@@ -227,7 +239,8 @@ class Session(MutableMapping[str, Any]):
         """
         _check_key(key)
         if key in self:
-            return self[key]
+            present: T = self[key]
+            return present
         draft, made = self._change(), factory()
         if key in draft.changes or self._state.ended is not None:
             self[key] = made  # this request has removed it, so this request is the first writer
@@ -240,7 +253,8 @@ class Session(MutableMapping[str, Any]):
             self._state.settle(outcome, snapshot)
         if not snapshot.attached:
             self._look().live[key] = made
-        return self[key]
+        agreed: T = self[key]
+        return agreed
 
     def regenerate(self) -> None:
         """Give the session a new secret and cookie, keeping its data; the old cookie is dead.

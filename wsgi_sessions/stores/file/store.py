@@ -40,6 +40,7 @@ from wsgi_sessions.stores.file.shard import (
     set_end,
     write_record,
 )
+from wsgi_sessions.stores.given import path_of
 from wsgi_sessions.stores.place import check_writable
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class FileStore:
     def __init__(
         self, directory: str | os.PathLike[str], *, clock: Callable[[], float] = system_clock
     ) -> None:
-        self._directory = os.path.abspath(directory)
+        self._directory = os.path.abspath(path_of("FileStore", directory))
         self._clock = clock
         self._trusted = False
         self._purged = 0

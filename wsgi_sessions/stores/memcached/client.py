@@ -7,6 +7,7 @@ from inspect import signature
 from typing import Any, NoReturn
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.stores.given import check_client
 
 # How the store calls a client's methods.
 CALLS: dict[str, dict[str, Any]] = {
@@ -32,6 +33,7 @@ def pymemcache(module: str) -> Any:
 def check(client: Any) -> None:
     """Raise :exc:`ConfigurationError` for a client with which a fault could look like an answer,
     or data come back changed."""
+    check_client(client, "gets")
     if isinstance(client, pymemcache("client.retrying").RetryingClient):
         raise ConfigurationError(
             "MemcachedStore cannot use a RetryingClient, because an add or cas that is sent again "

@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -38,9 +38,18 @@ from wsgi_sessions.stores.memcached.servers import servers_at, servers_of
 from wsgi_sessions.stores.text import parse_integer
 
 if TYPE_CHECKING:
+    from pymemcache import (  # type: ignore[import-untyped]
+        Client,
+        HashClient,
+        PooledClient,
+    )
+
     from wsgi_sessions.cli.checks import Finding
 
 __all__ = ["MemcachedStore"]
+
+Addresses = str | tuple[str, int] | Sequence[str | tuple[str, int]]
+"""One server or several: ``"host:port"``, ``"host:port,host:port"``, pairs, paths of sockets."""
 
 TOTAL_SECONDS = 1.0
 """For an operation, its second attempt included."""
@@ -89,12 +98,12 @@ class MemcachedStore:
 
     def __init__(
         self,
-        servers_or_client: Any = "127.0.0.1:11211",
+        servers_or_client: Addresses | Client | PooledClient | HashClient = "127.0.0.1:11211",
         *,
         prefix: str = "session:",
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        given = servers_or_client
+        given: Any = servers_or_client
         known_by_address = isinstance(given, (str, list, tuple))
         self._servers = servers_at(given) if known_by_address else servers_of(given)
         room = MAX_KEY - LONGEST_KEY - self._servers.longest_prefix

@@ -8,10 +8,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.stores.given import check_client
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -165,9 +165,9 @@ def check(client: MongoClient[Any] | str) -> None:
         ) from error
     if isinstance(client, str):
         _check_url(client)
-    elif iscoroutinefunction(getattr(client, "server_info", None)):
-        raise ConfigurationError("MongoDBStore needs a MongoClient, not an asynchronous one")
-    elif isinstance(client, Database | Collection) or not hasattr(client, "get_default_database"):
+        return
+    check_client(client, "server_info")
+    if isinstance(client, Database | Collection) or not hasattr(client, "get_default_database"):
         raise ConfigurationError(
             f"MongoDBStore needs a URL or a pymongo.MongoClient, not {type(client).__name__}; "
             f"database= and collection= say where in it"

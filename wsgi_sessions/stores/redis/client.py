@@ -6,11 +6,11 @@ its class, so that one of the ``valkey`` package or a wrapper does as well.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.stores.given import check_client
 
 WAIT_MILLISECONDS = 250
 """How long replicas may take to confirm. The client's socket_timeout has to be longer."""
@@ -150,6 +150,7 @@ class Client:
 
 def _check(client: Any, wait_replicas: int) -> None:
     """Refuse what could not work."""
+    check_client(client, "execute_command")
     kind = type(client).__name__
     if hasattr(client, "master_for"):
         raise ConfigurationError(
@@ -157,10 +158,6 @@ def _check(client: Any, wait_replicas: int) -> None:
         )
     if not callable(getattr(client, "execute_command", None)):
         raise ConfigurationError(f"a Redis URL or client is needed, not {kind}")
-    if inspect.iscoroutinefunction(client.execute_command):
-        raise ConfigurationError(
-            f"{type(client).__module__}.{kind} is for asyncio: hand in the one without"
-        )
     if client.get_encoder().decode_responses:
         raise ConfigurationError(
             "the Redis client has decode_responses=True, sessions are bytes: hand in one without"

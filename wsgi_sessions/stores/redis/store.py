@@ -18,6 +18,11 @@ from wsgi_sessions.stores.redis.connections import Connections
 from wsgi_sessions.stores.text import parse_integer
 
 if TYPE_CHECKING:
+    from redis import Redis
+    from redis.cluster import RedisCluster
+    from valkey import Valkey
+    from valkey.cluster import ValkeyCluster
+
     from wsgi_sessions.cli.checks import Finding
 
 __all__ = ["RedisStore"]
@@ -112,14 +117,20 @@ class RedisStore:
     """
 
     def __init__(
-        self, client_or_url: Any = None, *, prefix: str = "session:", wait_replicas: int = 0
+        self,
+        client_or_url: Redis | RedisCluster | Valkey | ValkeyCluster | str | None = None,
+        *,
+        prefix: str = "session:",
+        wait_replicas: int = 0,
     ) -> None:
         if not _PREFIX.fullmatch(prefix):
             raise ConfigurationError(f"prefix {prefix!r} is not 1 to 64 of A-Z a-z 0-9 _ . : -")
         if client_or_url is None:
             client_or_url = "redis://localhost:6379"
-        way = Connections if isinstance(client_or_url, str) else Client
-        self._server: Server = way(client_or_url, wait_replicas=wait_replicas)
+        if isinstance(client_or_url, str):
+            self._server: Server = Connections(client_or_url, wait_replicas=wait_replicas)
+        else:
+            self._server = Client(client_or_url, wait_replicas=wait_replicas)
         self._prefix = prefix
         self._url = client_or_url if isinstance(client_or_url, str) else ""
 

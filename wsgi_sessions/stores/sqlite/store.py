@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Stored, system_clock
+from wsgi_sessions.stores.given import path_of
 from wsgi_sessions.stores.place import check_writable
 from wsgi_sessions.stores.sqlite.connections import Connections
 
@@ -104,8 +105,8 @@ class SQLiteStore:
         purge_every: int = 10,
         clock: Callable[[], float] = system_clock,
     ) -> None:
-        path = os.fspath(path)
-        if path in ("", ":memory:") or path.startswith("file:"):
+        path = path_of("SQLiteStore", path)
+        if path == ":memory:" or path.startswith("file:"):
             raise ConfigurationError(
                 f"SQLiteStore needs the path of a file, not {path!r}; "
                 f"to keep sessions in memory use MemoryStore"
