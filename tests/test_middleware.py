@@ -67,7 +67,7 @@ class Server:
 
     def __init__(self, app: WSGIApplication, **options: Any) -> None:
         self.store = RecordingStore()
-        self.wrapped = SessionMiddleware(app, self.store, secret="x", **options)
+        self.wrapped = SessionMiddleware(app, self.store, secret="x" * 16, **options)
         self.jar = ""
 
     def environ(self, **more: Any) -> WSGIEnvironment:

@@ -655,7 +655,7 @@ def test_bad_cookies_give_a_bounded_number_of_lines(
 def test_a_login_is_listed_under_its_owner(clock: ManualClock) -> None:
     """Until it ends."""
     store = MemoryStore(clock=clock)
-    visitor = Visitor(SessionManager(store, secret="x", clock=clock))
+    visitor = Visitor(SessionManager(store, secret="x" * 16, clock=clock))
     with visitor.request() as session:
         session.login("42")
         id = session.id
@@ -672,7 +672,7 @@ def test_a_login_is_listed_under_its_owner(clock: ManualClock) -> None:
 def test_an_emptied_session_is_listed_no_more(clock: ManualClock) -> None:
     """As after invalidate()."""
     store = MemoryStore(clock=clock)
-    visitor = Visitor(SessionManager(store, secret="x", clock=clock))
+    visitor = Visitor(SessionManager(store, secret="x" * 16, clock=clock))
     with visitor.request() as session:
         session.login("42")
     with visitor.request() as session:
@@ -689,7 +689,7 @@ def test_a_login_is_listed_once(clock: ManualClock) -> None:
             linked.append(owner)
             super().link(owner, key, expires_at=expires_at)
 
-    visitor = Visitor(SessionManager(Listing(clock=clock), secret="x", clock=clock))
+    visitor = Visitor(SessionManager(Listing(clock=clock), secret="x" * 16, clock=clock))
     for change in (
         lambda s: s.update(x=1),
         lambda s: s.login("42"),
@@ -715,7 +715,7 @@ def test_a_list_that_cannot_be_kept_up_does_not_fail_a_logout(
             asked.append(owner)
             raise StoreUnavailable
 
-    visitor = Visitor(SessionManager(Failing(clock=clock), secret="x", clock=clock))
+    visitor = Visitor(SessionManager(Failing(clock=clock), secret="x" * 16, clock=clock))
     with fill(visitor).request() as session:
         session.invalidate()
     assert asked == []

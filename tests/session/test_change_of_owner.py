@@ -166,7 +166,7 @@ def test_a_list_that_cannot_be_written_fails_nothing(
 def test_a_store_without_an_index(clock: ManualClock) -> None:
     """There is nothing to take the session out of."""
     store: Any = RecordingStore(MemoryStore(clock=clock))
-    visitor = Visitor(SessionManager(store, secret="x", clock=clock))
+    visitor = Visitor(SessionManager(store, secret="x" * 16, clock=clock))
     for owner in ("ann", "bob"):
         with visitor.request() as session:
             session.login(owner)

@@ -214,7 +214,7 @@ def test_reading_one_small_key_of_a_large_session_decodes_that_key(
 ) -> None:
     """One decoding, no encoding, one load."""
     codec = CountingCodec()
-    manager = SessionManager(store, secret="x", clock=clock, codec=codec)
+    manager = SessionManager(store, secret="x" * 16, clock=clock, codec=codec)
     visitor = Visitor(manager)
     with visitor.request() as session:
         session["small"] = 1
@@ -232,7 +232,7 @@ def test_only_what_was_handed_out_and_is_mutable_is_encoded_again(
 ) -> None:
     """Immutable values are never checked."""
     codec = CountingCodec()
-    visitor = Visitor(SessionManager(store, secret="x", clock=clock, codec=codec))
+    visitor = Visitor(SessionManager(store, secret="x" * 16, clock=clock, codec=codec))
     with visitor.request() as session:
         session.update(number=1, text="x", cart=[1], other=[2])
     codec.encoded = 0
@@ -984,10 +984,10 @@ class Older(MsgpackCodec):
 @pytest.fixture
 def older(store: RecordingStore, clock: ManualClock) -> Visitor:
     """A visitor with a value that cannot be decoded."""
-    visitor = Visitor(SessionManager(store, secret="x", clock=clock))
+    visitor = Visitor(SessionManager(store, secret="x" * 16 * 16, clock=clock))
     with visitor.request() as session:
         session.update(n="newer", other=1)
-    manager = SessionManager(store, secret="x", clock=clock, codec=Older())
+    manager = SessionManager(store, secret="x" * 16 * 16, clock=clock, codec=Older())
     return Visitor(manager, visitor.cookie)
 
 

@@ -12,7 +12,8 @@ from wsgiref.types import WSGIApplication
 from benchmarks.client import Client
 from benchmarks.contenders.plain import bare, with_session
 from benchmarks.table import table
-from wsgi_sessions import Codec, MemoryStore, MsgpackCodec, SessionMiddleware, Store
+from wsgi_sessions import MemoryStore, MsgpackCodec, SessionMiddleware, Store
+from wsgi_sessions.record import Codec
 
 SECRET = "the signing secret of the benchmarks"
 
