@@ -109,9 +109,8 @@ def test_no_line_header_or_page_shows_a_secret(wrap: str) -> None:
     if wrap == "flask":
         inner = flask.Flask("application")
         inner.config.update(SECRET_KEY=SECRET, SESSION_COOKIE_NAME="sid")
+        inner.wsgi_app = wsgi  # type: ignore[method-assign]
         FlaskSessions(inner, store=store)
-        middleware = inner.extensions["wsgi_sessions"]
-        middleware.app = wsgi
         app: Any = inner
     else:
         used: Any = CookieStore() if wrap == "cookie store" else store
@@ -203,7 +202,7 @@ def check_no_repr_shows_a_secret() -> None:
     assert {
         "Session",
         "SessionManager",
-        "Options",
+        "Settings",
         "Draft",
         "Snapshot",
         "Record",

@@ -15,11 +15,18 @@ import flask
 
 from wsgi_sessions.errors import ConfigurationError, StoreError
 from wsgi_sessions.flask import FlaskSessionInterface, FlaskSessions
-from wsgi_sessions.manager import Options
+from wsgi_sessions.manager import Options, settings_of
 from wsgi_sessions.migration import Reader
 from wsgi_sessions.stores import Purgeable, Store
 
-__all__ = ["PREFIX", "InterfaceOptions", "ServerSideSessionInterface", "check_prefix", "warn"]
+__all__ = [
+    "PREFIX",
+    "InterfaceOptions",
+    "ServerSideSessionInterface",
+    "check_options",
+    "check_prefix",
+    "warn",
+]
 
 
 class InterfaceOptions(Options, total=False):
@@ -37,6 +44,8 @@ class InterfaceOptions(Options, total=False):
     allow_pickle: bool
     """Whether old sessions that are pickles are read."""
 
+
+_OWN_OPTIONS = InterfaceOptions.__annotations__.keys() - Options.__annotations__.keys()
 
 ReaderMaker = Callable[..., Reader]
 
@@ -67,6 +76,7 @@ class ServerSideSessionInterface(FlaskSessionInterface):
         **given: Unpack[InterfaceOptions],
     ) -> None:
         super().__init__()
+        check_options(given)
         options: Any = given
         sid_length = options.pop("sid_length", SID_LENGTH)
         serialization_format = options.pop("serialization_format", "msgpack")
@@ -146,6 +156,14 @@ class ServerSideSessionInterface(FlaskSessionInterface):
                 self._purgeable.purge()
         except StoreError:
             app.logger.warning("expired sessions could not be removed", exc_info=True)
+
+
+def check_options(options: InterfaceOptions) -> None:
+    """Raise for a misspelt or impossible option here, and not by a request."""
+    ours: Any = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
+    if ours.get("permanent", False) is None:  # as if it was not given
+        del ours["permanent"]
+    settings_of(ours)
 
 
 def warn(key: str, remedy: str) -> None:

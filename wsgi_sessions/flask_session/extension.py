@@ -16,7 +16,11 @@ from typing import Any, Unpack
 import flask
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.flask_session.base import ServerSideSessionInterface
+from wsgi_sessions.flask_session.base import (
+    InterfaceOptions,
+    ServerSideSessionInterface,
+    check_options,
+)
 from wsgi_sessions.flask_session.interfaces import (
     CacheLibSessionInterface,
     FileSystemSessionInterface,
@@ -25,7 +29,7 @@ from wsgi_sessions.flask_session.interfaces import (
     RedisSessionInterface,
     SqlAlchemySessionInterface,
 )
-from wsgi_sessions.manager import Options, document_options, settings_of
+from wsgi_sessions.manager import document_options
 
 __all__ = [
     "CacheLibSessionInterface",
@@ -91,9 +95,9 @@ class Session:
     warns of each key that has no effect.
     """
 
-    def __init__(self, app: flask.Flask | None = None, **options: Unpack[Options]) -> None:
+    def __init__(self, app: flask.Flask | None = None, **options: Unpack[InterfaceOptions]) -> None:
         self.app = app
-        settings_of(options)  # a mistake is reported here
+        check_options(options)
         self._options = options
         if app is not None:
             self.init_app(app)
