@@ -67,7 +67,6 @@ class FlaskSessions:
         **options: Unpack[Options],
     ) -> None:
         settings = settings_of(options)
-        _check_application(app)
         self._store = None if store is None else store_of(store)
         self._options = options
         self._environ_key = settings.environ_key
@@ -79,9 +78,9 @@ class FlaskSessions:
 
         A ``SESSION_COOKIE_SAMESITE`` of ``None``, Flask's default, becomes ``"Lax"``.
         """
+        _check_application(app)
         if app.config["SESSION_COOKIE_SAMESITE"] is None:
             app.config["SESSION_COOKIE_SAMESITE"] = Settings.cookie_samesite
-        _check_application(app)
         middleware = ConfiguredMiddleware(app, self._store, self._options)
         middleware.start()
         app.extensions[EXTENSION] = middleware
@@ -93,7 +92,7 @@ document_options(FlaskSessions)
 
 
 def _check_application(app: object) -> None:
-    if app is not None and not isinstance(app, flask.Flask):
+    if not isinstance(app, flask.Flask):
         given = f"the class {app.__name__}" if isinstance(app, type) else type(app).__name__
         raise TypeError(
             f"the first argument is the Flask application, not {given}: "

@@ -12,10 +12,10 @@ __all__ = ["check_application"]
 
 def check_application(app: object) -> None:
     """Raise :exc:`TypeError` for what is no WSGI application, with what to write instead."""
-    kind = type(app).__name__
+    kind = f"the class {app.__name__}" if isinstance(app, type) else f"a {type(app).__name__}"
     if is_store(app) or isinstance(app, str):
         raise TypeError(
-            f"the first argument is the application, not a {kind}: SessionMiddleware(app, store=…)"
+            f"the first argument is the application, not {kind}: SessionMiddleware(app, store=…)"
         )
     if not callable(app):
         raise TypeError(
@@ -26,13 +26,13 @@ def check_application(app: object) -> None:
         raise TypeError(f"the application is the class {app.__name__}: write {app.__name__}(…)")
     if _is_asynchronous(app):
         raise TypeError(
-            f"the application ({kind}) is asynchronous, and this is WSGI; for ASGI see docs/asgi.md"
+            f"the application, {kind}, is asynchronous, and this is WSGI; for ASGI see docs/asgi.md"
         )
     try:
         signature(app).bind({}, print)
     except TypeError:
         raise TypeError(
-            f"the application ({kind}) does not take (environ, start_response), as a WSGI "
+            f"the application, {kind}, does not take (environ, start_response), as a WSGI "
             f"application does; a factory has to be called: SessionMiddleware(create_app(), …)"
         ) from None
     except ValueError:  # written in C, and does not say

@@ -179,7 +179,8 @@ def check_names(options: object) -> None:
     known = [option.name for option in fields(Settings)]
     for name in options if isinstance(options, dict) else ():
         if name not in known:
-            near = get_close_matches(name, known, 1)
+            of_cookie = [option for option in known if option == f"cookie_{name}"]
+            near = of_cookie or get_close_matches(str(name), known, 1)
             remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise TypeError(f"there is no option {name!r}: {remedy}")
 

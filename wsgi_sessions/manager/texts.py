@@ -37,6 +37,8 @@ def options_from_text(texts: Mapping[str, str]) -> Options:
 
 
 def _parser(name: str, kind: str) -> Parser:
+    if kind.startswith("Literal["):
+        return _as_it_is
     if kind in _PARSERS:
         return _PARSERS[kind]
     raise ConfigurationError(f"{name} cannot be given as text: give the object in Python")
@@ -57,7 +59,6 @@ _PARSERS: dict[str, Parser] = {
     "str": _as_it_is,
     "str | None": _or_none(_as_it_is),  # SameSite has a value "None"
     "str | bytes | None": _or_none(_as_it_is),
-    'Literal["raise", "anonymous"]': _as_it_is,
     "bool": parse_boolean,
     "bool | None": _or_none(parse_boolean, "none"),
     "int": parse_integer,

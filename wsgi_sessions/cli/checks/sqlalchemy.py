@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from time import time
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -210,7 +210,7 @@ def _index(inspector: sa.Inspector, table: sa.Table, connection: Connection) -> 
 
 def _expired(connection: Connection, tables: Tables) -> Finding:
     """By this machine's clock, the difference to the database's has been told."""
-    end, now = tables.records.c.expires_at, time()
+    end, now = tables.records.c.expires_at, time.time()
     first = sa.select(end).where(end <= int(now * 1e6)).order_by(end).limit(health.MOST).subquery()
     count, oldest = connection.execute(
         sa.select(sa.func.count(), sa.func.min(first.c.expires_at))
