@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -20,7 +21,6 @@ import flask
 
 from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import Options, SessionManager, Settings, settings_of
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.stores import Store
@@ -43,9 +43,10 @@ KEYS = {
 }
 """The options that Flask has a key for."""
 
-_CONFIGURATION = (*dict.fromkeys(KEYS.values()), "APPLICATION_ROOT")
+_LIFETIME = "PERMANENT_SESSION_LIFETIME"
+_CONFIGURATION = tuple(dict.fromkeys((_LIFETIME, *KEYS.values(), "APPLICATION_ROOT")))
 
-_log = ThrottledLog("wsgi_sessions")
+_log = logging.getLogger("wsgi_sessions")
 
 
 class ConfiguredMiddleware:
@@ -63,14 +64,14 @@ class ConfiguredMiddleware:
         self._store = store
         self._options = options
         self._middleware: SessionMiddleware | None = None
-        self._seen: object = None
+        self._seen: tuple[object, ...] = ()
         self.problem: str = ""
         """Why there are no sessions, if there are none."""
 
     def start(self) -> None:
         """Raise :exc:`TypeError` or :exc:`~wsgi_sessions.ConfigurationError` for what the
         configuration says wrongly; no more than a key that is missing may be set later."""
-        self._seen = self._said()
+        self._seen = tuple(map(_copied, self._said()))
         try:
             self._middleware = self._built()
         except ConfigurationError as error:
@@ -89,30 +90,52 @@ class ConfiguredMiddleware:
         middleware = self._current()
         return None if middleware is None else middleware.manager
 
+    def follow_lifetime(self) -> None:
+        """For the end of a request: its own code may have set the lifetime, as many recipes do."""
+        if self._config[_LIFETIME] != self._seen[0]:
+            self._current()
+
     def _current(self) -> SessionMiddleware | None:
         said = self._said()
         if said != self._seen:
-            self._seen = said  # also what is refused, so that it is reported once
+            before, self._seen = self._seen, tuple(map(_copied, said))  # refused ones too, once
             try:
-                self._middleware = self._built()
+                if self._middleware is not None and said[1:] == before[1:]:
+                    self._middleware.manager.adopt_lifetimes(self._lifetimes())
+                else:
+                    self._middleware = self._built()
             except (TypeError, ValueError) as error:
                 self.problem = str(error)
                 message = (
                     "the configuration was changed, and cannot work: %s; what was before goes on"
                 )
-                _log.log(logging.ERROR, message, error)
+                _log.error(message, error)
         return self._middleware
 
     def _said(self) -> tuple[object, ...]:
-        return tuple(map(_copied, map(self._config.get, _CONFIGURATION)))
+        return tuple(map(self._config.get, _CONFIGURATION))
 
     def _built(self, **options: Any) -> SessionMiddleware:
-        names = {option: key for option, key in KEYS.items() if option not in self._options}
-        if not self._config["SESSION_COOKIE_PATH"]:
-            names["cookie_path"] = "APPLICATION_ROOT"
-        try:
+        with self._by_the_names_of_flask():
             options |= {**configured_options(self._config), **self._options}
             return SessionMiddleware(self.app, self._store, **options)
+
+    def _lifetimes(self) -> Settings:
+        with self._by_the_names_of_flask():
+            return settings_of({**configured_options(self._config), **self._options})
+
+    @contextmanager
+    def _by_the_names_of_flask(self) -> Iterator[None]:
+        """An error about an option names Flask's key, where the option comes from there."""
+        names = {option: key for option, key in KEYS.items() if option not in self._options}
+        config = self._config
+        if not config["SESSION_COOKIE_PATH"] and config["APPLICATION_ROOT"] != "/":
+            names = {
+                option: "APPLICATION_ROOT" if option == "cookie_path" else key
+                for option, key in names.items()
+            }
+        try:
+            yield
         except ConfigurationError as error:
             raise ConfigurationError(_named(str(error), names)) from None
         except TypeError as error:
@@ -154,7 +177,7 @@ def _flag(value: Any) -> Any:
 
 def _copied(value: object) -> object:
     """As it is now, if it is a list that may be changed in place."""
-    return tuple(value) if isinstance(value, list) else value
+    return [*value] if isinstance(value, list) else value
 
 
 def _named(message: str, names: Mapping[str, str]) -> str:

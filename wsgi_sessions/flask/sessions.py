@@ -169,6 +169,9 @@ class FlaskSessionInterface(SessionInterface):
         """Commit a session that no middleware commits, adding the headers to *response*. No server
         sends that one, so a failure of the store is raised."""
         if flask.request.environ.get(self._environ_key) is session:
+            extension = app.extensions.get(EXTENSION)
+            if isinstance(extension, ConfiguredMiddleware):
+                extension.follow_lifetime()
             return
         manager = _manager_of(app)
         if manager is None:

@@ -9,6 +9,7 @@ same four things: :meth:`~SessionManager.open`, attach the session where the fra
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from re import compile as compile_pattern
 from typing import Any, NamedTuple, Unpack, cast
@@ -150,6 +151,16 @@ class SessionManager:
         return CookieResolver(self.repository, name, self._signer.verify, migration, on_store_error)
 
     # For integrations
+
+    def adopt_lifetimes(self, settings: Settings) -> None:
+        """Those of *settings* count from now on, for requests in flight too."""
+        self.options = replace(
+            self.options,
+            lifetime=settings.lifetime,
+            permanent_lifetime=settings.permanent_lifetime,
+            absolute_lifetime=settings.absolute_lifetime,
+        )
+        self.repository.lifetimes = Lifetimes(*settings.lifetimes)
 
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
