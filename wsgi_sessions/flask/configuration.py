@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -21,7 +22,6 @@ from flask.sessions import SessionInterface
 
 from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import Options, SessionManager, Settings, settings_of
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.stores import Store
@@ -46,9 +46,10 @@ KEYS = {
 }
 """The options that Flask has a key for."""
 
-_CONFIGURATION = (*dict.fromkeys(KEYS.values()), "APPLICATION_ROOT")
+_LIFETIME = "PERMANENT_SESSION_LIFETIME"
+_CONFIGURATION = tuple(dict.fromkeys((_LIFETIME, *KEYS.values(), "APPLICATION_ROOT")))
 
-_log = ThrottledLog("wsgi_sessions")
+_log = logging.getLogger("wsgi_sessions")
 
 
 class ConfiguredMiddleware:
@@ -67,14 +68,14 @@ class ConfiguredMiddleware:
         self._store = store
         self._options = options
         self._middleware: SessionMiddleware | None = None
-        self._seen: object = None
+        self._seen: tuple[object, ...] = ()
         self.problem: str = ""
         """Why there are no sessions, if there are none."""
 
     def start(self) -> None:
         """Raise :exc:`TypeError` or :exc:`~wsgi_sessions.ConfigurationError` for what the
         configuration says wrongly; no more than a key that is missing may be set later."""
-        self._seen = self._said()
+        self._seen = tuple(map(_copied, self._said()))
         try:
             self._middleware = self._built()
         except ConfigurationError as error:
@@ -96,19 +97,20 @@ class ConfiguredMiddleware:
     def _current(self) -> SessionMiddleware | None:
         said = self._said()
         if said != self._seen:
-            self._seen = said  # also what is refused, so that it is reported once
+            before, self._seen = self._seen, tuple(map(_copied, said))  # refused ones too, once
             try:
-                built = self._built()
-                if self._middleware is None:
-                    self._middleware = built
-                else:  # requests in flight go on by it too, as Flask's own would
-                    self._middleware.manager = built.manager
+                if self._middleware is not None and said[1:] == before[1:]:
+                    self._middleware.manager.adopt_lifetimes(self._lifetimes())
+                elif self._middleware is not None:  # requests in flight go on by it too
+                    self._middleware.manager = self._built().manager
+                else:
+                    self._middleware = self._built()
             except (TypeError, ValueError) as error:
                 self.problem = str(error)
                 message = (
                     "the configuration was changed, and cannot work: %s; what was before goes on"
                 )
-                _log.log(logging.ERROR, message, error)
+                _log.error(message, error)
         return self._middleware
 
     def __getattr__(self, name: str) -> Any:
@@ -118,38 +120,59 @@ class ConfiguredMiddleware:
         return getattr(self.app, name)
 
     def _said(self) -> tuple[object, ...]:
-        configured = map(_copied, map(self._config.get, _CONFIGURATION))
-        return (*configured, *overridden(self._flask.session_interface).items())
+        return (*map(self._config.get, _CONFIGURATION), *self._asked().values())
+
+    def _asked(self) -> Options:
+        """What a session interface of the application's says of the cookie."""
+        interface = self._flask.session_interface
+        return {  # type: ignore[return-value]  # what is no option has no method
+            option: getattr(interface, f"get_{option}")(self._flask)
+            for option in overridden(type(interface))
+        }
 
     def _built(self, **options: Any) -> SessionMiddleware:
-        names = {option: key for option, key in KEYS.items() if option not in self._options}
-        if not self._config["SESSION_COOKIE_PATH"]:
-            names["cookie_path"] = "APPLICATION_ROOT"
-        try:
-            options |= {**configured_options(self._config), **self._asked(), **self._options}
+        with self._by_the_names_of_flask():
+            options |= self._all_options()
             return SessionMiddleware(self.app, self._store, **options)
+
+    def _lifetimes(self) -> Settings:
+        with self._by_the_names_of_flask():
+            return settings_of(self._all_options())
+
+    def _all_options(self) -> Options:
+        options = configured_options(self._config)
+        options.update(self._asked())
+        options.update(self._options)
+        return options
+
+    @contextmanager
+    def _by_the_names_of_flask(self) -> Iterator[None]:
+        """An error about an option names Flask's key, where the option comes from there."""
+        names = {option: key for option, key in KEYS.items() if option not in self._options}
+        config = self._config
+        if not config["SESSION_COOKIE_PATH"] and config["APPLICATION_ROOT"] != "/":
+            names = {
+                option: "APPLICATION_ROOT" if option == "cookie_path" else key
+                for option, key in names.items()
+            }
+        try:
+            yield
         except ConfigurationError as error:
             raise ConfigurationError(_named(str(error), names)) from None
         except TypeError as error:
             raise TypeError(_named(str(error), names)) from None
 
-    def _asked(self) -> dict[str, Any]:
-        """What a session interface of the application's says of the cookie."""
-        interface = self._flask.session_interface
-        return {
-            option: getattr(interface, name)(self._flask)
-            for name, option in overridden(interface).items()
-        }
 
-
-def overridden(interface: SessionInterface) -> dict[str, str]:
-    """The methods about the cookie that the class of *interface* overrides, with our options."""
-    return {
-        f"get_{option}": option
+def overridden(interface: type[SessionInterface]) -> tuple[str, ...]:
+    """The options of the cookie for which *interface* overrides Flask's ``get_…``."""
+    if interface.__module__ == "wsgi_sessions.flask.interface":  # asked in each request
+        return ()
+    return tuple(
+        option
         for option in KEYS
-        if getattr(type(interface), f"get_{option}", None)
+        if getattr(interface, f"get_{option}", None)
         is not getattr(SessionInterface, f"get_{option}", None)
-    }
+    )
 
 
 def configured_options(config: flask.Config) -> Options:
@@ -187,7 +210,7 @@ def _flag(value: Any) -> Any:
 
 def _copied(value: object) -> object:
     """As it is now, if it is a list that may be changed in place."""
-    return tuple(value) if isinstance(value, list) else value
+    return [*value] if isinstance(value, list) else value
 
 
 def _named(message: str, names: Mapping[str, str]) -> str:

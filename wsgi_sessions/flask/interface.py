@@ -131,7 +131,7 @@ class FlaskSessionInterface(SessionInterface):
         if hasattr(app, "login_manager"):
             follow_flask_login()
         by_hand = not isinstance(app.extensions.get(EXTENSION), ConfiguredMiddleware)
-        if by_hand and (names := sorted(overridden(self))):
+        if by_hand and (names := [f"get_{option}" for option in overridden(type(self))]):
             raise ConfigurationError(
                 f"{type(self).__name__} overrides {', '.join(names)}, which SessionMiddleware does "
                 f"not ask: give it the options cookie_name, cookie_domain, …, or use FlaskSessions"

@@ -26,7 +26,8 @@ def check_application(app: object) -> None:
         raise TypeError(f"the application is the class {app.__name__}: write {app.__name__}(…)")
     if _is_asynchronous(app):
         raise TypeError(
-            f"the application, {kind}, is asynchronous, and this is WSGI; for ASGI see docs/asgi.md"
+            f"the application, {kind}, is asynchronous, and this is WSGI; for ASGI see the "
+            f"documentation"
         )
     try:
         signature(app).bind({}, print)

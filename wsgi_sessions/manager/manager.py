@@ -9,6 +9,7 @@ same four things: :meth:`~SessionManager.open`, attach the session where the fra
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from re import compile as compile_pattern
 from typing import Any, NamedTuple, Unpack, cast
@@ -41,6 +42,7 @@ from wsgi_sessions.session import (
     RequestState,
     Session,
     SessionRepository,
+    close_untouched,
     open_session,
     state_of,
 )
@@ -150,6 +152,16 @@ class SessionManager:
 
     # For integrations
 
+    def adopt_lifetimes(self, settings: Settings) -> None:
+        """Those of *settings* count from now on, for requests in flight too."""
+        self.options = replace(
+            self.options,
+            lifetime=settings.lifetime,
+            permanent_lifetime=settings.permanent_lifetime,
+            absolute_lifetime=settings.absolute_lifetime,
+        )
+        self.repository.lifetimes = Lifetimes(*settings.lifetimes)
+
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
         return open_session(self.repository, self._resolve, cookie_header or "", environ)
@@ -178,9 +190,12 @@ class SessionManager:
         """
         state = state_of(session)
         if not session.accessed:
-            state.phase = SENT if streams else OVER
-            if streams and self._may_be_looked_at(state, headers):
-                headers = personal(headers, private=True)
+            if not streams:
+                close_untouched(session)
+            else:
+                state.phase = SENT
+                if self._may_be_looked_at(state, headers):
+                    headers = personal(headers, private=True)
             return _finished((status, headers, None))
         state.repository = self.repository  # of now, where a configuration changes
         if state.phase is SENT:
@@ -194,13 +209,16 @@ class SessionManager:
             except BaseException:
                 self._abandon(state)
                 raise
-        state.phase = SENT if streams else OVER
         name, cookie = self._cookie.name, state.cookie
         headers = personal(headers, private=name in state.cookie_header)
         if cookie is not None:
             self._check_transport(state, secure)
             ours = self._set_cookie(state, secure)
             headers = setting_cookie(headers, ours, name, self._overridden)
+        if streams:
+            state.phase = SENT
+        else:
+            state.close()
         return _finished((status, headers, None))
 
     def unavailable(self, session: Session, *, secure: bool = False) -> Finished:
@@ -241,7 +259,7 @@ class SessionManager:
         try:
             self.save_late(session)
         finally:
-            state.phase = OVER
+            state.close()
 
     def abandon(self, session: Session) -> None:
         """The application raised: nothing more is saved. Costs no round trip."""
@@ -264,7 +282,7 @@ class SessionManager:
     @staticmethod
     def _abandon(state: RequestState) -> None:
         state.rollback()
-        state.phase = OVER
+        state.close()
 
     def _carries_cookie(self, state: RequestState) -> bool:
         """Whether the request may have a cookie of ours."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from wsgi_sessions.session.draft import SUPERSEDED_SECONDS
 from wsgi_sessions.session.lifetimes import Lifetimes
 from wsgi_sessions.session.repository import DEFAULT_MAX_BYTES, SessionRepository
-from wsgi_sessions.session.session import Session, is_open, open_session, state_of
+from wsgi_sessions.session.session import (
+    Session,
+    close_untouched,
+    is_open,
+    open_session,
+    state_of,
+)
 from wsgi_sessions.session.snapshot import SAVED, Edit, Snapshot
 from wsgi_sessions.session.state import EXPIRE, ISSUE, OPEN, OVER, SENT, RequestState
 
@@ -24,6 +30,7 @@ __all__ = [
     "Session",
     "SessionRepository",
     "Snapshot",
+    "close_untouched",
     "is_open",
     "open_session",
     "state_of",

@@ -28,9 +28,9 @@ from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.session.changes import MISSING, Function
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.repository import SessionRepository
-from wsgi_sessions.session.state import OPEN, SENT, RequestState, Resolve
+from wsgi_sessions.session.state import OPEN, OVER, SENT, RequestState, Resolve
 
-__all__ = ["Session", "is_open", "open_session", "state_of"]
+__all__ = ["Session", "close_untouched", "is_open", "open_session", "state_of"]
 
 T = TypeVar("T")
 Number = TypeVar("Number", float, Decimal)
@@ -340,6 +340,13 @@ def open_session(
     session._state = state
     session.accessed = False
     return session
+
+
+def close_untouched(session: Session) -> None:
+    """The request is over, and nothing has looked at its session: most requests."""
+    state = session._state
+    state.phase = OVER
+    state.environ = None
 
 
 state_of: Callable[[Session], RequestState] = attrgetter("_state")

@@ -78,6 +78,8 @@ class RequestState:
     resolve: Resolve
     cookie_header: str
     environ: dict[str, Any] | None
+    """For options that are functions of it; dropped when the request is over, since it holds the
+    session in its turn."""
     phase: Phase
     snapshot: Snapshot | None
     """What was loaded; ``None`` if nothing has looked yet."""
@@ -160,6 +162,11 @@ class RequestState:
         self.repository.note_undecodable(self.load())
         self.snapshot = Snapshot(self.repository.now())
         self.look().detach()
+
+    def close(self) -> None:
+        """The request is over."""
+        self.phase = OVER
+        self.environ = None
 
     def rollback(self) -> None:
         """Forget what was changed and has not been saved."""
