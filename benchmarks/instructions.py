@@ -2,7 +2,7 @@
 
 They repeat to the percent, whatever else the machine does, so that one run before a change and one
 after it say what the change costs. This prints the table by which this library's speed is judged,
-in two minutes on two cores::
+in three minutes on two cores::
 
     make bench-instructions                        # or: python -m benchmarks instructions
     python -m benchmarks instructions --peers      # beside Flask-Session, Beaker, Django, floors

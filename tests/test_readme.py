@@ -65,7 +65,9 @@ def test_a_link_into_the_repository_leads_to_a_file(name: str) -> None:
 
 def test_links_are_absolute_because_the_readme_is_the_package_index_page() -> None:
     """Inline ones and definitions; and every reference has a definition."""
-    targets = re.findall(r"\]\((.*?)\)", README) + re.findall(r"^\[.+?\]: (.*)", README, re.MULTILINE)
+    targets = re.findall(r"\]\((.*?)\)", README) + re.findall(
+        r"^\[.+?\]: (.*)", README, re.MULTILINE
+    )
     assert len(targets) > 5
     assert [target for target in targets if not target.startswith("https://")] == []
     defined = set(re.findall(r"^\[(.+?)\]: ", README, re.MULTILINE))
