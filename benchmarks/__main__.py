@@ -11,27 +11,21 @@ import time
 
 import pytest
 
-from benchmarks import archive, calltree, plots, scale, targets
+from benchmarks import archive, instructions, plots, targets
 from benchmarks.callgrind import ValgrindMissing
 from benchmarks.contenders import CONTENDERS
 from benchmarks.machine import about
 from benchmarks.parts import ALL, PARTS, QUICK, QUICK_SCENARIOS, check
-from benchmarks.scenarios import SCENARIOS
-from benchmarks.servers import running
 from benchmarks.wrk import WrkMissing
 from tests.support.patience import be_patient
+from tests.support.scenarios import SCENARIOS
 
 
 def main() -> None:
     arguments = _parser().parse_args()
     match arguments.part:
-        case "tree":
-            with running(set(CONTENDERS[arguments.of].needs)) as places:
-                print(calltree.show(calltree.tree(arguments.of, arguments.scenario, places)))
         case "targets":
             print(targets.show(archive.load()))
-        case "scale":
-            print(scale.show(archive.load(), scale.from_options(arguments)))
         case "plots":
             plots.draw(archive.load())
         case None:
@@ -47,15 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     for name in PARTS:
         part = parts.add_parser(name)
         part.add_argument("--quick", action="store_true", default=argparse.SUPPRESS)
-        if name in ("calls", "instructions", "timing"):
+        if name in ("instructions", "timing"):
             part.add_argument("--contender", action="append", choices=CONTENDERS, metavar="NAME")
             part.add_argument("--scenario", action="append", choices=SCENARIOS, metavar="NAME")
-    part = parts.add_parser("tree", help="the Python calls of one request, and what each costs")
-    part.add_argument("of", choices=CONTENDERS, metavar="CONTENDER")
-    part.add_argument("scenario", choices=SCENARIOS, metavar="SCENARIO")
+        if name == "instructions":
+            part.add_argument("--peers", action="store_true", help="of other libraries too")
     parts.add_parser("targets", help="the targets and the latest results")
     parts.add_parser("plots", help="draw the latest results")
-    scale.add_options(parts.add_parser("scale", help="what many users need, from the results"))
     return parser
 
 
@@ -64,6 +56,8 @@ def _measure(names: list[str], arguments: argparse.Namespace) -> None:
     if quick:  # on a busy machine too
         be_patient(pytest.MonkeyPatch(), "file", "sqlite", "memcached", "postgresql")
     contenders, scenarios = (QUICK, QUICK_SCENARIOS) if quick else ALL
+    if names == ["instructions"] and not arguments.peers and not quick:
+        contenders = instructions.OURS
     contenders = getattr(arguments, "contender", None) or contenders
     scenarios = getattr(arguments, "scenario", None) or scenarios
     asked_for_some = (contenders, scenarios) != ALL

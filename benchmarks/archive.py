@@ -1,15 +1,19 @@
 """The results as JSON: one file a part under ``benchmarks/results``, which git ignores, and
-``summary.json``, all of them together, which it keeps."""
+``summary.json``, what of them is quoted somewhere, which it keeps."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import about
+from benchmarks.targets import TARGETS, at
 
 DIRECTORY = Path(__file__).parent / "results"
+IN_FULL = ("instructions", "sizes", "crowd")
+"""The parts that the README's table and pictures are made of."""
 
 
 def save(part: str, figures: Any) -> None:
@@ -27,14 +31,19 @@ def load() -> dict[str, Any]:
 
 
 def summarise() -> None:
-    """Put all parts into the summary."""
-    figures = load()
-    if "timing" in figures:  # the ratios are many, and the targets take only some
-        ratios = figures["timing"]["ratios"]
-        wanted = ("flask-session", "floor", "django", "beaker", "pyramid", "flask-cookie")
-        figures["timing"]["ratios"] = {
-            name: {key: value for key, value in row.items() if key.split("/")[1].startswith(wanted)}
-            for name, row in ratios.items()
-        }
-    text = json.dumps({"about": about(), "figures": figures}, indent=1)
+    """Put into the summary what is quoted: the targets' figures, the README's and the pictures'."""
+    text = json.dumps({"about": about(), "figures": _quoted(load())}, indent=1)
     (DIRECTORY / "summary.json").write_text(f"{text}\n")
+
+
+def _quoted(figures: dict[str, Any]) -> dict[str, Any]:
+    quoted = {part: figures[part] for part in IN_FULL if part in figures}
+    for target in TARGETS:
+        for path in filter(None, (target.figure, target.over)):
+            with suppress(KeyError):
+                value = at(figures, path)
+                row = quoted
+                for key in path[:-1]:
+                    row = row.setdefault(key, {})
+                row[path[-1]] = value
+    return quoted

@@ -9,8 +9,8 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from benchmarks.client import Client
 from benchmarks.contenders import Places
+from tests.support.repeated_request import Client
 
 
 def copy(name: str, application: Any, places: Places, number: int, *, expires_in: float) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.client import Client
 from benchmarks.contenders import CONTENDERS, available
 from benchmarks.copies import copy
 from benchmarks.servers import running
 from benchmarks.stopwatch import percentile, times
 from benchmarks.table import table
 from benchmarks.timing import one_core
+from tests.support.repeated_request import Client
 
 Figures = dict[str, dict[str, float]]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.client import Client
 from benchmarks.contenders import CONTENDERS, Places, available
 from benchmarks.copies import copy
 from benchmarks.servers import running
 from benchmarks.table import table
+from tests.support.repeated_request import Client
 
 Figures = dict[str, dict[str, float]]
 

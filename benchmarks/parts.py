@@ -6,20 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from benchmarks import (
-    calls,
-    client_cache,
-    crowd,
-    footprint,
-    instructions,
-    purge,
-    served,
-    sizes,
-    timing,
-    writers,
-)
+from benchmarks import crowd, footprint, instructions, purge, served, sizes, timing
 from benchmarks.contenders import CONTENDERS
-from benchmarks.scenarios import SCENARIOS
+from tests.support.scenarios import SCENARIOS
 
 QUICK = ["ours-memory", "ours-redis", "floor-redis", "flask-session-redis"]
 QUICK_SCENARIOS = ["untouched", "read"]
@@ -41,10 +30,6 @@ def _timing(quick: bool, names: Iterable[str], scenarios: Iterable[str]) -> Any:
     return timing.measure(names, scenarios, 2 if quick else 60)
 
 
-def _calls(_quick: bool, _names: Iterable[str], scenarios: Iterable[str]) -> Any:
-    return calls.measure(scenarios)
-
-
 def _served(quick: bool, *_: Any) -> Any:
     if quick:
         return served.measure(["gthread"], served.PLAIN[:2], [], rounds=1, seconds=1)
@@ -59,10 +44,6 @@ def _crowd(quick: bool, *_: Any) -> Any:
     return crowd.measure((100, 1000), 100) if quick else crowd.measure(crowd.STORED, 3000)
 
 
-def _writers(quick: bool, *_: Any) -> Any:
-    return writers.measure((1, 4), 0.1) if quick else writers.measure((1, 2, 4, 8, 16, 32, 64), 3)
-
-
 def _purge(quick: bool, *_: Any) -> Any:
     return purge.measure(2000, 100) if quick else purge.measure(1_000_000, 5000)
 
@@ -71,21 +52,14 @@ def _footprint(quick: bool, *_: Any) -> Any:
     return footprint.measure(500, 100) if quick else footprint.measure(200_000, 10_000)
 
 
-def _client_cache(quick: bool, *_: Any) -> Any:
-    return client_cache.measure(50 if quick else 5000)
-
-
 PARTS = {
-    "calls": Part(_calls, calls.show),
     "instructions": Part(_instructions, instructions.show),
     "timing": Part(_timing, timing.show),
     "served": Part(_served, served.show),
     "sizes": Part(_sizes, sizes.show),
     "crowd": Part(_crowd, crowd.show),
-    "writers": Part(_writers, writers.show),
     "purge": Part(_purge, purge.show),
     "footprint": Part(_footprint, footprint.show),
-    "client-cache": Part(_client_cache, client_cache.show),
 }
 
 ALL = list(CONTENDERS), list(SCENARIOS)

@@ -1,136 +1,107 @@
-"""The pictures of the results that the documentation shows."""
+"""The pictures of the results that the README shows, by matplotlib (group ``bench``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.archive import DIRECTORY
-from benchmarks.svg import Bar, Line, bars, lines
 
 Results = dict[str, Any]
 
-_REDIS = {
-    "ours-redis": "wsgi_sessions",
-    "floor-redis": "redis-py alone",
-    "pyramid-redis": "pyramid_session_redis",
-    "beaker-redis": "Beaker",
-    "flask-session-redis": "Flask-Session",
-    "django-cache": "Django, cache",
+REDIS = {
+    "ours-redis": ("wsgi_sessions", "tab:green"),
+    "floor-redis": ("redis-py alone", "tab:gray"),
+    "pyramid-redis": ("pyramid_session_redis", "tab:blue"),
+    "beaker-redis": ("Beaker", "tab:blue"),
+    "flask-session-redis": ("Flask-Session", "tab:blue"),
+    "django-cache": ("Django, cache", "tab:blue"),
+}
+SIZES = {
+    "ours-redis": ("wsgi_sessions", "tab:green"),
+    "flask-session-redis": ("Flask-Session", "tab:blue"),
+}
+CROWD = {
+    "ours-redis": ("Redis", "tab:green"),
+    "ours-sqlite": ("SQLite", "tab:orange"),
+    "ours-postgresql": ("PostgreSQL", "tab:blue"),
 }
 
 
 def draw(results: Results) -> None:
-    """Write those that there are figures for."""
+    """Write those for which there are figures."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # Text stays text, and the same figures make the same file.
+    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "", "font.size": 10}
     for name, plot in PLOTS.items():
+        figure = Figure(figsize=(7.6, 4.2), layout="constrained")
         try:
-            picture = plot(results)
+            plot(figure, results)
         except KeyError as missing:
             print(f"{name}.svg is left out: {missing} was not measured")
             continue
-        (DIRECTORY / f"{name}.svg").write_text(picture)
+        figure.savefig(DIRECTORY / f"{name}.svg", metadata={"Date": None})
 
 
-def _requests(results: Results) -> str:
-    figures = results["instructions"]
-    groups = [
-        ("session not touched", _bars(figures, "untouched", leave_out={"floor-redis"})),
-        ("read one key", _bars(figures, "read")),
-        ("write one key", _bars(figures, "write")),
-        ("new session", _bars(figures, "new")),
-    ]
-    return bars(
-        "What sessions in Redis add to a request",
-        "thousands of CPU instructions, the application without sessions taken off; less is better",
-        groups,
-        unit=" k",
+def _requests(figure: Any, results: Results) -> None:
+    figure.set_size_inches(7.6, 7)
+    figure.get_layout_engine().set(w_pad=0.2, h_pad=0.1)
+    figure.suptitle(
+        "What sessions in Redis add to a request: thousands of CPU instructions\n"
+        "(bars over 1,100 are cut)"
     )
-
-
-def _bars(figures: Any, scenario: str, leave_out: Iterable[str] = ()) -> list[Bar]:
-    return [
-        Bar(label, figures[name][scenario], _kind(name))
-        for name, label in _REDIS.items()
-        if name not in leave_out
-    ]
-
-
-def _kind(name: str) -> str:
-    return name.partition("-")[0] if name.startswith(("ours", "floor")) else "other"
-
-
-def _served(results: Results) -> str:
-    figures = results["served"]["gthread"]
-    plain = {
-        "ours-redis/untouched": "wsgi_sessions, untouched",
-        "ours-redis/read": "wsgi_sessions, read",
-        "floor-redis/read": "one redis.get()",
-        "beaker-redis/read": "Beaker, read",
-        "ours-redis/write": "wsgi_sessions, write",
-        "beaker-redis/write": "Beaker, write",
+    scenarios = {
+        "untouched": "session not touched",
+        "read": "read one key",
+        "write": "write one key",
+        "new": "new session",
     }
-    flask = {
-        "ours-flask-redis/read": "wsgi_sessions, read",
-        "flask-session-redis/read": "Flask-Session, read",
-        "ours-flask-redis/write": "wsgi_sessions, write",
-        "flask-session-redis/write": "Flask-Session, write",
-    }
-    groups = [
-        (title, [Bar(label, 100 * figures[name]["of bare"], _kind(name)) for name, label in rows])
-        for title, rows in (("plain WSGI", plain.items()), ("Flask", flask.items()))
-    ]
-    return bars(
-        "Requests per second under gunicorn, of those without sessions",
-        "gthread, one worker, eight threads, sessions in Redis, wrk with 8 connections; more is "
-        "better",
-        groups,
-        unit=" %",
-    )
+    for axes, (scenario, title) in zip(
+        figure.subplots(4, sharex=True), scenarios.items(), strict=True
+    ):
+        names = [name for name in REDIS if scenario != "untouched" or name != "floor-redis"]
+        values = [results["instructions"][name][scenario] for name in names]
+        labels, colours = zip(*(REDIS[name] for name in names), strict=True)
+        bars = axes.barh(labels, [min(value, 1100) for value in values], color=colours)
+        axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=4)
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.invert_yaxis()
+        axes.set(xlim=(0, 1200), xticks=[])  # Django's longest are cut
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def _sizes(results: Results) -> str:
-    figures = results["sizes"]["microseconds"]
-    series = [
-        _line(figures, "ours-redis read", "wsgi_sessions, read", "ours"),
-        _line(figures, "ours-redis write", "wsgi_sessions, write", "ours", dashed=True),
-        _line(figures, "flask-session-redis read", "Flask-Session, read", "other"),
-        _line(figures, "flask-session-redis write", "Flask-Session, write", "other", dashed=True),
-    ]
-    return lines(
-        "One key of a session, by the size of the session",
-        "in process, with sessions in Redis",
-        series,
-        "kilobytes of session",
-        "microseconds per request",
-    )
+def _sizes(figure: Any, results: Results) -> None:
+    title = "One key of a session in Redis, by the size of the session"
+    _lines(figure, title, results["sizes"]["microseconds"], SIZES, "kilobytes of session")
 
 
-def _crowd(results: Results) -> str:
-    figures = results["crowd"]
-    kinds = {"ours-redis": ("Redis", "ours"), "ours-sqlite": ("SQLite", "second")}
-    kinds["ours-postgresql"] = ("PostgreSQL", "other")
-    series = [
-        _line(figures, f"{name} {way}", f"{label}, {way}", kind, dashed=way == "write")
-        for name, (label, kind) in kinds.items()
-        for way in ("read", "write")
-    ]
-    return lines(
-        "A request, by the number of sessions that are stored",
-        "in process, session of eight keys",
-        series,
-        "stored sessions",
-        "microseconds per request",
-    )
+def _crowd(figure: Any, results: Results) -> None:
+    title = "A request, by the number of sessions that are stored"
+    _lines(figure, title, results["crowd"], CROWD, "stored sessions of eight keys")
 
 
-def _line(figures: Any, row: str, label: str, kind: str, *, dashed: bool = False) -> Line:
-    points = sorted((float(x), float(y)) for x, y in figures[row].items())
-    return Line(label, points, kind, dashed)
+def _lines(
+    figure: Any, title: str, rows: Any, contenders: dict[str, tuple[str, str]], unit: str
+) -> None:
+    axes = figure.subplots()
+    for name, (label, colour) in contenders.items():
+        for path, style in (("read", "-"), ("write", "--")):
+            points = sorted((float(x), y) for x, y in rows[f"{name} {path}"].items())
+            axes.plot(*zip(*points, strict=True), style, color=colour, label=f"{label}, {path}")
+    axes.set_title(title, loc="left")
+    axes.set(xscale="log", yscale="log", xlabel=unit, ylabel="microseconds per request")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(subs=(1, 2, 5) if axis is axes.yaxis else (1,))
+        axis.set_major_formatter("{x:,.0f}")
+        axis.set_minor_formatter("")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
-PLOTS: dict[str, Callable[[Results], str]] = {
+PLOTS: dict[str, Callable[[Any, Results], None]] = {
     "requests": _requests,
-    "served": _served,
     "sizes": _sizes,
     "crowd": _crowd,
 }

@@ -8,12 +8,12 @@ import sys
 from time import perf_counter
 from typing import Any
 
-from benchmarks.client import Client, Request
 from benchmarks.contenders import CONTENDERS, Places, available
 from benchmarks.copies import copy
 from benchmarks.servers import running
 from benchmarks.stopwatch import percentile, times
 from benchmarks.table import table
+from tests.support.repeated_request import Client, Request
 
 Figures = dict[str, dict[str, float]]
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.client import header
 from benchmarks.contenders import CONTENDERS, Places, available
 from benchmarks.servers import running
 from benchmarks.table import table
 from benchmarks.wrk import CONNECTIONS, Load, load
+from tests.support.repeated_request import header
 from tests.support.serving import gunicorn
 
 WORKERS = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import median
 
-from benchmarks.client import Client
 from benchmarks.contenders import CONTENDERS, Places, available
-from benchmarks.scenarios import SIZES
 from benchmarks.servers import running
 from benchmarks.stopwatch import percentile, times
 from benchmarks.table import table
 from benchmarks.timing import one_core
+from tests.support.repeated_request import Client
+from tests.support.scenarios import SIZES
 
 Figures = dict[str, dict[str, float]]
 

@@ -17,11 +17,11 @@ from statistics import median
 from time import perf_counter
 from typing import NamedTuple
 
-from benchmarks.client import Client, Request
 from benchmarks.contenders import CONTENDERS, available
-from benchmarks.scenarios import SCENARIOS
 from benchmarks.servers import running
 from benchmarks.table import table
+from tests.support.repeated_request import Client, Request
+from tests.support.scenarios import SCENARIOS
 
 Figures = dict[str, dict[str, float]]
 

@@ -14,9 +14,9 @@ from functools import partial
 from typing import TypeVar
 
 from benchmarks.callgrind import mark
-from benchmarks.client import Client, Request
 from benchmarks.contenders import CONTENDERS
-from benchmarks.scenarios import SCENARIOS
+from tests.support.repeated_request import Client, Request
+from tests.support.scenarios import SCENARIOS
 
 Result = TypeVar("Result")
 

@@ -52,7 +52,23 @@ def test_every_option_is_in_the_table_with_its_default() -> None:
     assert told == {field.name for field in dataclasses.fields(Settings)}
 
 
-@pytest.mark.parametrize("name", re.findall(r"\[.*?\]\((?!http)(.*?)\)", README))
-def test_links_lead_somewhere(name: str) -> None:
-    """Inside the repository."""
-    assert (ROOT / name.partition("#")[0]).exists()
+REPOSITORY = re.compile(
+    r"https://(?:github|raw\.githubusercontent)\.com/wsgi-sessions/wsgi-sessions/(?:blob/)?main/"
+    r"([^\s)#]+)"
+)
+
+
+@pytest.mark.parametrize("name", sorted(set(REPOSITORY.findall(README))))
+def test_a_link_into_the_repository_leads_to_a_file(name: str) -> None:
+    assert (ROOT / name).is_file()
+
+
+def test_links_are_absolute_because_the_readme_is_the_package_index_page() -> None:
+    """Inline ones and definitions; and every reference has a definition."""
+    targets = re.findall(r"\]\((.*?)\)", README) + re.findall(
+        r"^\[.+?\]: (.*)", README, re.MULTILINE
+    )
+    assert len(targets) > 5
+    assert [target for target in targets if not target.startswith("https://")] == []
+    defined = set(re.findall(r"^\[(.+?)\]: ", README, re.MULTILINE))
+    assert set(re.findall(r"\]\[(.+?)\]", README)) == defined

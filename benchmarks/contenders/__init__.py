@@ -1,7 +1,7 @@
 """What is measured: this library over each store, its peers, and the floors beneath them all.
 
 A contender is a pair of WSGI applications that answer the paths of
-:data:`benchmarks.scenarios.PATHS`: one with sessions, and the same *bare*, without any. What
+:data:`tests.support.scenarios.PATHS`: one with sessions, and the same *bare*, without any. What
 sessions cost is the difference.
 """
 
@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import NamedTuple
 from wsgiref.types import WSGIApplication
 
-from benchmarks.scenarios import SCENARIOS
+from tests.support.scenarios import SCENARIOS
 
 Places = dict[str, str]
 """Where the servers are: ``redis``, ``memcached``, ``postgresql`` to URL or address, and

@@ -10,8 +10,8 @@ from beaker.middleware import SessionMiddleware
 
 from benchmarks.contenders import Pair, Places
 from benchmarks.contenders.ours import SECRET
-from benchmarks.contenders.plain import OK, bare
-from benchmarks.scenarios import PATHS
+from tests.support.plain import OK, bare
+from tests.support.scenarios import PATHS
 
 
 def _application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -14,7 +14,7 @@ from django.urls import path
 
 from benchmarks.contenders import Pair, Places
 from benchmarks.contenders.ours import SECRET
-from benchmarks.scenarios import PATHS, Scenario
+from tests.support.scenarios import PATHS, Scenario
 
 
 def _view(request: HttpRequest, scenario: Scenario) -> HttpResponse:

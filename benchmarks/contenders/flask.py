@@ -8,7 +8,7 @@ from flask import Flask, session
 
 from benchmarks.contenders import Pair, Places
 from benchmarks.contenders.ours import SECRET
-from benchmarks.scenarios import PATHS, Scenario
+from tests.support.scenarios import PATHS, Scenario
 
 
 def _pair(configure: Callable[[Flask], object]) -> Pair:

@@ -11,8 +11,8 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from benchmarks.contenders import Pair, Places
-from benchmarks.contenders.plain import OK, bare
-from benchmarks.scenarios import LARGE, SMALL
+from tests.support.plain import OK, bare
+from tests.support.scenarios import LARGE, SMALL
 
 DAY = 86_400
 _RECORDS = {"small": json.dumps(SMALL).encode(), "large": json.dumps(LARGE).encode()}

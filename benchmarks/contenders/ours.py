@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import Pair, Places
-from benchmarks.contenders.plain import bare, with_session
+from tests.support.plain import bare, with_session
 from wsgi_sessions import SessionMiddleware, open_store
 
 SECRET = "the signing secret of the benchmarks"

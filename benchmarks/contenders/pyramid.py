@@ -11,7 +11,7 @@ from pyramid_session_redis import RedisSessionFactory
 
 from benchmarks.contenders import Pair, Places
 from benchmarks.contenders.ours import SECRET
-from benchmarks.scenarios import PATHS, Scenario
+from tests.support.scenarios import PATHS, Scenario
 
 
 def redis(places: Places) -> Pair:

@@ -304,6 +304,7 @@ def test_every_response_has_the_security_headers(browser: Browser, path: str) ->
 
     policy = response.headers["Content-Security-Policy"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "same-origin"
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "<script" not in response.text
@@ -596,15 +597,26 @@ def test_importing_the_app_makes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_gunicorn_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("missing", ["jinja2", "gunicorn.app.base"])
+def test_without_a_library_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str
 ) -> None:
     """One line instead of a traceback."""
-    monkeypatch.setitem(sys.modules, "gunicorn.app.base", None)
+    monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.delitem(sys.modules, "wsgi_sessions.demo.server", raising=False)
 
     assert main([]) == 1
-    assert "pip install gunicorn" in capsys.readouterr().err
+    assert 'pip install "wsgi-sessions[demo]"' in capsys.readouterr().err
+
+
+def test_the_app_is_imported_without_its_libraries() -> None:
+    """So that the command can say which is missing."""
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(['jinja2', 'gunicorn']));"
+        "import wsgi_sessions.demo.__main__"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_port_in_use_is_one_line(

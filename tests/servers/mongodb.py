@@ -18,7 +18,13 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
-from tests.servers.process import ServerProcess, accepts_connections, free_port, unavailable
+from tests.servers.process import (
+    ServerProcess,
+    accepts_connections,
+    free_port,
+    skip_without_servers,
+    unavailable,
+)
 
 FERRETDB = Path(__file__).parent / "ferretdb"
 URL = os.environ.get("WSGI_SESSIONS_MONGODB_URL")
@@ -62,6 +68,7 @@ def mongodb(mongodb_url: str) -> Iterator[MongoClient]:
 
 
 def _command(port: int, directory: Path) -> list[str]:
+    skip_without_servers()
     if program := shutil.which("mongod"):
         return [program, "--port", str(port), "--dbpath", str(directory), "--bind_ip", "127.0.0.1"]
     return [str(_ferretdb()), "-listen", f"127.0.0.1:{port}", "-directory", str(directory)]

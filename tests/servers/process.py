@@ -15,17 +15,26 @@ from pathlib import Path
 
 import pytest
 
-REQUIRED = os.environ.get("WSGI_SESSIONS_REQUIRE_SERVERS") == "1"
+_CHOICE = os.environ.get("WSGI_SESSIONS_REQUIRE_SERVERS")
+REQUIRED = _CHOICE == "1"
+LEFT_OUT = _CHOICE == "none"
+"""Whether no server is started, installed or not: only what needs none is tested."""
 
 
 def require_program(name: str, package: str, *, also_in: Sequence[str] = ()) -> str:
     """The path of a server program; without it the test is skipped, in CI it fails."""
+    skip_without_servers()
     path = shutil.which(name) or next(
         (str(found) for pattern in also_in for found in sorted(Path("/").glob(pattern))), None
     )
     if path is None:
         unavailable(f"{name} is not installed: sudo apt-get install {package}")
     return path
+
+
+def skip_without_servers() -> None:
+    if LEFT_OUT:
+        pytest.skip("servers are left out: WSGI_SESSIONS_REQUIRE_SERVERS=none")
 
 
 def unavailable(reason: str) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication
 
-from benchmarks.client import Client
-from benchmarks.contenders.plain import bare, with_session
-from benchmarks.table import table
-from wsgi_sessions import MemoryStore, MsgpackCodec, SessionMiddleware, Store
+from tests.support.plain import bare, with_session
+from tests.support.repeated_request import Client
+from wsgi_sessions import MsgpackCodec, SessionMiddleware, Store
 from wsgi_sessions.record import Codec
 
-SECRET = "the signing secret of the benchmarks"
+SECRET = "the signing secret of the tests"
 
 
 class Counts(NamedTuple):
@@ -80,14 +79,3 @@ def calls_of(function: Callable[[], object]) -> tuple[int, int]:
         sys.setprofile(None)
         gc.enable()
     return python, c
-
-
-def measure(scenarios: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Over a :class:`~wsgi_sessions.MemoryStore`, by scenario."""
-    return {scenario: counts(MemoryStore(), scenario)._asdict() for scenario in scenarios}
-
-
-def show(figures: dict[str, dict[str, int]]) -> str:
-    columns = list(Counts._fields)
-    rows = [[name, *(str(row[column]) for column in columns)] for name, row in figures.items()]
-    return table(["calls per request, MemoryStore", *columns], rows)

@@ -47,16 +47,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         default=os.environ.get("WSGI_SESSIONS_STORE"),
         help="where sessions are kept, for example redis://localhost "
-        "(default: $WSGI_SESSIONS_STORE, else an SQLite file of yours)",
+        "(default: $WSGI_SESSIONS_STORE, else an SQLite file in your home directory)",
     )
     return parser
 
 
 def _serve(host: str, port: int, url: str | None) -> int:
     try:
+        import jinja2  # noqa: F401  # the pages need it with the first request
+
         from wsgi_sessions.demo.server import Server
     except ModuleNotFoundError as error:
-        raise CannotServe("gunicorn is needed to serve it: pip install gunicorn") from error
+        raise CannotServe(f'{error.name} is missing: pip install "wsgi-sessions[demo]"') from error
     store, place = _private_store() if url is None else (open_store(url), "the store you named")
     app = Observed(shop, store)
     listener = _listen(host, port)

@@ -12,7 +12,7 @@ class Tea(NamedTuple):
 
     slug: str
     name: str
-    snapshot: str
+    origin: str
     text: str
     cents: int
     colour: str

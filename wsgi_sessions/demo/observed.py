@@ -16,8 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.wrappers import Request, Response
 
-from wsgi_sessions.demo.frame import PANEL, SECURITY, panel
-from wsgi_sessions.demo.pages import unavailable
+from wsgi_sessions.demo.pages import PANEL, SECURITY, panel, problem
 from wsgi_sessions.demo.recording import RecordingCodec, RecordingStore, recorded
 from wsgi_sessions.demo.report import Cookie, Report, Summary
 from wsgi_sessions.middleware import SessionMiddleware
@@ -59,7 +58,7 @@ class Observed:
     def _apologise(self, response: Response) -> None:
         """The middleware's own answer to a failed commit is plain; its headers stay."""
         if response.mimetype == "text/plain":
-            response.data = unavailable()
+            response.data = problem(503)
             response.content_type = "text/html; charset=utf-8"
 
     def _show(self, request: Request, response: Response, summary: Summary) -> None:

@@ -7,12 +7,12 @@ Each view takes the request and gives a response. A POST changes something and r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from hmac import compare_digest
 from secrets import token_urlsafe
-from typing import Final
+from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from markupsafe import Markup
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.utils import redirect
@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from wsgi_sessions.demo import pages
 from wsgi_sessions.demo.catalogue import TEAS
-from wsgi_sessions.demo.frame import Visitor, layout
+from wsgi_sessions.demo.pages import Visitor
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.session import Session
 
@@ -76,7 +76,7 @@ def respond(request: ShopRequest) -> Response:
             response.headers["Allow"] = allow
         return response
     except StoreError:
-        response = html(pages.unavailable(), 503)
+        response = html(pages.problem(503), 503)
         response.headers.update({"Cache-Control": "no-store", "Retry-After": "1"})
         return response
 
@@ -88,7 +88,7 @@ def check_token(request: ShopRequest) -> None:
         raise BadRequest(_STALE_FORM)
 
 
-def page(request: ShopRequest, title: str, body: Markup) -> Response:
+def page(request: ShopRequest, template: str, **values: Any) -> Response:
     """A page with the visitor's name, cart and messages."""
     session = request.session
     visitor = Visitor(
@@ -96,7 +96,7 @@ def page(request: ShopRequest, title: str, body: Markup) -> Response:
         tins=sum(line["quantity"] for line in session.get("cart", [])),
         messages=session.pop("messages", []),
     )
-    return html(layout(title, body, request.path, visitor))
+    return html(pages.page(template, request.path, visitor, **values))
 
 
 def html(text: str, status: int | None = 200) -> Response:
@@ -120,13 +120,14 @@ def say(session: Session, text: str) -> None:
 
 
 def show_teas(request: ShopRequest) -> Response:
-    return page(request, "Teas", pages.teas(request.token))
+    return page(request, "teas", token=request.token, teas=TEAS.values())
 
 
 def show_cart(request: ShopRequest) -> Response:
     cart = request.session.get("cart", [])
     lines = [(TEAS[line["tea"]], line["quantity"]) for line in cart]
-    return page(request, "Your cart", pages.cart(request.token, lines, _MOST_TINS))
+    total = sum(tea.cents * quantity for tea, quantity in lines)
+    return page(request, "cart", token=request.token, lines=lines, total=total, most=_MOST_TINS)
 
 
 def add_to_cart(request: ShopRequest) -> Response:
@@ -162,7 +163,7 @@ def change_cart(request: ShopRequest) -> Response:
 
 def show_counter(request: ShopRequest) -> Response:
     count = request.session.get("count", 0)
-    return page(request, "Counter", pages.counter(request.token, count))
+    return page(request, "counter", token=request.token, count=count)
 
 
 def count(request: ShopRequest) -> Response:
@@ -176,7 +177,7 @@ def count(request: ShopRequest) -> Response:
 def show_login(request: ShopRequest) -> Response:
     if request.session.owner is not None:
         return redirect("/account")
-    return page(request, "Log in", pages.login(request.token, PASSWORD, _NAME_LENGTH))
+    return page(request, "login", token=request.token, password=PASSWORD, longest=_NAME_LENGTH)
 
 
 def log_in(request: ShopRequest) -> Response:
@@ -199,8 +200,15 @@ def show_account(request: ShopRequest) -> Response:
     session = request.session
     if session.owner is None:
         return redirect("/login")
-    facts = pages.Account(session.owner, session.id, session.created_at, session.permanent)
-    return page(request, "Your account", pages.account(request.token, facts))
+    return page(
+        request,
+        "account",
+        token=request.token,
+        name=session.owner,
+        id=session.id,
+        since=datetime.fromtimestamp(session.created_at, UTC),
+        permanent=session.permanent,
+    )
 
 
 def remember(request: ShopRequest) -> Response:
@@ -217,11 +225,11 @@ def log_out(request: ShopRequest) -> Response:
 
 
 def show_goodbye(_request: ShopRequest) -> Response:
-    return html(layout("Goodbye", pages.goodbye(), "/goodbye"))
+    return html(pages.page("goodbye", "/goodbye"))
 
 
 def show_about(_request: ShopRequest) -> Response:
-    return html(layout("About", pages.about(), "/about"))
+    return html(pages.page("about", "/about"))
 
 
 ROUTES: Final = Map(

@@ -57,6 +57,10 @@ def look(session: Session) -> object:
     return session.get("_user_id")
 
 
+def fill_small(session: Session) -> None:
+    session.update(SMALL)
+
+
 class Scenario(NamedTuple):
     """One kind of request."""
 
@@ -82,6 +86,7 @@ SCENARIOS = {
     "list": Scenario(read_list, SMALL),
     "write": Scenario(write, SMALL, changes=True),
     "new": Scenario(begin, None, changes=True),
+    "new-8": Scenario(fill_small, None, changes=True),
     "large-read": Scenario(read, LARGE),
     "large-write": Scenario(write, LARGE, changes=True),
 }
@@ -107,10 +112,6 @@ def filler(kilobytes: int) -> Use:
 def fill_payload(session: Session) -> None:
     """Eight keys that take 512 bytes as one MessagePack map."""
     session.update({f"value{n}": "x" * (55 if n else 54) for n in range(8)})
-
-
-def fill_small(session: Session) -> None:
-    session.update(SMALL)
 
 
 def fill_large(session: Session) -> None:

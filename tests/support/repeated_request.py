@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from wsgiref.types import WSGIApplication
 
-from benchmarks.scenarios import SCENARIOS
+from tests.support.scenarios import SCENARIOS
 
 Request = Callable[[], None]
 

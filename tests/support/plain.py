@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from benchmarks.scenarios import PATHS
+from tests.support.scenarios import PATHS
 
 OK = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "2")]
 
