@@ -29,7 +29,7 @@ def check(store: MongoDBStore) -> Iterator[Finding]:
     route = store.route()
     yield from check_clients("mongodb")
     yield check_load_time(store, "MongoDB")
-    if route:  # of a client that was handed in, whoever made it knows
+    if route:  # for a client that was handed in, that is the application's affair
         yield from check_route(route)
     yield check_version("MongoDB", store.command("buildInfo")["version"], MINIMUM)
     yield check_clock(lambda: _server_time(store))

@@ -32,7 +32,7 @@ def check(store: RedisStore) -> Iterator[Finding]:
         yield _wrong_kind(info["redis_mode"])
         return
     yield check_load_time(store, "Redis")
-    if route:  # of a client that was handed in, whoever made it knows
+    if route:  # for a client that was handed in, that is the application's affair
         yield from _check_access(store, route)
     try:
         yield check_clock(lambda: _server_time(store))

@@ -64,7 +64,7 @@ class Server(Protocol):
 
 
 class NoScript(StoreUnavailable):
-    """This server has not seen the script yet, or was told to forget it."""
+    """This server has not seen the script yet, or has been flushed."""
 
 
 class WrongType(StoreUnavailable):
@@ -153,7 +153,7 @@ class Client:
             raise unavailable(error) from None
 
     def close(self) -> None:
-        """Nothing: the client belongs to whoever made it."""
+        """Nothing: the client belongs to the application."""
 
 
 def _check(client: Any, wait_replicas: int) -> None:

@@ -159,7 +159,7 @@ class RedisStore:
         """One ``SET … NX`` to create, one ``EVALSHA`` to replace.
 
         A save whose reply was lost is sent once more and recognises its own work. If the server
-        has accepted something else since, it cannot tell: ``StoreUnavailable`` (a client that was
+        has accepted something else since, nobody can know: ``StoreUnavailable`` (a client that was
         handed in and repeats commands by itself says refused then).
         """
         deadline = self._server.deadline()

@@ -171,7 +171,7 @@ class SQLAlchemyStore:
         return removed
 
     def keys(self) -> Iterator[str]:
-        """One ``SELECT`` for every 1,000 keys."""
+        """One ``SELECT`` for each 1,000 keys."""
         last = b""
         while rows := self._database.run("keys", this=last).rows:
             for (key,) in rows:
