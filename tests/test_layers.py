@@ -127,6 +127,8 @@ def test_no_underscore_name_of_another_folder_is_read_or_set(path: Path) -> None
 def is_private(name: str) -> bool:
     """Whether it is nobody else's; what ``NamedTuple`` and ``datetime`` call so is public."""
     public = ("_replace", "_asdict", "_make", "_fields", "_get_current_object", "_exit")
+    # Of pymemcache and cachelib, which have no other way to a connection.
+    public += ("_create_client", "_write_client")
     return name.startswith("_") and not name.startswith("__") and name not in public
 
 
