@@ -53,7 +53,7 @@ class RecordingStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.max_bytes = max_bytes_of(store, sys.maxsize)
+        self.max_bytes: int = max_bytes_of(store, sys.maxsize)
         self.evicts = evicts(store)
         if isinstance(store, OwnerIndex):
             self.link = _recording("link", store.link)

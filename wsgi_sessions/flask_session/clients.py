@@ -67,13 +67,13 @@ def store_behind(cache: Any, prefix: str) -> Store:
     if cache is None:
         return FileStore(directory_below(FILE_DIRECTORY))
     if "FileSystemCache" in kinds:
-        return FileStore(directory_below(cache._path))
+        return FileStore(directory_below(vars(cache)["_path"]))
     if "SimpleCache" in kinds:
         return MemoryStore()
     if "BaseRedisCache" in kinds:
-        return RedisStore(cache._write_client, prefix=prefix_of(cache) + prefix)
+        return RedisStore(vars(cache)["_write_client"], prefix=prefix_of(cache) + prefix)
     if "MemcachedCache" in kinds:
-        return MemcachedStore(cache._client, prefix=prefix_of(cache) + prefix)
+        return MemcachedStore(vars(cache)["_client"], prefix=prefix_of(cache) + prefix)
     if "MongoDbCache" in kinds:
         database = cache.client.database
         return MongoDBStore(database.client, database=database.name, collection=cache.client.name)

@@ -88,7 +88,7 @@ class MongoDBStore:
         if client_or_url is None:
             client_or_url = "mongodb://localhost"
         self._url = client_or_url if isinstance(client_or_url, str) else ""
-        self.create = create
+        self.create: bool = create
         self._connections = Connections(
             client_or_url, database, collection, check_timeouts(timeouts), create=create
         )

@@ -118,7 +118,8 @@ class SQLiteStore:
             raise ConfigurationError(f"purge_every must be 0 or more, not {purge_every}")
         self._ddl = [statement.format(table=table) for statement in DDL]
         self._sql = {name: text.format(table=table) for name, text in STATEMENTS.items()}
-        self.table, self.create = table, create
+        self.table: str = table
+        self.create: bool = create
         self._purge_every = purge_every
         self._saves = 0
         self._clock = clock
