@@ -54,11 +54,11 @@ class RecordingStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.max_bytes: int = max_bytes_of(store, sys.maxsize)
-        self.evicts = evicts(store)
+        self.evicts: bool = evicts(store)
         if isinstance(store, OwnerIndex):
-            self.link = _recording("link", store.link)
-            self.unlink = _recording("unlink", store.unlink)
-            self.keys_of = _recording("keys_of", store.keys_of)
+            self.link: Callable[..., Any] = _recording("link", store.link)
+            self.unlink: Callable[..., Any] = _recording("unlink", store.unlink)
+            self.keys_of: Callable[..., Any] = _recording("keys_of", store.keys_of)
 
     def load(self, key: str) -> Stored | None:
         with _call("load", key) as call:

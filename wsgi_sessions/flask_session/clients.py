@@ -90,9 +90,9 @@ def reader_behind(cache: Any) -> Callable[..., Reader] | None:
     if cache is None:
         return partial(FlaskSessionFileReader, FILE_DIRECTORY)
     if "FileSystemCache" in kinds:
-        return partial(FlaskSessionFileReader, cache._path)
+        return partial(FlaskSessionFileReader, vars(cache)["_path"])
     if "BaseRedisCache" in kinds:
-        return partial(FlaskSessionRedisReader, cache._write_client)
+        return partial(FlaskSessionRedisReader, vars(cache)["_write_client"])
     if "MongoDbCache" in kinds:
         database, collection = cache.client.database, cache.client.name
         return partial(
