@@ -2,7 +2,8 @@
 
 ``build(directory)`` is the application with sessions in ``directory/s.db``. Each page notes what
 happens to it in a file of its request (``?id=…``), which outlives every kind of server. With
-``bare=True`` the same pages are served without the middleware: what goes wrong then is the server's.
+``bare=True`` the same pages are served without the middleware: what goes wrong then, the server
+does.
 
 The first part of the path, if it is followed by a second, says what surrounds the page: a store
 that fails at one operation, or a layer outside the middleware.
@@ -124,6 +125,14 @@ def no_content(environ: WSGIEnvironment, start_response: StartResponse) -> Itera
     return []
 
 
+@page
+def a_head(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """The answer to HEAD: by PEP 3333 it is the application that leaves the body out."""
+    put(environ)
+    start_response("200 OK", [*TEXT, ("Content-Length", "6")])
+    return []
+
+
 # Bodies that do, and what they do before the headers go out
 
 
@@ -159,6 +168,11 @@ def an_empty_generator(environ: WSGIEnvironment, start_response: StartResponse) 
     start_response("200 OK", list(TEXT))
     put(environ)
     yield from ()
+
+
+@page
+def a_lazy_head(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    yield from a_head(environ, start_response)
 
 
 def after_empty_chunks(number: int) -> WSGIApplication:
@@ -283,6 +297,7 @@ def restart_after_the_headers(
         yield CHUNK
         put(environ, "half")
         restart(start_response)
+        note(environ, "restarted")
         yield b"sorry"
 
     start_response("200 OK", list(TEXT))

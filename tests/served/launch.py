@@ -37,7 +37,9 @@ def eventlet(port: int) -> None:
     server.monkey_patch()
     import eventlet.wsgi
 
-    eventlet.wsgi.server(eventlet.listen((HOST, port)), application())
+    # Otherwise it collects 4096 bytes before it sends any.
+    listener = eventlet.listen((HOST, port))
+    eventlet.wsgi.server(listener, application(), minimum_chunk_size=0)
 
 
 def gevent(port: int) -> None:

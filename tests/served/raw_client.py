@@ -92,7 +92,10 @@ def unchunked(data: bytes) -> tuple[bytes, bytes]:
     body = b""
     while b"\r\n" in data:
         line, _, data = data.partition(b"\r\n")
-        size = int(line.partition(b";")[0], 16)
+        try:
+            size = int(line.partition(b";")[0], 16)
+        except ValueError:  # something else, such as a second reply of a server that has failed
+            return body, line + data
         if size == 0:
             return body, data.removeprefix(b"\r\n")
         body += data[:size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,11 @@ class Visit:
         path = self.site.directory / f"{self.id}.notes"
         return path.read_text().splitlines() if path.exists() else []
 
-    def wait_for(self, note: str) -> None:
-        wait_until(lambda: note in self.notes, f"{note!r} is noted by {self.path}")
+    def wait_for(self, *some: str) -> None:
+        """Wait until one of these notes has been made."""
+        wait_until(
+            lambda: not set(some).isdisjoint(self.notes), f"{self.path} notes {some}: {self.notes}"
+        )
 
     def is_answered(self, status: int, body: bytes) -> None:
         assert self.reply.status == status, self.reply
@@ -41,10 +45,6 @@ class Visit:
     def is_closed_once(self) -> None:
         self.wait_for("closed")
         assert self.notes.count("closed") == 1
-
-    def is_over(self) -> None:
-        """Wait until nothing of the application or the middleware runs any more."""
-        self.wait_for("done" if self.site.closes_after_a_raise else "raised")
 
     def begins_a_session(self, **values: Any) -> None:
         """It is a new visitor's, with a cookie for what has been saved; no cache keeps it."""
@@ -63,7 +63,7 @@ class Visit:
 class Site:
     """Where the application is served; without the middleware where *bare*."""
 
-    closes_after_a_raise = True
+    cannot: Collection[str] = ()
 
     def __init__(self, directory: Path, *, bare: bool = False) -> None:
         self.directory, self.bare = directory, bare

@@ -56,11 +56,11 @@ SERVERS = {
     "gevent": WSGIServer(launched("gevent"), "gevent"),
     "cheroot": WSGIServer(launched("cheroot"), "cheroot"),
     "granian": WSGIServer(
-        module("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}", APPLICATION),
+        [*module("granian", "--interface", "wsgi", "--port", "{port}"), APPLICATION],
         "granian",
     ),
     "hypercorn": WSGIServer(
-        module("hypercorn", "--bind", ADDRESS, f"wsgi:{APPLICATION}"), "hypercorn"
+        module("hypercorn", "--bind", ADDRESS, APPLICATION), "hypercorn"
     ),
     "uvicorn_a2wsgi": WSGIServer(launched("uvicorn_a2wsgi"), "uvicorn a2wsgi"),
     "uvicorn_asgiref": WSGIServer(launched("uvicorn_asgiref"), "uvicorn asgiref"),
@@ -86,7 +86,7 @@ class ServedSite(Site):
 
     def __init__(self, server: WSGIServer, directory: Path, *, bare: bool = False) -> None:
         super().__init__(directory, bare=bare)
-        self._server = server
+        self._server, self.cannot = server, server.cannot
         self._process: ServerProcess | None = None
         self._port = 0
 
