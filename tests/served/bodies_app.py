@@ -231,6 +231,15 @@ def write(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
 
 
 @page
+def only_write(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    put(environ)
+    send = start_response("200 OK", list(TEXT))
+    send(b"one")
+    send(b"two")
+    return []
+
+
+@page
 def write_then_iterable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     def body() -> Iterator[bytes]:
         put(environ, "late")

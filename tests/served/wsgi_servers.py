@@ -46,6 +46,49 @@ def launched(name: str) -> list[str]:
     return module("tests.served.launch", name, "{port}")
 
 
+def because(reason: str, *scenarios: str) -> dict[str, str]:
+    return dict.fromkeys(scenarios, reason)
+
+
+WRITES = because(
+    "start_response() returns no write()",
+    *("write", "write_then_iterable", "a_save_that_fails_at_write"),
+)
+NO_CHUNKS = because(
+    "a response without any chunk is an error",
+    *("an_empty_generator", "head", "head_of_a_generator", "not_modified", "no_content"),
+)
+EMPTY_CHUNKS = because(
+    "an empty chunk is sent as the last one",
+    *("an_empty_chunk", "eight_empty_chunks", "only_empty_chunks"),
+    "nine_empty_chunks_are_the_last_that_wait_for_a_session",
+)
+EXITS = because(
+    "SystemExit ends the process before close()", "an_exit_in_the_middle_closes_the_body_once"
+)
+RAISES = because(
+    "close() is not called when the body has raised",
+    "a_restart_after_the_headers_closes_the_body_once",
+    "a_raise_in_the_middle_closes_the_body_once",
+    "an_abort_in_the_middle_closes_the_body_once",
+    "an_exit_in_the_middle_closes_the_body_once",
+)
+CLOSES = RAISES | because(
+    "close() is never called",
+    *("a_file_is_closed_once", "a_body_is_closed_once"),
+    "a_client_that_goes_away_closes_the_body_once",
+)
+ERRORS = because(
+    "no reply is sent when the application has raised",
+    "a_raise_before_the_body_is_a_servers_error",
+    "a_raise_before_the_first_chunk_is_a_servers_error",
+    "an_unsupported_value_is_a_servers_error",
+    "a_value_too_large_is_a_servers_error",
+    "a_bug_in_a_store_is_a_servers_error",
+    "a_bug_in_a_store_at_the_first_chunk_is_a_servers_error",
+)
+
+
 SERVERS = {
     "gunicorn_sync": WSGIServer(gunicorn(), "gunicorn"),
     "gunicorn_gthread": WSGIServer(gunicorn("--threads", "4"), "gunicorn"),
@@ -54,19 +97,39 @@ SERVERS = {
     "wsgiref": WSGIServer(launched("wsgiref"), ""),
     "werkzeug": WSGIServer(launched("werkzeug"), "werkzeug"),
     "gevent": WSGIServer(launched("gevent"), "gevent"),
-    "cheroot": WSGIServer(launched("cheroot"), "cheroot"),
+    "cheroot": WSGIServer(
+        launched("cheroot"),
+        "cheroot",
+        because(
+            "a restart adds its headers to those before",
+            "a_restart_after_our_commit_sends_our_headers_again",
+        ),
+    ),
     "granian": WSGIServer(
         [*module("granian", "--interface", "wsgi", "--port", "{port}"), APPLICATION],
         "granian",
+        WRITES,
     ),
     "hypercorn": WSGIServer(
-        module("hypercorn", "--bind", ADDRESS, APPLICATION), "hypercorn"
+        module("hypercorn", "--bind", ADDRESS, APPLICATION), "hypercorn", WRITES | NO_CHUNKS
     ),
     "uvicorn_a2wsgi": WSGIServer(launched("uvicorn_a2wsgi"), "uvicorn a2wsgi"),
-    "uvicorn_asgiref": WSGIServer(launched("uvicorn_asgiref"), "uvicorn asgiref"),
-    "tornado": WSGIServer(launched("tornado"), "tornado"),
-    "twisted": WSGIServer(launched("twisted"), "twisted"),
-    "pyruvate": WSGIServer(launched("pyruvate"), "pyruvate"),
+    "uvicorn_asgiref": WSGIServer(
+        launched("uvicorn_asgiref"), "uvicorn asgiref", WRITES | CLOSES
+    ),
+    "tornado": WSGIServer(
+        launched("tornado"),
+        "tornado",
+        ERRORS | because("the whole body is collected", "a_stream_is_not_held_back"),
+    ),
+    "twisted": WSGIServer(launched("twisted"), "twisted", RAISES),
+    "pyruvate": WSGIServer(
+        launched("pyruvate"),
+        "pyruvate",
+        WRITES
+        | CLOSES
+        | because("close() is never called", "a_client_that_goes_away_ends_a_generator_once"),
+    ),
     "eventlet": WSGIServer(launched("eventlet"), "eventlet"),
     "uwsgi": WSGIServer(
         [
@@ -75,9 +138,10 @@ SERVERS = {
             *("--need-app", "--die-on-term", "--wsgi-accept-buffers"),
         ],
         "pyuwsgi",
+        EXITS | ERRORS,
     ),
-    "bjoern": WSGIServer(launched("bjoern"), "bjoern"),
-    "meinheld": WSGIServer(launched("meinheld"), "meinheld"),
+    "bjoern": WSGIServer(launched("bjoern"), "bjoern", WRITES | EXITS),
+    "meinheld": WSGIServer(launched("meinheld"), "meinheld", WRITES | EMPTY_CHUNKS | RAISES),
 }  # fmt: skip
 
 
