@@ -199,7 +199,8 @@ class SessionManager:
             return _finished((status, headers, None))
         state.repository = self.repository  # of now, where a configuration changes
         if state.phase is SENT:
-            self.save_late(session)
+            if not streams:  # otherwise the application may yet raise, and nothing of it is saved
+                self.save_late(session)
         else:
             try:
                 state.save()
