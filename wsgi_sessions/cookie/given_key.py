@@ -8,7 +8,8 @@ from the store, once in each process:
   verifying; that there is none is remembered too.
 * Workers that were each given a random key refuse each other's cookies, which looks like random
   logouts. So the store remembers two bytes of an HMAC of the key that signs, too little to find the
-  key by, and a worker none of whose keys has them logs an error.
+  key by. A worker compares them with its keys at its first new session, and at the first cookie
+  that none of them has signed, and reports it if none has them.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class GivenSigner:
     def get_checked(self) -> TokenSigner:
         """The signer, for a new session. The first call costs a round trip, two if no worker has
         come here before with this key."""
-        if not self._has_compared:
+        if not self._has_compared:  # one call less for all but the first
             self._compare()
         return self.get()
 
@@ -69,12 +70,14 @@ class GivenSigner:
         if not self._stored_key:
             assert self._store is not None
             self._stored_key.append(load_shared_key(self._store))
+            self._compare()
         return self._stored_key[0]
 
     def _compare(self) -> None:
         """Compare what the store remembers of the key that signs with the keys that are here."""
         store, hints = self._store, [_hint(secret) for secret in self._secrets]
-        assert store is not None
+        if store is None or self._has_compared:
+            return
         self._has_compared = True
         try:
             stored = store.load(KEY_HINT_NAME)
