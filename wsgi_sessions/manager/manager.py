@@ -116,7 +116,7 @@ class SessionManager:
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
     @staticmethod
-    def _cookies(settings: Options) -> tuple[SetCookie, list[SetCookie]]:
+    def _cookies(settings: Settings) -> tuple[SetCookie, list[SetCookie]]:
         """The cookie, and the others of this site that a browser may hold from before: with and
         without the domain, at ``/`` and at ``cookie_path``, of former names."""
         flags: dict[str, Any] = {
@@ -137,7 +137,7 @@ class SessionManager:
         return cookie, variants
 
     @staticmethod
-    def _identity(settings: Options) -> Identity | None:
+    def _identity(settings: Settings) -> Identity | None:
         if not (settings.login_keys or settings.fresh_keys):
             return None
         keys = settings.login_keys, settings.fresh_keys

@@ -150,7 +150,9 @@ class Settings:
     absolute_lifetime: float | None = _option(90 * DAY, values.optional_seconds)
     login_keys: tuple[str, ...] = _option((), values.names)
     fresh_keys: tuple[str, ...] = _option((), values.names)
-    owner: Callable[[Any], str | None] | None = _option(None, values.optional_function)
+    owner: Callable[[Any], str | None] | None = _option(  # noqa: RUF009
+        None, values.optional_function
+    )
     merge_keys: tuple[str, ...] = _option((), values.names)
     max_bytes: int = _option(DEFAULT_MAX_BYTES, values.byte_count)
     codec: Codec = _option(MsgpackCodec(), values.codec, "MsgpackCodec()")  # noqa: RUF009 - immutable

@@ -81,7 +81,11 @@ class CookieResolver:
             values = cookie_values(cookie_header, self._cookie_name)
             if values:
                 tokens = self._tokens(values, self._verify, now)
-            snapshot = self._open(tokens, now) if tokens else Snapshot(now)
+            if len(tokens) == 1:  # nearly always: a call less
+                token = tokens[0]
+                snapshot = self._accept(token, self._repository.store.load(token.id), now)
+            else:
+                snapshot = self._open(tokens, now) if tokens else Snapshot(now)
             if values:
                 snapshot.was_sent = True
             if snapshot.record is not None or snapshot.detached_from or not self._elsewhere:
@@ -135,23 +139,25 @@ class CookieResolver:
                     return moved
         return None if tokens else migration.token(cookie_header)
 
-    def _tokens(self, values: Iterable[str], verify: Verify, now: float) -> list[Token]:
+    def _tokens(self, values: Sequence[str], verify: Verify, now: float) -> list[Token]:
         """The valid ones among the values of one cookie name, newest first."""
         longest = self._repository.lifetimes.longest
-        tokens = {}
-        for value in list(dict.fromkeys(values))[:_CANDIDATES]:
+        if len(values) > 1:
+            values = list(dict.fromkeys(values))[:_CANDIDATES]
+        tokens = []
+        for value in values:
             token = verify(value)
             if token is not None and now - token.issued_at < longest:
-                tokens[value[:44]] = token
+                tokens.append(token)
         if not tokens:
             self._repository.security_log.info("a cookie was refused: not signed by us, or too old")
-        return sorted(tokens.values(), key=_issued_at, reverse=True)
+        elif len(tokens) > 1:
+            tokens.sort(key=_issued_at, reverse=True)
+        return tokens
 
     def _open(self, tokens: list[Token], now: float) -> Snapshot:
         """The session that *tokens* open, in the store's opinion."""
         store = self._repository.store
-        if len(tokens) == 1:
-            return self._accept(tokens[0], store.load(tokens[0].id), now)
         ids = dict.fromkeys(token.id for token in tokens)
         if len(ids) > _MOST_LOADED:
             self._repository.security_log.info(
@@ -160,7 +166,8 @@ class CookieResolver:
             return Snapshot(now)
         records = {id: store.load(id) for id in ids}
         found = [self._accept(token, records[token.id], now) for token in tokens]
-        alive = [one for one in found if one.record is not None]
+        newest_last = reversed(found)  # a cookie that was renewed is there twice
+        alive = list({one.id: one for one in newest_last if one.record is not None}.values())
         if len(alive) == 1:
             return alive[0]
         snapshot = next((one for one in found if one.detached_from and not alive), Snapshot(now))

@@ -22,7 +22,7 @@ from collections.abc import (
 from copy import deepcopy
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import UnsupportedValue
@@ -201,6 +201,17 @@ class Session(MutableMapping[str, Any]):
         """A plain dict of what is in the session; the values are the same objects."""
         return dict(self)
 
+    def __copy__(self) -> dict[str, Any]:
+        """:meth:`copy`: a plain dict, never a second session of the same request."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        """A plain dict with copies of the values."""
+        return deepcopy(self.copy(), memo)
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        raise TypeError("a session belongs to its request and is not pickled: dict(session) is")
+
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self) | dict(other) if isinstance(other, Mapping) else NotImplemented
 
@@ -233,8 +244,8 @@ class Session(MutableMapping[str, Any]):
         _check_key(key)
         value = self.get(key, default)  # an undecodable value is met here, not in a merge
         if self._state.names_user(key):
-            self[key] = function(deepcopy(value))
-            return self[key]
+            self[key] = changed = function(deepcopy(value))
+            return changed
         return self._change().mutate(key, function, default, self._state.load().values)
 
     @overload
@@ -260,7 +271,8 @@ class Session(MutableMapping[str, Any]):
         if key in draft.changes or self._state.ended is not None or self._state.names_user(key):
             self[key] = made  # this request has removed it, so this request is the first writer
             self.save()
-            return self.get(key, made)
+            kept: T = self.get(key, made)
+            return kept
         snapshot = self._state.load()
         if snapshot.attached:
             outcome = self._state.repository.update(snapshot, draft.first_writer(key, made))
