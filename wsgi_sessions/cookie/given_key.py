@@ -14,13 +14,12 @@ from the store, once in each process:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from hmac import digest
 
 from wsgi_sessions.cookie.shared_key import load_shared_key
 from wsgi_sessions.cookie.token import Token, TokenSigner
-from wsgi_sessions.errors import StoreError
-from wsgi_sessions.stores import CENTURY, Store
+from wsgi_sessions.stores import CENTURY, Store, Stored
 
 __all__ = ["KEY_HINT_NAME", "GivenSigner"]
 
@@ -45,7 +44,7 @@ class GivenSigner:
         report: Callable[[str], object],
     ) -> None:
         self._store = store
-        self._secrets = secrets
+        self._hints = [_hint(secret) for secret in secrets]
         self._clock = clock
         self._report = report
         self._stored_key: list[bytes | None] = [] if store is not None else [None]
@@ -60,39 +59,40 @@ class GivenSigner:
 
     def get_checked(self) -> TokenSigner:
         """The signer, for a new session. The first call costs a round trip, two if no worker has
-        come here before with this key."""
-        if not self._has_compared:  # one call less for all but the first
-            self._compare()
+        come here before with this key. Raises what the store raises: it would not take the new
+        session either."""
+        if not self._has_compared:
+            stored, mine = self._compare(), self._hints[0]
+            if stored is None or stored.data != mine:
+                self._remember(mine, replacing=None if stored is None else stored.version)
+            self._has_compared = True
         return self.get()
 
     def _learn(self) -> bytes | None:
         """The key in the store, loaded once."""
         if not self._stored_key:
             assert self._store is not None
-            self._stored_key.append(load_shared_key(self._store))
+            key = load_shared_key(self._store)
             self._compare()
+            self._stored_key.append(key)
         return self._stored_key[0]
 
-    def _compare(self) -> None:
-        """Compare what the store remembers of the key that signs with the keys that are here."""
-        store, hints = self._store, [_hint(secret) for secret in self._secrets]
-        if store is None or self._has_compared:
-            return
-        self._has_compared = True
-        try:
-            stored = store.load(KEY_HINT_NAME)
-            if stored is not None and stored.data == hints[0]:
-                return
-            if stored is not None and stored.data not in hints:
-                self._report(
-                    "other workers sign cookies with another key: give all of them the same "
-                    "secret (SECRET_KEY in Flask), and those before it as fallback_secrets"
-                )
-            version = None if stored is None else stored.version
-            expires_at = self._clock() + CENTURY
-            store.save(KEY_HINT_NAME, hints[0], expires_at=expires_at, replacing=version)
-        except StoreError:
-            self._has_compared = False
+    def _compare(self) -> Stored | None:
+        """What the store remembers of the key that signs, reported if it is of none of these."""
+        assert self._store is not None
+        stored = self._store.load(KEY_HINT_NAME)
+        if stored is not None and stored.data not in self._hints:
+            self._report(
+                "other workers sign cookies with another key: give all of them the same secret "
+                "(SECRET_KEY in Flask), and those before it as fallback_secrets"
+            )
+        return stored
+
+    def _remember(self, hint: bytes, *, replacing: Hashable | None) -> None:
+        """If another worker is faster, its hint stays, and the next one to start compares."""
+        assert self._store is not None
+        expires_at = self._clock() + CENTURY
+        self._store.save(KEY_HINT_NAME, hint, expires_at=expires_at, replacing=replacing)
 
 
 def _hint(secret: str | bytes) -> bytes:
