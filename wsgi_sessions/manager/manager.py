@@ -193,6 +193,14 @@ class SessionManager:
         )
         self.repository.lifetimes = Lifetimes(*settings.lifetimes)
 
+    def adopt_login_keys(self, login_keys: Sequence[str], fresh_keys: Sequence[str]) -> None:
+        """A framework's own, if the options name none. They count from now on."""
+        if self.repository.identity is None:
+            self.options = replace(
+                self.options, login_keys=tuple(login_keys), fresh_keys=tuple(fresh_keys)
+            )
+            self.repository.identity = self._identity(self.options)
+
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
         return open_session(self.repository, self._resolve, cookie_header or "", environ)
