@@ -20,7 +20,13 @@ VISITS = {
     "member": "the cookie of somebody who is logged in",
     "none": "no cookie, because this is the first visit",
 }
-OPTIONS = {"secret": "a secret", "lifetime": DAY, "permanent_lifetime": DAY}
+OPTIONS: dict[str, Any] = {
+    "secret": "a secret of the tests",
+    "lifetime": DAY,
+    "permanent_lifetime": DAY,
+    "login_keys": ["user_id"],
+    "merge_keys": ["tabs"],
+}
 
 
 @dataclass
