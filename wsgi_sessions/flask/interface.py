@@ -17,8 +17,13 @@ import flask
 from flask.sessions import SessionInterface, SessionMixin
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.flask.configuration import EXTENSION, ConfiguredMiddleware, overridden
-from wsgi_sessions.flask.login import follow_flask_login
+from wsgi_sessions.flask.configuration import (
+    EXTENSION,
+    FRESH_KEYS,
+    LOGIN_KEYS,
+    ConfiguredMiddleware,
+    overridden,
+)
 from wsgi_sessions.flask.outage import let_outages_leave
 from wsgi_sessions.flask.session import FlaskSession
 from wsgi_sessions.manager import SessionManager, Settings
@@ -128,14 +133,15 @@ class FlaskSessionInterface(SessionInterface):
     def _prepare(self, app: flask.Flask) -> None:
         """Once for each application."""
         let_outages_leave(app)
-        if hasattr(app, "login_manager"):
-            follow_flask_login()
         by_hand = not isinstance(app.extensions.get(EXTENSION), ConfiguredMiddleware)
         if by_hand and (names := [f"get_{option}" for option in overridden(type(self))]):
             raise ConfigurationError(
                 f"{type(self).__name__} overrides {', '.join(names)}, which SessionMiddleware does "
                 f"not ask: give it the options cookie_name, cookie_domain, …, or use FlaskSessions"
             )
+        manager = _manager_of(app)
+        if by_hand and manager is not None:
+            manager.adopt_login_keys(LOGIN_KEYS, FRESH_KEYS)
         self._prepared = app
 
 
