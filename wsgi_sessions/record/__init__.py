@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.record.codec import IMMUTABLE, Codec, MsgpackCodec
+from wsgi_sessions.record.codec import (
+    IMMUTABLE,
+    Codec,
+    ConvertingCodec,
+    MsgpackCodec,
+    encode,
+    immutable_types,
+)
 from wsgi_sessions.record.encryption import (
     OVERHEAD,
     RecordCipher,
@@ -16,16 +23,22 @@ from wsgi_sessions.record.record import (
     record_of,
     unpack,
 )
+from wsgi_sessions.record.stored_type import StoredType, UnknownTag
 
 __all__ = [
     "ENDED",
     "IMMUTABLE",
     "OVERHEAD",
     "Codec",
+    "ConvertingCodec",
     "MsgpackCodec",
     "Record",
     "RecordCipher",
+    "StoredType",
+    "UnknownTag",
     "derive_key",
+    "encode",
+    "immutable_types",
     "pack",
     "parse_key",
     "record_of",
