@@ -2,7 +2,9 @@
 
 How this works. A record holds values as bytes. One that is asked for is decoded once and kept; if
 it is mutable, the bytes it was decoded from are remembered too, and comparing those with a fresh
-encoding is how changes inside it are found. Every change of a value goes into
+encoding is how changes inside it are found. A value that the codec stores as another (one of a
+subclass, as its parent) is that other from its assignment on; what the application has assigned is
+its *original*, in which changes are noticed too. Every change of a value goes into
 :class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into the
 fields below; :meth:`Draft.edit` makes them all on a record: once normally, again for each conflict.
 
@@ -17,7 +19,7 @@ from typing import Any, Final
 
 from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.errors import UnsupportedValue
-from wsgi_sessions.record import IMMUTABLE, Codec, Record, record_of
+from wsgi_sessions.record import IMMUTABLE, Codec, Record, encode, immutable_types, record_of
 from wsgi_sessions.session.changes import MISSING, Changes, Function
 from wsgi_sessions.session.snapshot import Edit
 
@@ -38,6 +40,7 @@ class Draft:
     __slots__ = (
         "_codec",
         "_known",
+        "_originals",
         "changes",
         "forced",
         "live",
@@ -53,6 +56,8 @@ class Draft:
         """Values that were decoded or assigned, by key."""
         self._known: Values = {}
         """The last known encoding of those among them that are mutable."""
+        self._originals: dict[str, Any] = {}
+        """What was assigned where the value, which is mutable, is another."""
         self.forget()
 
     def forget(self) -> None:
@@ -102,19 +107,19 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        data = self._encode(key, value)
+        data, kept = self._convert(key, value)
         self._more().put(key, data)
-        self._keep(key, value, data)
+        self._keep(key, kept, data, value)
 
     def delete(self, key: str) -> None:
         self._more().delete(key)
-        self.live.pop(key, None)
-        self._known.pop(key, None)
+        self._drop(key)
 
     def clear(self, *, permanent: bool = False) -> None:
         self._more().clear()
         self.live.clear()
         self._known.clear()
+        self._originals.clear()
         self.owner, self.permanent = None, permanent
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
@@ -131,10 +136,18 @@ class Draft:
         if not self._known:
             return
         for key, known in list(self._known.items()):
-            data = self._encode(key, self.live[key])
+            value = self.live[key]
+            data, kept = self._convert(key, value)
+            if data == known and key in self._originals:
+                original = self._originals[key]
+                changed, other = self._convert(key, original)
+                if changed != known:
+                    value, data, kept = original, changed, other
             if data != known:
-                self._known[key] = data
                 self._more().put(key, data)
+                self._keep(key, kept, data, value)
+            elif kept is not value:
+                self._keep(key, kept, data, value)
 
     def _more(self) -> Changes:
         """The changes, to be added to."""
@@ -142,12 +155,21 @@ class Draft:
             self.changes = Changes()
         return self.changes
 
-    def _keep(self, key: str, value: Any, data: bytes) -> None:
+    def _keep(self, key: str, value: Any, data: bytes, original: Any = MISSING) -> None:
         self.live[key] = value
-        if type(value) in IMMUTABLE:
+        if self._originals:
+            self._originals.pop(key, None)
+        if type(value) in IMMUTABLE or type(value) in immutable_types(self._codec):
             self._known.pop(key, None)
-        else:
-            self._known[key] = data
+            return
+        self._known[key] = data
+        if original is not MISSING and original is not value:
+            self._originals[key] = original
+
+    def _drop(self, key: str) -> None:
+        self.live.pop(key, None)
+        self._known.pop(key, None)
+        self._originals.pop(key, None)
 
     def _decode(self, data: bytes) -> Any:
         if type(data) is not bytes:
@@ -155,10 +177,14 @@ class Draft:
         return self._codec.loads(data)
 
     def _encode(self, key: str, value: Any) -> bytes:
+        return self._convert(key, value)[0]
+
+    def _convert(self, key: str, value: Any) -> tuple[bytes, Any]:
+        """The bytes of *value*, and what it will come back as."""
         try:
-            return self._codec.dumps(value)
+            return encode(self._codec, value)
         except UnsupportedValue as error:
-            raise UnsupportedValue(key + error.path, error.reason) from None
+            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
 
     # Storing
 
@@ -197,8 +223,7 @@ class Draft:
         computed, values = self.changes.computed, self.view({})
         for key in list(self.live):
             if key in computed or key not in self.changes:
-                del self.live[key]
-                self._known.pop(key, None)
+                self._drop(key)
         for key in computed:
             self.changes.put(key, values[key])
 
@@ -221,5 +246,4 @@ class Draft:
             data = self.changes.current(key, stored.get(key))
             known = self._known.get(key)
             if known is None or data is None or (known != data and key in recomputed):
-                del self.live[key]
-                self._known.pop(key, None)
+                self._drop(key)
