@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.record.codec import (
-    IMMUTABLE,
-    Codec,
-    ConvertingCodec,
-    MsgpackCodec,
-    encode,
-    immutable_types,
-)
+from wsgi_sessions.record.codec import IMMUTABLE, Codec, Converted, MsgpackCodec
 from wsgi_sessions.record.encryption import (
     OVERHEAD,
     RecordCipher,
@@ -30,15 +23,13 @@ __all__ = [
     "IMMUTABLE",
     "OVERHEAD",
     "Codec",
-    "ConvertingCodec",
+    "Converted",
     "MsgpackCodec",
     "Record",
     "RecordCipher",
     "StoredType",
     "UnknownTag",
     "derive_key",
-    "encode",
-    "immutable_types",
     "pack",
     "parse_key",
     "record_of",

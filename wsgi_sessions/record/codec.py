@@ -43,7 +43,7 @@ from wsgi_sessions.record.parents import full_name
 from wsgi_sessions.record.scalars import SCALARS
 from wsgi_sessions.record.stored_type import OwnTypes, StoredType
 
-__all__ = ["IMMUTABLE", "Codec", "ConvertingCodec", "MsgpackCodec", "encode", "immutable_types"]
+__all__ = ["IMMUTABLE", "Codec", "Converted", "MsgpackCodec"]
 
 _PLAIN_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _PLAIN = _PLAIN_SCALARS | {list, dict}
@@ -52,11 +52,23 @@ IMMUTABLE: frozenset[type] = _PLAIN_SCALARS | {frozenset} | {scalar.type for sca
 """Exact types whose instances cannot change once handed out. Not ``tuple``: it may hold a list."""
 
 
+class Converted(bytes):
+    """The bytes of a value that does not come back as it was given. A session that gets them holds
+    from then on what comes back, so that it does not change its type between two requests."""
+
+    __slots__ = ()
+
+
 class Codec(Protocol):
-    """How one value of a session becomes bytes. Used by many threads at once."""
+    """How one value of a session becomes bytes. Used by many threads at once.
+
+    It may have an attribute ``immutable``, a set of types, compared exactly, whose values never
+    change in place; else it is :data:`IMMUTABLE`.
+    """
 
     def dumps(self, value: Any) -> bytes:
-        """The bytes of *value*, the same in every process.
+        """The bytes of *value*, the same in every process; :class:`Converted` ones if it will come
+        back as something else.
 
         :raises UnsupportedValue: *value* would not come back the same. The path is relative to
             *value*: ``""`` is the value itself, ``[3].when`` the key ``"when"`` of its item 3. A
@@ -69,32 +81,6 @@ class Codec(Protocol):
 
         :raises ValueError: *data* is not what :meth:`dumps` makes.
         """
-
-
-class ConvertingCodec(Codec, Protocol):
-    """A codec that takes values which come back as others, or types of the application's own.
-
-    Optional: a session that has another keeps every value as it was assigned.
-    """
-
-    @property
-    def immutable(self) -> frozenset[type]:
-        """Types, compared exactly, whose values never change in place."""
-
-    def encode(self, value: Any) -> tuple[bytes, Any]:
-        """The bytes of *value*, and what a session holds from now on: *value* itself, or, if it
-        will come back as something else, that. Raises what :meth:`~Codec.dumps` does."""
-
-
-def encode(codec: Codec, value: Any) -> tuple[bytes, Any]:
-    """As :meth:`ConvertingCodec.encode`, by any codec."""
-    converting = getattr(codec, "encode", None)
-    return (codec.dumps(value), value) if converting is None else converting(value)
-
-
-def immutable_types(codec: Codec) -> frozenset[type]:
-    """As :attr:`ConvertingCodec.immutable`, of any codec."""
-    return getattr(codec, "immutable", IMMUTABLE)
 
 
 class MsgpackCodec:
@@ -110,20 +96,19 @@ class MsgpackCodec:
     :raises ConfigurationError: two of *types* have the same tag, or one is stored anyway.
     """
 
-    __slots__ = ("_own", "_strict", "immutable")
-
-    immutable: frozenset[type]
+    _own = OwnTypes((), LISTED)
+    _strict = False
+    immutable: frozenset[type] = IMMUTABLE
     """Types, compared exactly, whose values never change in place."""
 
     def __init__(self, *, types: Iterable[StoredType] = (), strict: bool = False) -> None:
-        self._own = OwnTypes(types, LISTED)
-        self._strict = strict
-        self.immutable = IMMUTABLE | self._own.immutable
+        if types:
+            self._own = OwnTypes(types, LISTED)
+            self.immutable = IMMUTABLE | self._own.immutable
+        if strict:
+            self._strict = True
 
     def dumps(self, value: Any) -> bytes:
-        return self.encode(value)[0]
-
-    def encode(self, value: Any) -> tuple[bytes, Any]:
         try:
             # This comes first: it ends at once on a cycle, where the check of a plain one may not.
             data = packb(value, option=OPTIONS)
@@ -131,18 +116,18 @@ class MsgpackCodec:
             pass
         else:
             if _is_plain(value):
-                return data, value
+                return data
         flattener = Flattener(self._own, strict=self._strict)
         data = packb(flattener.flatten(value), option=OPTIONS)
         if not flattener.converted:
-            return data, value
+            return data
         try:
-            kept = self.loads(data)
+            MsgpackCodec.loads(self, data)
         except ValueError as error:  # two keys have become equal, for example
             raise UnsupportedValue("", f"it would not come back: {error}") from None
         for kind, parent in flattener.converted.values():
             _report(full_name(kind), full_name(parent))
-        return data, kept
+        return Converted(data)
 
     def loads(self, data: bytes) -> Any:
         framed = _PAIR + data + _PACKED_END

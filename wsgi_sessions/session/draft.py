@@ -2,10 +2,10 @@
 
 How this works. A record holds values as bytes. One that is asked for is decoded once and kept; if
 it is mutable, the bytes it was decoded from are remembered too, and comparing those with a fresh
-encoding is how changes inside it are found. A value that the codec stores as another (one of a
-subclass, as its parent) is that other from its assignment on; what the application has assigned is
-its *original*, in which changes are noticed too. Every change of a value goes into
-:class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into the
+encoding is how changes inside it are found. A value that would come back as another (one of a
+subclass, as its parent) is that other from its assignment on; what was assigned is its *original*,
+in which changes are noticed too, for as long as the other has none. Every change of a value goes
+into :class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into the
 fields below; :meth:`Draft.edit` makes them all on a record: once normally, again for each conflict.
 
 Rules for whoever edits this: no I/O and no clock. A mutable value that the application has in hand
@@ -15,11 +15,13 @@ is watched for as long as its key exists.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, Final
 
 from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.errors import UnsupportedValue
-from wsgi_sessions.record import IMMUTABLE, Codec, Record, encode, immutable_types, record_of
+from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.record import IMMUTABLE, Codec, Record, UnknownTag, record_of
 from wsgi_sessions.session.changes import MISSING, Changes, Function
 from wsgi_sessions.session.snapshot import Edit
 
@@ -30,6 +32,8 @@ SUPERSEDED_SECONDS: Final = 30.0
 server's worker timeout, 30 s by gunicorn's default."""
 
 Values = dict[str, bytes]
+
+_log = ThrottledLog("wsgi_sessions")
 
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
 
@@ -87,15 +91,28 @@ class Draft:
         data = self.changes.current(key, stored.get(key))
         if data is None:
             raise KeyError(key)
-        value = self._decode(data)
+        return self._open(key, data)
+
+    def get_all(self, stored: Values) -> list[str]:
+        """The keys whose values can be had, after decoding whatever is not decoded yet. Raises
+        ``ValueError`` if something cannot be."""
+        keys = []
+        for key, data in self.view(stored).items():
+            with suppress(KeyError):
+                if key not in self.live:
+                    self._open(key, data)
+                keys.append(key)
+        return keys
+
+    def _open(self, key: str, data: bytes) -> Any:
+        """As :meth:`get`. A value of a type that is gone costs itself only, and stays stored."""
+        try:
+            value = self._decode(data)
+        except UnknownTag as error:
+            _log.warning("a value was left alone: %s", error)
+            raise KeyError(key) from None
         self._keep(key, value, data)
         return value
-
-    def get_all(self, stored: Values) -> None:
-        """Decode whatever is not decoded yet. Raises ``ValueError`` if something cannot be."""
-        for key, data in self.view(stored).items():
-            if key not in self.live:
-                self._keep(key, self._decode(data), data)
 
     def has(self, key: str, stored: Values) -> bool:
         return self.changes.current(key, stored.get(key)) is not None
@@ -107,9 +124,8 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        data, kept = self._convert(key, value)
+        data = self._hold(key, value, self._dump(key, value))
         self._more().put(key, data)
-        self._keep(key, kept, data, value)
 
     def delete(self, key: str) -> None:
         self._more().delete(key)
@@ -137,17 +153,17 @@ class Draft:
             return
         for key, known in list(self._known.items()):
             value = self.live[key]
-            data, kept = self._convert(key, value)
-            if data == known and key in self._originals:
-                original = self._originals[key]
-                changed, other = self._convert(key, original)
-                if changed != known:
-                    value, data, kept = original, changed, other
-            if data != known:
-                self._more().put(key, data)
-                self._keep(key, kept, data, value)
-            elif kept is not value:
-                self._keep(key, kept, data, value)
+            data = self._dump(key, value)
+            if data == known and type(data) is bytes:
+                if key not in self._originals:
+                    continue
+                value = self._originals[key]
+                data = self._dump(key, value)
+                if data == known:
+                    continue
+            held = self._hold(key, value, data)
+            if held != known:
+                self._more().put(key, held)
 
     def _more(self) -> Changes:
         """The changes, to be added to."""
@@ -155,16 +171,25 @@ class Draft:
             self.changes = Changes()
         return self.changes
 
-    def _keep(self, key: str, value: Any, data: bytes, original: Any = MISSING) -> None:
+    def _hold(self, key: str, value: Any, data: bytes) -> bytes:
+        """Keep *value*, which was dumped to *data*, or what it would come back as."""
+        if type(data) is bytes:
+            self._keep(key, value, data)
+            return data
+        plain = bytes(data)
+        self._keep(key, self._decode(plain), plain)
+        if key in self._known:
+            self._originals[key] = value
+        return plain
+
+    def _keep(self, key: str, value: Any, data: bytes) -> None:
         self.live[key] = value
         if self._originals:
             self._originals.pop(key, None)
-        if type(value) in IMMUTABLE or type(value) in immutable_types(self._codec):
+        if type(value) in IMMUTABLE or type(value) in getattr(self._codec, "immutable", IMMUTABLE):
             self._known.pop(key, None)
-            return
-        self._known[key] = data
-        if original is not MISSING and original is not value:
-            self._originals[key] = original
+        else:
+            self._known[key] = data
 
     def _drop(self, key: str) -> None:
         self.live.pop(key, None)
@@ -177,12 +202,13 @@ class Draft:
         return self._codec.loads(data)
 
     def _encode(self, key: str, value: Any) -> bytes:
-        return self._convert(key, value)[0]
+        data = self._dump(key, value)
+        return data if type(data) is bytes else bytes(data)
 
-    def _convert(self, key: str, value: Any) -> tuple[bytes, Any]:
-        """The bytes of *value*, and what it will come back as."""
+    def _dump(self, key: str, value: Any) -> bytes:
+        """As the codec does it: perhaps :class:`~wsgi_sessions.record.Converted` bytes."""
         try:
-            return encode(self._codec, value)
+            return self._codec.dumps(value)
         except UnsupportedValue as error:
             raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
 

@@ -157,10 +157,10 @@ class Session(MutableMapping[str, Any]):
         """Decodes all values, for the same reason; ``len`` decodes none."""
         draft = self._look()
         try:
-            draft.get_all(self._state.load().values)
+            return iter(draft.get_all(self._state.load().values))
         except ValueError:
             self._state.replace_undecodable()
-        return iter(list(draft.view(self._state.load().values)))
+            return iter(draft.get_all(self._state.load().values))
 
     def __len__(self) -> int:
         return len(self._look().view(self._state.load().values))
