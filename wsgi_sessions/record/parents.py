@@ -63,17 +63,18 @@ def zone_of(zone: tzinfo | None, when: datetime | time) -> tzinfo | None:
     """*zone* as one that can be stored, with the same offset *when*; else *zone* itself."""
     if zone is None or type(zone) in (timezone, ZoneInfo):
         return zone
-    with suppress(Exception):  # whatever a zone's methods raise
+    try:
         offset = zone.utcoffset(when if isinstance(when, Real.datetime) else None)
-        for name in (getattr(zone, "key", None), getattr(zone, "zone", None)):  # pytz says zone
-            if isinstance(name, str):
-                found = ZoneInfo(name)
-                plain = when.replace(tzinfo=found)
-                if plain.utcoffset() == offset:
-                    return found
-        if offset is not None:
-            return timezone(offset) if offset else UTC
-    return zone
+    except Exception:  # noqa: BLE001  # a zone is the application's code
+        return zone
+    for name in ("key", "zone"):  # as zoneinfo and pytz call it
+        with suppress(Exception):
+            found = ZoneInfo(getattr(zone, name))
+            if when.replace(tzinfo=found).utcoffset() == offset:
+                return found
+    if offset is None:
+        return zone
+    return timezone(offset) if offset else UTC
 
 
 def _datetime(value: datetime) -> datetime:

@@ -5,8 +5,8 @@ it is mutable, the bytes it was decoded from are remembered too, and comparing t
 encoding is how changes inside it are found. A value that would come back as another (one of a
 subclass, as its parent) is that other from its assignment on; what was assigned is its *original*,
 in which changes are noticed too, for as long as the other has none. Every change of a value goes
-into :class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into the
-fields below; :meth:`Draft.edit` makes them all on a record: once normally, again for each conflict.
+into :class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into
+the fields below; :meth:`Draft.edit` makes them all on a record: once, and again for each conflict.
 
 Rules for whoever edits this: no I/O and no clock. A mutable value that the application has in hand
 is watched for as long as its key exists.
