@@ -35,7 +35,7 @@ class StoredType(NamedTuple):
     type: type
     """Its subclasses too, if *from_plain* gives them back with their own class."""
     tag: str
-    """A short text."""
+    """A short text. A number is its digits."""
     to_plain: Callable[[Any], Any]
     """Gives a value of the supported types. What it raises is
     :exc:`~wsgi_sessions.UnsupportedValue` for the application."""
@@ -101,8 +101,13 @@ def _checked(given: Iterable[Any], listed: Collection[type]) -> StoredType:
         ) from None
     if not isinstance(own.type, type) or own.type in listed:
         raise ConfigurationError(f"types: {own.type!r} is no class, or is stored as it is")
-    if type(own.tag) is not str or not 0 < len(own.tag) <= _MAX_TAG_LENGTH:
+    own = own._replace(tag=str(own.tag)) if type(own.tag) is int else own
+    if not _is_short_text(own.tag):
         raise ConfigurationError(f"types: the tag of {own.type.__name__} is no short text")
     if not callable(own.to_plain) or not callable(own.from_plain):
         raise ConfigurationError(f"types: to_plain or from_plain of {own.tag!r} is no function")
     return own
+
+
+def _is_short_text(tag: object) -> bool:
+    return type(tag) is str and 0 < len(tag) <= _MAX_TAG_LENGTH and tag.isprintable()

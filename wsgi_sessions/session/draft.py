@@ -127,6 +127,11 @@ class Draft:
         data = self._hold(key, value, self._dump(key, value))
         self._more().put(key, data)
 
+    def show(self, key: str, value: Any) -> None:
+        """Let this request read *value*, or what it would come back as, without changing *key*."""
+        data = self._dump(key, value)
+        self.live[key] = value if type(data) is bytes else self._decode(bytes(data))
+
     def delete(self, key: str) -> None:
         self._more().delete(key)
         self._drop(key)

@@ -177,6 +177,12 @@ class Session(MutableMapping[str, Any]):
         self._look()
         return super().items()
 
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """As of a dict; what is returned is the value that the session holds."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
     def clear(self) -> None:
         """Remove everything: keys this request never saw and the owner too; ``permanent`` is again
         what new sessions begin as.
@@ -245,14 +251,14 @@ class Session(MutableMapping[str, Any]):
         if key in draft.changes or self._state.ended is not None:
             self[key] = made  # this request has removed it, so this request is the first writer
             self.save()
-            return made
+            return self[key]  # type: ignore[no-any-return]
         snapshot = self._state.load()
         if snapshot.attached:
             outcome = self._state.repository.update(snapshot, draft.first_writer(key, made))
             draft.follow(snapshot.values)
             self._state.settle(outcome, snapshot)
         if not snapshot.attached:
-            self._look().live[key] = made
+            self._look().show(key, made)
         agreed: T = self[key]
         return agreed
 
