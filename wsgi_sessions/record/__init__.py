@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.record.codec import IMMUTABLE, Codec, MsgpackCodec
+from wsgi_sessions.record.codec import IMMUTABLE, Codec, Converted, MsgpackCodec
 from wsgi_sessions.record.encryption import (
     OVERHEAD,
     RecordCipher,
@@ -18,15 +18,19 @@ from wsgi_sessions.record.record import (
     record_of,
     unpack,
 )
+from wsgi_sessions.record.stored_type import StoredType, UnknownTag
 
 __all__ = [
     "ENDED",
     "IMMUTABLE",
     "OVERHEAD",
     "Codec",
+    "Converted",
     "MsgpackCodec",
     "Record",
     "RecordCipher",
+    "StoredType",
+    "UnknownTag",
     "derive_key",
     "is_encrypted",
     "is_newer",

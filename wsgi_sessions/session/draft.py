@@ -2,9 +2,11 @@
 
 How this works. A record holds values as bytes. One that is asked for is decoded once and kept; if
 it is mutable, the bytes it was decoded from are remembered too, and comparing those with a fresh
-encoding is how changes inside it are found. Every change of a value goes into
-:class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into the
-fields below; :meth:`Draft.edit` makes them all on a record: once normally, again for each conflict.
+encoding is how changes inside it are found. A value that would come back as another (one of a
+subclass, as its parent) is that other from its assignment on; what was assigned is its *original*,
+in which changes are noticed too, for as long as the other has none. Every change of a value goes
+into :class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into
+the fields below; :meth:`Draft.edit` makes them all on a record: once, and again for each conflict.
 
 Rules for whoever edits this: no I/O and no clock. A mutable value that the application has in hand
 is watched for as long as its key exists.
@@ -13,11 +15,13 @@ is watched for as long as its key exists.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, Final
 
 from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.errors import UnsupportedValue
-from wsgi_sessions.record import IMMUTABLE, Codec, Record, record_of
+from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.record import IMMUTABLE, Codec, Record, UnknownTag, record_of
 from wsgi_sessions.session.changes import MISSING, Changes, Function
 from wsgi_sessions.session.merge import merge_encoded
 from wsgi_sessions.session.snapshot import Edit
@@ -31,6 +35,7 @@ server's worker timeout, 30 s by gunicorn's default."""
 Values = dict[str, bytes]
 
 _NO_BASES: Final[dict[str, bytes | None]] = {}
+_log = ThrottledLog("wsgi_sessions")
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
 
 
@@ -43,6 +48,7 @@ class Draft:
         "_known",
         "_loaded",
         "_merge_keys",
+        "_originals",
         "changes",
         "forced",
         "live",
@@ -59,6 +65,8 @@ class Draft:
         """Values that were decoded or assigned, by key."""
         self._known: Values = {}
         """The last known encoding of those among them that are mutable."""
+        self._originals: dict[str, Any] = {}
+        """What was assigned where the value, which is mutable, is another."""
         self.forget()
 
     def forget(self) -> None:
@@ -92,15 +100,28 @@ class Draft:
         data = self.changes.current(key, stored.get(key))
         if data is None:
             raise KeyError(key)
-        value = self._decode(data)
+        return self._open(key, data)
+
+    def get_all(self, stored: Values) -> list[str]:
+        """The keys whose values can be had, after decoding whatever is not decoded yet. Raises
+        ``ValueError`` if something cannot be."""
+        keys = []
+        for key, data in self.view(stored).items():
+            with suppress(KeyError):
+                if key not in self.live:
+                    self._open(key, data)
+                keys.append(key)
+        return keys
+
+    def _open(self, key: str, data: bytes) -> Any:
+        """As :meth:`get`. A value of a type that is gone costs itself only, and stays stored."""
+        try:
+            value = self._decode(data)
+        except UnknownTag as error:
+            _log.warning("a value was left alone: %s", error)
+            raise KeyError(key) from None
         self._keep(key, value, data)
         return value
-
-    def get_all(self, stored: Values) -> None:
-        """Decode whatever is not decoded yet. Raises ``ValueError`` if something cannot be."""
-        for key, data in self.view(stored).items():
-            if key not in self.live:
-                self._keep(key, self._decode(data), data)
 
     def has(self, key: str, stored: Values) -> bool:
         return self.changes.current(key, stored.get(key)) is not None
@@ -112,23 +133,28 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        data = self.encode(key, value)
+        dumped = self._dump(key, value)
         if key in self._merge_keys:
             self._note_base(key)
+        data = self._hold(key, value, dumped)
         self._more().put(key, data)
-        self._keep(key, value, data)
+
+    def show(self, key: str, value: Any) -> None:
+        """Let this request read *value*, or what it would come back as, without changing *key*."""
+        data = self._dump(key, value)
+        self.live[key] = value if type(data) is bytes else self._decode(bytes(data))
 
     def delete(self, key: str) -> None:
         if key in self._merge_keys:
             self._note_base(key)
         self._more().delete(key)
-        self.live.pop(key, None)
-        self._known.pop(key, None)
+        self._drop(key)
 
     def clear(self, *, permanent: bool = False) -> None:
         self._more().clear()
         self.live.clear()
         self._known.clear()
+        self._originals.clear()
         self.owner, self.permanent = None, permanent
 
     def log_in(self, owner: str, *, permanent: bool | None) -> None:
@@ -138,8 +164,7 @@ class Draft:
             self._more().cleared = True
             for key in list(self.live):
                 if key not in self.changes.keys:
-                    del self.live[key]
-                    self._known.pop(key, None)
+                    self._drop(key)
             if self.permanent is MISSING:
                 self.permanent = permanent
         self.owner, self.restarted = owner, True
@@ -164,12 +189,20 @@ class Draft:
         if not self._known:
             return
         for key, known in list(self._known.items()):
-            data = self.encode(key, self.live[key])
-            if data != known:
-                if key in self._merge_keys:
-                    self._note_base(key)
-                self._known[key] = data
-                self._more().put(key, data)
+            value = self.live[key]
+            data = self._dump(key, value)
+            if data == known and type(data) is bytes:
+                if key not in self._originals:
+                    continue
+                value = self._originals[key]
+                data = self._dump(key, value)
+                if data == known:
+                    continue
+            if key in self._merge_keys:
+                self._note_base(key)
+            held = self._hold(key, value, data)
+            if held != known:
+                self._more().put(key, held)
 
     def _note_base(self, key: str) -> None:
         """Before the first change of a value under a merge key."""
@@ -183,12 +216,30 @@ class Draft:
             self.changes = Changes()
         return self.changes
 
+    def _hold(self, key: str, value: Any, data: bytes) -> bytes:
+        """Keep *value*, which was dumped to *data*, or what it would come back as."""
+        if type(data) is bytes:
+            self._keep(key, value, data)
+            return data
+        plain = bytes(data)
+        self._keep(key, self._decode(plain), plain)
+        if key in self._known:
+            self._originals[key] = value
+        return plain
+
     def _keep(self, key: str, value: Any, data: bytes) -> None:
         self.live[key] = value
-        if type(value) in IMMUTABLE:
+        if self._originals:
+            self._originals.pop(key, None)
+        if type(value) in IMMUTABLE or type(value) in getattr(self._codec, "immutable", IMMUTABLE):
             self._known.pop(key, None)
         else:
             self._known[key] = data
+
+    def _drop(self, key: str) -> None:
+        self.live.pop(key, None)
+        self._known.pop(key, None)
+        self._originals.pop(key, None)
 
     def _decode(self, data: bytes) -> Any:
         if type(data) is not bytes:
@@ -196,10 +247,15 @@ class Draft:
         return self._codec.loads(data)
 
     def encode(self, key: str, value: Any) -> bytes:
+        data = self._dump(key, value)
+        return data if type(data) is bytes else bytes(data)
+
+    def _dump(self, key: str, value: Any) -> bytes:
+        """As the codec does it: perhaps :class:`~wsgi_sessions.record.Converted` bytes."""
         try:
             return self._codec.dumps(value)
         except UnsupportedValue as error:
-            raise UnsupportedValue(key + error.path, error.reason) from None
+            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
 
     # Storing
 
@@ -252,8 +308,7 @@ class Draft:
         computed, values = self.changes.computed, self.view({})
         for key in list(self.live):
             if key in computed or key not in self.changes:
-                del self.live[key]
-                self._known.pop(key, None)
+                self._drop(key)
         for key in computed:
             self.changes.put(key, values[key])
 
@@ -276,5 +331,4 @@ class Draft:
             data = self.changes.current(key, stored.get(key))
             known = self._known.get(key)
             if known is None or data is None or (known != data and key in recomputed):
-                del self.live[key]
-                self._known.pop(key, None)
+                self._drop(key)

@@ -165,10 +165,10 @@ class Session(MutableMapping[str, Any]):
         """Decodes all values, for the same reason; ``len`` decodes none."""
         draft = self._look()
         try:
-            draft.get_all(self._state.load().values)
+            return iter(draft.get_all(self._state.load().values))
         except ValueError:
             self._state.replace_undecodable()
-        return iter(list(draft.view(self._state.load().values)))
+            return iter(draft.get_all(self._state.load().values))
 
     def __len__(self) -> int:
         return len(self._look().view(self._state.load().values))
@@ -184,6 +184,12 @@ class Session(MutableMapping[str, Any]):
     def items(self) -> ItemsView[str, Any]:
         self._look()
         return super().items()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """As of a dict; what is returned is the value that the session holds."""
+        if key not in self:
+            self[key] = default
+        return self[key]
 
     def clear(self) -> None:
         """Remove everything: keys this request never saw and the owner too; ``permanent`` is again
@@ -279,7 +285,7 @@ class Session(MutableMapping[str, Any]):
             draft.follow(snapshot.values)
             self._state.settle(outcome, snapshot)
         if not snapshot.attached:
-            self._look().live[key] = made
+            self._look().show(key, made)
         agreed: T = self[key]
         return agreed
 
