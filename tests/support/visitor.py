@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from wsgi_sessions import Session, SessionManager
 
-
 UNSIGNED = f"{'A' * 44}.AAAA.{'A' * 43}"
 """A cookie value of the right form that nobody has signed."""
 

@@ -191,7 +191,9 @@ class Reference:
             return None if silent else request.cookie
         tried = self.stage.first and request.script.logs_out and response.status == 503
         found_none = not (request.attached or request.superseded)
-        return EXPIRED if tried and (request.attached or request.seen is None or found_none) else None
+        return (
+            EXPIRED if tried and (request.attached or request.seen is None or found_none) else None
+        )
 
     def _check_cookies(self, responses: Sequence[Response]) -> None:
         """Each is what the model says, and opens what it stands for and nothing else."""
