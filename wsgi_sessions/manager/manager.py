@@ -37,7 +37,6 @@ from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolv
 from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.record import RecordCipher
 from wsgi_sessions.session import (
-    EXPIRE,
     ISSUE,
     OPEN,
     OVER,
@@ -271,7 +270,7 @@ class SessionManager:
             ("Content-Length", str(len(_UNAVAILABLE))),
             ("Cache-Control", "no-store"),
             ("Retry-After", "1"),
-            *(self._expire(secure) if expires else ()),
+            *(self._expire_all(state, secure) if expires else ()),
         ]
         self._abandon(state)
         return Finished("503 Service Unavailable", headers, _UNAVAILABLE)
@@ -343,13 +342,14 @@ class SessionManager:
         if state.cookie is ISSUE:
             ours = [("Set-Cookie", self._issue(state, secure))]
         else:
-            ours = self._expire(secure)
-        if state.logged_in or state.cookie is EXPIRE:
+            return self._expire_all(state, secure)
+        if state.logged_in:
             ours += self._expired_variants(state.cookie_header, secure)
         return ours
 
-    def _expire(self, secure: bool) -> Headers:
-        return [("Set-Cookie", self._cookie.expire(secure=self._is_secure(secure)))]
+    def _expire_all(self, state: RequestState, secure: bool) -> Headers:
+        line = self._cookie.expire(secure=self._is_secure(secure))
+        return [("Set-Cookie", line), *self._expired_variants(state.cookie_header, secure)]
 
     def _expired_variants(self, cookie_header: str, secure: bool) -> Headers:
         """After a login or logout of a request with several cookies, or one of a former name."""

@@ -83,6 +83,10 @@ class Changes:
     def delete(self, key: str) -> None:
         self._by_key[key] = _Change(None, (), None, None)
 
+    def forget(self, key: str) -> None:
+        """Say nothing about *key* any more."""
+        self._by_key.pop(key, None)
+
     def clear(self) -> None:
         self.cleared = True
         self._by_key.clear()

@@ -43,6 +43,7 @@ class Draft:
     """The values of a session as Python objects, and the changes made to them and its header."""
 
     __slots__ = (
+        "_assigned",
         "_bases",
         "_codec",
         "_known",
@@ -67,6 +68,8 @@ class Draft:
         """The last known encoding of those among them that are mutable."""
         self._originals: dict[str, Any] = {}
         """What was assigned where the value, which is mutable, is another."""
+        self._assigned: set[str] = set()
+        """The keys that this request has put, saved or not; in-place changes are none."""
         self.forget()
 
     def forget(self) -> None:
@@ -138,6 +141,7 @@ class Draft:
             self._note_base(key)
         data = self._hold(key, value, dumped)
         self._more().put(key, data)
+        self._assigned.add(key)
 
     def show(self, key: str, value: Any) -> None:
         """Let this request read *value*, or what it would come back as, without changing *key*."""
@@ -148,6 +152,7 @@ class Draft:
         if key in self._merge_keys:
             self._note_base(key)
         self._more().delete(key)
+        self._assigned.discard(key)
         self._drop(key)
 
     def clear(self, *, permanent: bool = False) -> None:
@@ -155,19 +160,30 @@ class Draft:
         self.live.clear()
         self._known.clear()
         self._originals.clear()
+        self._assigned.clear()
         self.owner, self.permanent = None, permanent
 
-    def log_in(self, owner: str, *, permanent: bool | None) -> None:
-        """Note a login. With *permanent*, of another owner: what the session held before this
-        request goes, what this request put stays; *permanent* is what it starts as."""
-        if permanent is not None:
-            self._more().cleared = True
-            for key in list(self.live):
-                if key not in self.changes.keys:
-                    self._drop(key)
-            if self.permanent is MISSING:
-                self.permanent = permanent
+    def log_in(self, owner: str) -> None:
+        """Note a login."""
         self.owner, self.restarted = owner, True
+
+    def change_hands(self, stored: Values, *, permanent: bool) -> None:
+        """What the session held before this request goes, what this request has put stays.
+        *permanent* is what it starts as, unless this request has said so."""
+        changes = self._more()
+        keep = self._assigned.union(changes.computed)
+        for key in {*changes.keys, *self.live} - keep:
+            changes.forget(key)
+            self._drop(key)
+        for key in self._assigned.difference(changes.keys).intersection(stored):  # saved before
+            changes.put(key, stored[key])
+        changes.cleared = True
+        if self.permanent is MISSING:
+            self.permanent = permanent
+
+    def note_assigned(self, key: str) -> None:
+        """This request has put *key* into the store."""
+        self._assigned.add(key)
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()
