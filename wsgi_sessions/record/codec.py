@@ -62,8 +62,8 @@ class Converted(bytes):
 class Codec(Protocol):
     """How one value of a session becomes bytes. Used by many threads at once.
 
-    It may have an attribute ``immutable``, a set of types, compared exactly, whose values never
-    change in place; else it is :data:`IMMUTABLE`.
+    It may have an attribute ``immutable``: a tuple of types, beside :data:`IMMUTABLE`, whose values
+    never change in place.
     """
 
     def dumps(self, value: Any) -> bytes:
@@ -98,13 +98,13 @@ class MsgpackCodec:
 
     _own = OwnTypes((), LISTED)
     _strict = False
-    immutable: frozenset[type] = IMMUTABLE
-    """Types, compared exactly, whose values never change in place."""
+    immutable: tuple[type, ...] = ()
+    """Those of *types* whose values never change in place."""
 
     def __init__(self, *, types: Iterable[StoredType] = (), strict: bool = False) -> None:
         if types:
             self._own = OwnTypes(types, LISTED)
-            self.immutable = IMMUTABLE | self._own.immutable
+            self.immutable = self._own.immutable
         if strict:
             self._strict = True
 

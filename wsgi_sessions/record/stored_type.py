@@ -34,7 +34,7 @@ class StoredType(NamedTuple):
 
     type: type
     """Its subclasses too, if *from_plain* gives them back with their own class."""
-    tag: str
+    tag: str | int
     """A short text. A number is its digits."""
     to_plain: Callable[[Any], Any]
     """Gives a value of the supported types. What it raises is
@@ -62,11 +62,12 @@ class OwnTypes:
         self._by_type: dict[int, tuple[StoredType, ormsgpack.Ext]] = {}
         for given in types:
             own = _checked(given, listed)
-            if own.tag in self._by_tag or id(own.type) in self._by_type:
-                raise ConfigurationError(f"types: {own.tag!r} or its type is there twice")
-            self._by_tag[own.tag] = own
-            self._by_type[id(own.type)] = own, ormsgpack.Ext(OWN_TYPE, own.tag.encode())
-        self.immutable = frozenset(own.type for own in self._by_tag.values() if own.immutable)
+            tag = str(own.tag)
+            if tag in self._by_tag or id(own.type) in self._by_type:
+                raise ConfigurationError(f"types: {tag!r} or its type is there twice")
+            self._by_tag[tag] = own
+            self._by_type[id(own.type)] = own, ormsgpack.Ext(OWN_TYPE, tag.encode())
+        self.immutable = tuple(own.type for own in self._by_tag.values() if own.immutable)
 
     def find(self, kind: type) -> tuple[StoredType, ormsgpack.Ext] | None:
         """What *kind*, exactly, was declared to be, and how its values begin on the wire."""
@@ -101,9 +102,7 @@ def _checked(given: Iterable[Any], listed: Collection[type]) -> StoredType:
         ) from None
     if not isinstance(own.type, type) or own.type in listed:
         raise ConfigurationError(f"types: {own.type!r} is no class, or is stored as it is")
-    tag: object = own.tag
-    own = own._replace(tag=str(tag)) if type(tag) is int else own
-    if not _is_short_text(own.tag):
+    if not _is_short_text(own.tag) and type(own.tag) is not int:
         raise ConfigurationError(f"types: the tag of {own.type.__name__} is no short text")
     if not callable(own.to_plain) or not callable(own.from_plain):
         raise ConfigurationError(f"types: to_plain or from_plain of {own.tag!r} is no function")

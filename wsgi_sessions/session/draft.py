@@ -247,7 +247,7 @@ class Draft:
         self.live[key] = value
         if self._originals:
             self._originals.pop(key, None)
-        if type(value) in IMMUTABLE or type(value) in getattr(self._codec, "immutable", IMMUTABLE):
+        if type(value) in IMMUTABLE or isinstance(value, getattr(self._codec, "immutable", ())):
             self._known.pop(key, None)
         else:
             self._known[key] = data
