@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.recording import RecordingStore
-from tests.support.visitor import Visitor
+from tests.support.visitor import Visitor, warm
 from wsgi_sessions import MemoryStore, SessionManager
 from wsgi_sessions.testing import ManualClock
 
@@ -41,7 +41,10 @@ def store(clock: ManualClock) -> RecordingStore:
 
 @pytest.fixture
 def manager(store: RecordingStore, clock: ManualClock) -> SessionManager:
-    return SessionManager(store, secret="the signing secret of the tests", clock=clock)
+    manager = SessionManager(store, secret="the signing secret of the tests", clock=clock)
+    warm(manager)
+    store.pop_calls()
+    return manager
 
 
 @pytest.fixture

@@ -72,17 +72,17 @@ def test_a_cookie_older_than_any_lifetime_costs_no_store_call(
     assert store.pop_calls() == []
 
 
-def test_two_different_valid_cookies_are_refused(
+def test_two_living_sessions_are_none(
     manager: SessionManager, store: RecordingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Which of them is the visitor's cannot be told."""
+    """Which of them is the visitor's cannot be told. Both are loaded, as both may be dead."""
     one, other = fill(Visitor(manager)), fill(Visitor(manager))
     store.pop_calls()
     with caplog.at_level(logging.INFO):
         session = manager.open(f"sid={one.cookie}; sid={other.cookie}")
         assert session.copy() == {}
-    assert store.pop_calls() == []
-    assert "2 different valid cookies" in caplog.text
+    assert store.pop_calls() == ["load", "load"]
+    assert "the cookies of 2 living sessions" in caplog.text
 
 
 def test_the_same_cookie_twice_is_one(manager: SessionManager) -> None:
@@ -230,6 +230,8 @@ def test_the_environment_gives_the_secret(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("WSGI_SESSIONS_SECRET", "from the environment")
     store = RecordingStore()
     visitor = fill(Visitor(SessionManager(store)))
+    assert store.pop_calls() == ["load", "save", "save"]  # the key's hint, once
+    fill(Visitor(visitor.manager))
     assert store.pop_calls() == ["save"]
     explicit = SessionManager(store, secret="from the environment")
     assert Visitor(explicit, visitor.cookie).read() == {"x": 1}
@@ -418,7 +420,7 @@ def test_a_lower_limit_does_not_end_larger_sessions(
         lambda data: b"",
         lambda data: data[:-1],
         lambda data: data[:20] + b"\x00" + data[21:],
-        lambda data: b"\x02" + data[1:],
+        lambda data: b"\x00" + data[1:],
         lambda data: pickle.dumps({"x": 1}),
         lambda data: b"\x01" * (2 << 20),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wsgi_sessions.cookie.encrypted import CookieStore, EncryptedCookies
+from wsgi_sessions.cookie.given_key import KEY_HINT_NAME, GivenSigner
 from wsgi_sessions.cookie.request_header import cookie_values
 from wsgi_sessions.cookie.response_headers import (
     Headers,
@@ -23,9 +24,11 @@ from wsgi_sessions.cookie.token import (
 
 __all__ = [
     "ID_LENGTH",
+    "KEY_HINT_NAME",
     "SHARED_KEY_NAME",
     "CookieStore",
     "EncryptedCookies",
+    "GivenSigner",
     "Headers",
     "SetCookie",
     "SharedSigner",

@@ -19,21 +19,27 @@ _WORDS = re.compile(r"[^ \t]*+(?:[ \t]++[^ \t]++)*+")
 def cookie_values(header: str, name: str) -> list[str]:
     """The values of all cookies called exactly *name*, in their order.
 
-    Linear in the header. Splits on ``;`` and strips space and tab, nothing else.
+    Linear in the header. Splits on ``;`` and strips space and tab, nothing else. Front ends that
+    get the cookies of one request in several lines join these by ``,`` (RFC 9113 section 8.2.3
+    says ``;``): a value ends there, and a pair after it counts where none of this name stands at
+    the start or after a ``;``.
     """
     if name not in header:
         return []
-    if not (";" in header or " " in header or "\t" in header):  # 4 k instructions less
-        key, equals, value = header.partition("=")
+    if not (";" in header or " " in header or "\t" in header or "," in header):
+        key, equals, value = header.partition("=")  # 4 k instructions less
         return [value] if equals and key == name else []
-    values = _pattern(name).findall(";" + header)
+    values = _pattern(name, ";").findall(";" + header)
+    if not values and "," in header:
+        values = _pattern(name, ",").findall(header)
     return [_trim(value) if value[-1:] in _SPACE else value for value in values]
 
 
 @cache
-def _pattern(name: str) -> re.Pattern[str]:
-    """Finds the values of the pairs of this name, without what spaces are before them."""
-    return re.compile(rf";[ \t]*+{re.escape(name)}[ \t]*+=[ \t]*+([^;]*+)")
+def _pattern(name: str, before: str) -> re.Pattern[str]:
+    """Finds the values of the pairs of this name that come after *before*, without what spaces are
+    before them."""
+    return re.compile(rf"{before}[ \t]*+{re.escape(name)}[ \t]*+=[ \t]*+([^;,]*+)")
 
 
 def _trim(value: str) -> str:

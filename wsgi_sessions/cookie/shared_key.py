@@ -17,39 +17,52 @@ from wsgi_sessions.cookie.token import Token, TokenSigner
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.stores import CENTURY, Store
 
-__all__ = ["SHARED_KEY_NAME", "SharedSigner"]
+__all__ = ["SHARED_KEY_NAME", "SharedSigner", "load_shared_key"]
 
 SHARED_KEY_NAME = "signing-secret"  # no id: those have 22 characters
 _SIZE = 32
 _CHECK_EVERY = 60.0
 
 
+def load_shared_key(store: Store) -> bytes | None:
+    """The secret that workers share; ``None`` if they share none. One round trip."""
+    stored = store.load(SHARED_KEY_NAME)
+    return stored.data if stored is not None and len(stored.data) == _SIZE else None
+
+
 class SharedSigner:
-    """Gives the signer, made of the secret in the store."""
+    """Gives the signer, made of the secret in the store. The first of *cookie_names* is that of the
+    cookie, the others are former ones."""
 
     def __init__(
         self,
         store: Store,
         fallback_secrets: Sequence[str | bytes],
-        cookie_name: str,
+        cookie_names: Sequence[str],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._fallback_secrets = fallback_secrets
-        self._cookie_name = cookie_name
+        self._cookie_names = cookie_names
         self._clock = clock
         self._secrets: list[bytes] = []
         self._signer: TokenSigner | None = None
+        self._signers: list[TokenSigner] = []
         self._checked_at = 0.0
+        self.verifiers = [self._verifier(number) for number in range(len(cookie_names))]
+        """For each cookie name, what a value proves; see :meth:`TokenSigner.verify`. The first call
+        costs a round trip, two if this worker is the first."""
 
     def get(self) -> TokenSigner:
         """The signer; the first call costs a round trip, two if this worker is the first."""
         return self._signer or self._agree()
 
-    def verify(self, value: str) -> Token | None:
-        """What *value* proves; see :meth:`TokenSigner.verify`. The first call costs a round trip,
-        two if this worker is the first."""
-        return self.get().verify(value)
+    def _verifier(self, number: int) -> Callable[[str], Token | None]:
+        def verify(value: str) -> Token | None:
+            self.get()
+            return self._signers[number].verify(value)
+
+        return verify
 
     def get_checked(self) -> TokenSigner:
         """The same, and at most once a minute one round trip to see that it is still shared."""
@@ -63,7 +76,8 @@ class SharedSigner:
             # Cookies that this worker signed before are still good.
             self._secrets = [secret, *self._secrets]
             accepted = [*self._secrets, *self._fallback_secrets]
-            self._signer = TokenSigner(accepted, self._cookie_name)
+            self._signers = [TokenSigner(accepted, name) for name in self._cookie_names]
+            self._signer = self._signers[0]
         self._checked_at = self._clock()
         return self._signer
 

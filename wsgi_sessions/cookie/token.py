@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 from os import urandom
@@ -21,7 +21,14 @@ from typing import NamedTuple
 
 from itsdangerous import TimestampSigner
 
-__all__ = ["ID_LENGTH", "Token", "TokenSigner", "hash_secret", "new_id", "new_secret"]
+__all__ = [
+    "ID_LENGTH",
+    "Token",
+    "TokenSigner",
+    "hash_secret",
+    "new_id",
+    "new_secret",
+]
 
 ID_LENGTH = 22  # 16 bytes in base64url without padding
 
@@ -64,26 +71,35 @@ def hash_secret(secret: str) -> bytes:
 
 
 class TokenSigner:
-    """Makes and checks cookie values with the first of *secrets*; checks with all of them."""
+    """Makes and checks cookie values with the first of *secrets*; checks with all of them.
 
-    __slots__ = ("_keys", "_verified")
+    *learn* is asked once for one more secret that verifies, when the first value is met that is
+    well-formed and signed with none of them. What it raises leaves :meth:`verify`.
+    """
 
-    def __init__(self, secrets: Sequence[str | bytes], cookie_name: str) -> None:
+    __slots__ = ("_keys", "_learn", "_salt", "_verified")
+
+    def __init__(
+        self,
+        secrets: Sequence[str | bytes],
+        cookie_name: str,
+        learn: Callable[[], bytes | None] | None = None,
+    ) -> None:
         # The salt ties a signature to this library, this purpose and this cookie, so that a
         # value signed for anything else with the same secret is worth nothing here.
-        salt = f"wsgi_sessions.sid:{cookie_name}"
-        self._keys = [
-            _Hmac(
-                TimestampSigner(
-                    secret, salt=salt, key_derivation="hmac", digest_method=sha256
-                ).derive_key()
-            )
-            for secret in secrets
-        ]
+        self._salt = f"wsgi_sessions.sid:{cookie_name}"
+        self._keys = [self._key(secret) for secret in secrets]
+        self._learn = learn
         # A page and what it loads carry the same cookie: 27 k instructions less for all but the
         # first. Only what was found to be signed gets in, and a lookup tells nothing of it by the
         # time it takes: strings are compared where their keyed hashes are equal, and else not.
         self._verified: dict[str, Token] = {}
+
+    def _key(self, secret: str | bytes) -> _Hmac:
+        signer = TimestampSigner(
+            secret, salt=self._salt, key_derivation="hmac", digest_method=sha256
+        )
+        return _Hmac(signer.derive_key())
 
     def sign(self, sid: str, now: float) -> str:
         """The cookie value for *sid*, dated *now*."""
@@ -114,7 +130,16 @@ class TokenSigner:
                     self._verified.clear()
                 self._verified[value] = token
                 return token
-        return None
+        return None if self._learn is None else self._verify_by_learning(value)
+
+    def _verify_by_learning(self, value: str) -> Token | None:
+        assert self._learn is not None
+        secret = self._learn()
+        self._learn = None
+        if secret is None:
+            return None
+        self._keys = [*self._keys, self._key(secret)]
+        return self._verify(value)
 
 
 def _base64url(data: bytes) -> bytes:

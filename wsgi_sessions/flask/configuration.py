@@ -46,6 +46,15 @@ KEYS = {
 }
 """The options that Flask has a key for."""
 
+LOGIN_KEYS = ("_user_id", "user_id")
+"""What Flask-Login keeps the user under, and Flask's own tutorial."""
+
+FRESH_KEYS = ("_fresh",)
+"""Flask-Login's, that the user has just proved who he is."""
+
+MERGE_KEYS = ("_flashes",)
+"""Flask's own: messages of overlapping requests are all shown."""
+
 _LIFETIME = "PERMANENT_SESSION_LIFETIME"
 _CONFIGURATION = tuple(dict.fromkeys((_LIFETIME, *KEYS.values(), "APPLICATION_ROOT")))
 
@@ -143,6 +152,7 @@ class ConfiguredMiddleware:
         options = configured_options(self._config)
         options.update(self._asked())
         options.update(self._options)
+        options["merge_keys"] = (*MERGE_KEYS, *options.get("merge_keys", ()))
         return options
 
     @contextmanager
@@ -195,6 +205,8 @@ def configured_options(config: flask.Config) -> Options:
         "cookie_secure": _flag(config["SESSION_COOKIE_SECURE"]) or None,
         "cookie_samesite": config["SESSION_COOKIE_SAMESITE"],
         "cookie_partitioned": _flag(config.get("SESSION_COOKIE_PARTITIONED")),
+        "login_keys": LOGIN_KEYS,
+        "fresh_keys": FRESH_KEYS,
     }
     if config["SECRET_KEY"]:
         options["secret"] = config["SECRET_KEY"]

@@ -18,7 +18,6 @@ from flask.sessions import SessionInterface, SessionMixin
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.flask.configuration import EXTENSION, ConfiguredMiddleware, overridden
-from wsgi_sessions.flask.login import follow_flask_login
 from wsgi_sessions.flask.outage import let_outages_leave
 from wsgi_sessions.flask.session import FlaskSession
 from wsgi_sessions.manager import SessionManager, Settings
@@ -128,8 +127,6 @@ class FlaskSessionInterface(SessionInterface):
     def _prepare(self, app: flask.Flask) -> None:
         """Once for each application."""
         let_outages_leave(app)
-        if hasattr(app, "login_manager"):
-            follow_flask_login()
         by_hand = not isinstance(app.extensions.get(EXTENSION), ConfiguredMiddleware)
         if by_hand and (names := [f"get_{option}" for option in overridden(type(self))]):
             raise ConfigurationError(

@@ -122,11 +122,22 @@ class ServerSideSessionInterface(FlaskSessionInterface):
             session.regenerate()
 
     def _attach(self, app: flask.Flask) -> None:
-        options: Options = {"migrate_from": self._old_sessions(app), **self._options}
+        options: Options = {
+            "migrate_from": self._old_sessions(app),
+            **self._signed_by(app),
+            **self._options,
+        }
         FlaskSessions(app, self._store, **options)
         app.session_interface = self
         app.cli.add_command(click.Command("session_cleanup", help=HELP, callback=self._clean_up))
         self._attached.add(app)
+
+    def _signed_by(self, app: flask.Flask) -> Options:
+        """Flask-Session signs nothing unless it is told to, so that workers with a ``SECRET_KEY``
+        each of its own share their sessions: here they sign with the key in the store."""
+        if self._use_signer or getattr(self._store, "evicts", False):
+            return {}
+        return {"secret": None, "fallback_secrets": [app.secret_key] if app.secret_key else []}
 
     def _old_sessions(self, app: flask.Flask) -> Reader | None:
         """What reads the sessions that Flask-Session left."""

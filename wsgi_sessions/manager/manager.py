@@ -9,35 +9,40 @@ same four things: :meth:`~SessionManager.open`, attach the session where the fra
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import product
 from re import compile as compile_pattern
 from typing import Any, NamedTuple, Unpack, cast
 
 from wsgi_sessions.cookie import (
     CookieStore,
     EncryptedCookies,
+    GivenSigner,
     Headers,
     SetCookie,
     SharedSigner,
-    Token,
-    TokenSigner,
+    cookie_values,
     has_content_length,
     personal,
     setting_cookie,
 )
 from wsgi_sessions.errors import ConfigurationError, StoreError
 from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.manager.migrate import Migration
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
 from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.record import RecordCipher
 from wsgi_sessions.session import (
+    EXPIRE,
     ISSUE,
     OPEN,
     OVER,
     SENT,
+    Identity,
     Lifetimes,
     RequestState,
     Session,
@@ -85,19 +90,12 @@ class SessionManager:
         self.log: ThrottledLog = ThrottledLog("wsgi_sessions")
         self.security_log: ThrottledLog = ThrottledLog("wsgi_sessions.security")
         self._warned: set[str] = set()
-        self._cookie = SetCookie(
-            settings.cookie_name,
-            path=settings.cookie_path,
-            domain=settings.cookie_domain,
-            secure=settings.cookie_secure,
-            httponly=settings.cookie_httponly,
-            samesite=settings.cookie_samesite,
-            partitioned=settings.cookie_partitioned,
-        )
+        self._cookie, self._variants = self._cookies(settings)
+        self._names = (settings.cookie_name, *settings.former_cookie_names)
         settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
         self._check_keeps_key(store)
         encrypted = self._encrypted_cookies(store)
-        self.store: Any = cast(Any, store if encrypted is None else encrypted)
+        self.store: Any = cast(Any, encrypted[0] if encrypted else store)
         guarded = GuardedStore(self.store, self.log)
         self._signer = self._signer_of(guarded)
         self.repository: SessionRepository = SessionRepository(
@@ -107,13 +105,43 @@ class SessionManager:
             lifetimes=Lifetimes(*settings.lifetimes),
             max_bytes=min(settings.max_bytes, getattr(self.store, "max_bytes", settings.max_bytes)),
             permanent=settings.permanent,
-            in_cookie=encrypted is not None,
+            in_cookie=bool(encrypted),
             clock=settings.clock,
             before_create=self._signer.get_checked,
             log=self.log,
             security_log=self.security_log,
+            identity=self._identity(settings),
+            merge_keys=frozenset(settings.merge_keys),
         )
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
+
+    @staticmethod
+    def _cookies(settings: Settings) -> tuple[SetCookie, list[SetCookie]]:
+        """The cookie, and the others of this site that a browser may hold from before: with and
+        without the domain, at ``/`` and at ``cookie_path``, of former names."""
+        flags: dict[str, Any] = {
+            "secure": settings.cookie_secure,
+            "httponly": settings.cookie_httponly,
+            "samesite": settings.cookie_samesite,
+            "partitioned": settings.cookie_partitioned,
+        }
+        path, domain = settings.cookie_path, settings.cookie_domain
+        cookie = SetCookie(settings.cookie_name, path=path, domain=domain, **flags)
+        variants = []
+        for name in (settings.cookie_name, *settings.former_cookie_names):
+            for place in dict.fromkeys(product(("/", path), (None, domain))):
+                if (name, *place) == (settings.cookie_name, path, domain):
+                    continue
+                with suppress(ConfigurationError):  # a prefixed name that no browser holds there
+                    variants.append(SetCookie(name, path=place[0], domain=place[1], **flags))
+        return cookie, variants
+
+    @staticmethod
+    def _identity(settings: Settings) -> Identity | None:
+        if not (settings.login_keys or settings.fresh_keys):
+            return None
+        keys = settings.login_keys, settings.fresh_keys
+        return Identity(*keys, settings.owner, settings.codec.loads)
 
     def _check_keeps_key(self, store: Store | CookieStore) -> None:
         keeps_no_key = isinstance(store, CookieStore) or getattr(store, "evicts", False)
@@ -123,32 +151,35 @@ class SessionManager:
                 f"set secret=… or the environment's WSGI_SESSIONS_SECRET"
             )
 
-    def _encrypted_cookies(self, store: Store | CookieStore) -> EncryptedCookies | None:
+    def _encrypted_cookies(self, store: Store | CookieStore) -> list[EncryptedCookies]:
+        """One for each cookie name; none for a store that is no cookie."""
         options = self.options
         if isinstance(store, CookieStore) and options.secret is not None:
-            return store.bind((options.secret, *options.fallback_secrets), options.cookie_name)
-        return None
+            keys = (options.secret, *options.fallback_secrets)
+            return [store.bind(keys, name) for name in self._names]
+        return []
 
     def _signer_of(self, store: GuardedStore) -> SharedSigner | GivenSigner:
-        options = self.options
-        if options.secret is not None:
-            keys = (options.secret, *options.fallback_secrets)
-            return GivenSigner(TokenSigner(keys, options.cookie_name))
-        return SharedSigner(
-            cast(Store, store), options.fallback_secrets, options.cookie_name, options.clock
-        )
+        options, names = self.options, self._names
+        if options.secret is None:
+            return SharedSigner(cast(Store, store), options.fallback_secrets, names, options.clock)
+        keys = (options.secret, *options.fallback_secrets)
+        keeps = None if isinstance(self.store, EncryptedCookies) else cast(Store, store)
+        return GivenSigner(keeps, keys, names, options.clock, self._warn_once)
 
     def _resolver(
-        self, encrypted: EncryptedCookies | None, readers: Sequence[Any]
+        self, encrypted: Sequence[EncryptedCookies], old: Sequence[Any]
     ) -> CookieResolver | EncryptedCookieResolver:
-        name = self.options.cookie_name
-        if encrypted is not None:
-            if readers:
+        names, repository = self._names, self.repository
+        if encrypted:
+            if old:
                 raise ConfigurationError("migrate_from needs a store that keeps records")
-            return EncryptedCookieResolver(self.repository, name, encrypted)
-        migration = Migration(self.repository, readers) if readers else None
-        on_store_error = self.options.on_store_error
-        return CookieResolver(self.repository, name, self._signer.verify, migration, on_store_error)
+            return EncryptedCookieResolver(repository, names, encrypted)
+        readers = [one for one in old if hasattr(one, "cookie_name")]
+        former = [FormerStore(repository, one) for one in old if one not in readers]
+        migration = Migration(repository, readers, former) if old else None
+        verifiers, on_store_error = self._signer.verifiers, self.options.on_store_error
+        return CookieResolver(repository, names, verifiers, migration, on_store_error)
 
     # For integrations
 
@@ -210,7 +241,7 @@ class SessionManager:
                 self._abandon(state)
                 raise
         name, cookie = self._cookie.name, state.cookie
-        headers = personal(headers, private=name in state.cookie_header)
+        headers = personal(headers, private=self._carries_cookie(state))
         if cookie is not None:
             self._check_transport(state, secure)
             ours = self._set_cookie(state, secure)
@@ -251,11 +282,14 @@ class SessionManager:
         state = state_of(session)
         if state.phase is OVER:
             return
-        if state.phase is OPEN and state.needs_cookie:
-            state.rollback()
-            self.log.warning(
-                "changes that need a cookie were dropped: the application never started a response"
-            )
+        if state.phase is OPEN:
+            if state.needs_cookie:
+                state.rollback()
+                self.log.warning(
+                    "changes that need a cookie were dropped: "
+                    "the application never started a response"
+                )
+            state.phase = SENT
         try:
             self.save_late(session)
         finally:
@@ -286,7 +320,8 @@ class SessionManager:
 
     def _carries_cookie(self, state: RequestState) -> bool:
         """Whether the request may have a cookie of ours."""
-        return self._cookie.name in state.cookie_header
+        header = state.cookie_header
+        return self._cookie.name in header or any(name in header for name in self._names[1:])
 
     def _may_be_looked_at(self, state: RequestState, headers: Headers) -> bool:
         """Whether a body that still runs code may show a session that nothing has looked at yet.
@@ -297,11 +332,26 @@ class SessionManager:
         if state.cookie is None:
             return []
         if state.cookie is ISSUE:
-            return [("Set-Cookie", self._issue(state, secure))]
-        return self._expire(secure)
+            ours = [("Set-Cookie", self._issue(state, secure))]
+        else:
+            ours = self._expire(secure)
+        if state.logged_in or state.cookie is EXPIRE:
+            ours += self._expired_variants(state.cookie_header, secure)
+        return ours
 
     def _expire(self, secure: bool) -> Headers:
         return [("Set-Cookie", self._cookie.expire(secure=self._is_secure(secure)))]
+
+    def _expired_variants(self, cookie_header: str, secure: bool) -> Headers:
+        """After a login or logout of a request with several cookies, or one of a former name."""
+        counts = {name: len(cookie_values(cookie_header, name)) for name in self._names}
+        if sum(counts.values()) < 2 and counts[self._cookie.name]:
+            return []
+        return [
+            ("Set-Cookie", variant.expire(secure=self._is_secure(secure)))
+            for variant in self._variants
+            if counts[variant.name]
+        ]
 
     def _issue(self, state: RequestState, secure: bool) -> str:
         repository, snapshot = self.repository, state.load()
@@ -340,13 +390,3 @@ class SessionManager:
 
 
 document_options(SessionManager)
-
-
-class GivenSigner:
-    """Gives the signer of the keys that the options name, as
-    :class:`~wsgi_sessions.cookie.SharedSigner` gives that of the store's key."""
-
-    def __init__(self, signer: TokenSigner) -> None:
-        self.get: Callable[[], TokenSigner] = lambda: signer
-        self.get_checked: Callable[[], TokenSigner] = self.get
-        self.verify: Callable[[str], Token | None] = signer.verify

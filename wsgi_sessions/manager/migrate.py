@@ -1,4 +1,5 @@
-"""Sessions of the library used before: a visitor who still has its cookie keeps the session.
+"""Sessions of the library or the store used before: a visitor who still has the cookie keeps the
+session.
 
 How this works. A :class:`Reader` knows one kind of old session. Where a request has no valid
 cookie of ours but one that a reader recognizes, the old session becomes one of ours, before
@@ -25,6 +26,10 @@ although the session may end: a logout is not undone by an old cookie that comes
 a signed one, which has no record that could be deleted. And once the session is regenerated, the
 old cookie's secret is as dead as any other.
 
+A :class:`~wsgi_sessions.manager.former_store.FormerStore` is read in the same way, by a cookie of
+ours whose record is missing. The session gets a new id there too, because the claim has to decide
+for all requests that carry the old one, a logout included.
+
 A store that evicts (Memcached) can lose the claim. An old session that had a record is not read
 twice all the same; a signed cookie then is.
 
@@ -42,8 +47,9 @@ from typing import Any, NamedTuple, Protocol
 
 from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, new_id
 from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
+from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.record import Record
-from wsgi_sessions.session import SAVED, SessionRepository, Snapshot
+from wsgi_sessions.session import SAVED, SessionRepository, Snapshot, is_owner
 
 __all__ = ["Migration", "OldSession", "Reader"]
 
@@ -83,11 +89,49 @@ class Reader(Protocol):
 
 
 class Migration:
-    """Makes old sessions ours, where a request has no valid cookie of ours."""
+    """Makes old sessions ours: of other libraries, where a request has no valid cookie of ours, and
+    of former stores, where it has one whose record is missing."""
 
-    def __init__(self, repository: SessionRepository, readers: Sequence[Reader]) -> None:
+    def __init__(
+        self,
+        repository: SessionRepository,
+        readers: Sequence[Reader],
+        former_stores: Sequence[FormerStore] = (),
+    ) -> None:
         self._repository = repository
         self._readers = readers
+        self._former_stores = former_stores
+
+    @property
+    def has_former_stores(self) -> bool:
+        """Whether :meth:`former` can find anything."""
+        return bool(self._former_stores)
+
+    def former(self, token: Token) -> Token | None:
+        """What opens the session that *token* opened in a former store.
+
+        Two round trips for each former store if nothing is there, up to seven to move a session.
+        Raises :exc:`~wsgi_sessions.StoreUnavailable` if either store fails.
+        """
+        sid = token.id + token.secret
+        claim = f"migrated-{_derive('claim', f'former:{token.id}')}"
+        secret = _derive("secret", f"former:{sid}", 16)
+        for former in self._former_stores:
+            record = former.read(token)  # first: what has been deleted has been claimed before
+            id = self._claimed(claim)
+            if id is None and record is not None:
+                id = self._copy(record, former, claim, secret)
+            if record is not None:
+                self._delete_former(former, token, record)
+            if id is not None:
+                return Token(id, secret, 0)
+        return None
+
+    def _delete_former(self, former: FormerStore, token: Token, record: Record) -> None:
+        try:
+            former.delete(token, record)
+        except StoreError:  # the claim sees to it that it is not migrated again
+            self._repository.log.error("a session was migrated, but could not be deleted")
 
     def token(self, cookie_header: str) -> Token | None:
         """What opens the session of ours that an old cookie in the header stands for.
@@ -123,7 +167,9 @@ class Migration:
             return None
         return stored.data.decode("ascii", "replace")
 
-    def _copy(self, old: OldSession, reader: Reader, claim: str, secret: str) -> str | None:
+    def _copy(
+        self, old: OldSession | Record, reader: Reader | FormerStore, claim: str, secret: str
+    ) -> str | None:
         """The id of the session that the old one becomes, or has just become."""
         snapshot = self._create(old, secret)
         if snapshot is None:
@@ -137,14 +183,18 @@ class Migration:
             self._repository.end(snapshot)
         return self._claimed(claim)
 
-    def _create(self, old: OldSession, secret: str) -> Snapshot | None:
+    def _create(self, old: OldSession | Record, secret: str) -> Snapshot | None:
         """A new session with what the old one holds; ``None`` if that is nothing or too much."""
         snapshot = Snapshot(self._repository.now())
         snapshot.id, snapshot.secret = new_id(), secret
-        values = self._encoded(old.values)
+        record = old if isinstance(old, Record) else None
+        values = self._encoded(old.values) if record is None else record.values
+        owner = self._owner(old.owner, values) if record is None else old.owner
 
-        def fill(blank: Record, _now: float) -> Record:
-            return blank._replace(values=values, permanent=old.permanent, owner=old.owner)
+        def fill(blank: Record, now: float) -> Record:
+            if record is not None:
+                return record._replace(secret_hash=blank.secret_hash, saved_at=now, superseded=())
+            return blank._replace(values=values, permanent=old.permanent, owner=owner)
 
         try:
             outcome = self._repository.update(snapshot, fill)
@@ -152,6 +202,16 @@ class Migration:
             self._repository.log.warning("an old session was not migrated: %s", error)
             return None
         return snapshot if outcome is SAVED else None
+
+    def _owner(self, owner: str | None, values: dict[str, bytes]) -> str | None:
+        """Who is logged in to the old session: as its reader says, or else its login keys."""
+        identity = self._repository.identity
+        if owner is None and identity is not None:
+            return identity.owner(values)
+        if owner is not None and not is_owner(owner):
+            self._repository.log.warning("an old session was migrated without its owner")
+            return None
+        return owner
 
     def _encoded(self, values: Mapping[Any, Any]) -> dict[str, bytes]:
         """All that can be kept; what cannot is named in the log."""
@@ -197,5 +257,5 @@ def _derive(purpose: str, name: str, size: int = 32) -> str:
     return urlsafe_b64encode(digest[:size]).rstrip(b"=").decode("ascii")
 
 
-def _name(reader: Reader) -> str:
-    return type(reader).__name__
+def _name(reader: Reader | FormerStore) -> str:
+    return reader.name if isinstance(reader, FormerStore) else type(reader).__name__

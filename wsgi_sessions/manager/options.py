@@ -21,7 +21,7 @@ from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import values
 from wsgi_sessions.manager.migrate import Reader
 from wsgi_sessions.record import Codec, MsgpackCodec
-from wsgi_sessions.stores import system_clock
+from wsgi_sessions.stores import Store, system_clock
 
 __all__ = ["DEFAULT_MAX_BYTES", "Options", "Settings", "document_options", "settings_of"]
 
@@ -44,6 +44,9 @@ class Options(TypedDict, total=False):
     cookie_name = 'sid'
         The name of the cookie. ``__Host-`` and ``__Secure-`` names are checked against the other
         options.
+    former_cookie_names = ()
+        Names that the cookie had before. A cookie of one of them is looked at where the current one
+        opens nothing, and is replaced. To be emptied after the longest lifetime.
     cookie_path = '/'
         The path below which browsers send the cookie.
     cookie_domain = None
@@ -66,16 +69,26 @@ class Options(TypedDict, total=False):
         What new sessions start as, and ``clear()`` returns to.
     absolute_lifetime = 7776000.0
         The end counted from creation or login, whatever the activity; ``None`` for never. 90 days.
+    login_keys = ()
+        Keys whose change is a login or a logout; the first of them that is present names the owner.
+    fresh_keys = ()
+        Keys whose becoming true is a new proof by the same user, and so a new secret.
+    owner = None
+        A function of the login key's value that gives the owner's text; ``None``: the text of the
+        value itself.
+    merge_keys = ()
+        Keys whose dict entries and appended list items are merged when requests overlap.
     max_bytes = 1048576
         A larger record is :exc:`~wsgi_sessions.SessionTooLarge` before anything is sent.
     codec = MsgpackCodec()
         How a value becomes bytes.
     encryption_keys = None
         AES-256-GCM for records, bound to the record's key: 32 bytes each, also as hexadecimal or
-        base64url text. The first encrypts, all decrypt; records that are not encrypted are refused.
+        base64url text. The first encrypts, all decrypt. ``None`` in the list stands for records
+        that are not encrypted, which are refused without it.
     migrate_from = None
-        What reads the sessions of the library used before: a reader of
-        :mod:`wsgi_sessions.migration`, or several.
+        Where the sessions were kept before: a reader of :mod:`wsgi_sessions.migration`, a store of
+        this library, or several.
     on_store_error = 'raise'
         ``"anonymous"``: a failed load gives an empty session that is not saved, and a log entry.
     environ_key = 'wsgi.session'
@@ -87,6 +100,7 @@ class Options(TypedDict, total=False):
     secret: str | bytes | None
     fallback_secrets: Sequence[str | bytes]
     cookie_name: str
+    former_cookie_names: Sequence[str]
     cookie_path: str
     cookie_domain: str | None
     cookie_secure: bool | None
@@ -97,10 +111,14 @@ class Options(TypedDict, total=False):
     permanent_lifetime: float | timedelta
     permanent: bool
     absolute_lifetime: float | timedelta | None
+    login_keys: Sequence[str]
+    fresh_keys: Sequence[str]
+    owner: Callable[[Any], str | None] | None
+    merge_keys: Sequence[str]
     max_bytes: int
     codec: Codec
-    encryption_keys: Sequence[str | bytes] | None
-    migrate_from: Reader | Sequence[Reader] | None
+    encryption_keys: Sequence[str | bytes | None] | None
+    migrate_from: Reader | Store | Sequence[Reader | Store] | None
     on_store_error: Literal["raise", "anonymous"]
     environ_key: str
     clock: Callable[[], float]
@@ -119,6 +137,7 @@ class Settings:
     secret: str | bytes | None = _option(None, values.signing_key)
     fallback_secrets: tuple[str | bytes, ...] = _option((), values.signing_keys)
     cookie_name: str = _option("sid", values.text)
+    former_cookie_names: tuple[str, ...] = _option((), values.names)
     cookie_path: str = _option("/", values.text)
     cookie_domain: str | None = _option(None, values.optional_text)
     cookie_secure: bool | None = _option(None, values.optional_boolean)
@@ -129,10 +148,16 @@ class Settings:
     permanent_lifetime: float = _option(31 * DAY, values.seconds)
     permanent: bool = _option(False, values.boolean)
     absolute_lifetime: float | None = _option(90 * DAY, values.optional_seconds)
+    login_keys: tuple[str, ...] = _option((), values.names)
+    fresh_keys: tuple[str, ...] = _option((), values.names)
+    owner: Callable[[Any], str | None] | None = _option(  # noqa: RUF009
+        None, values.optional_function
+    )
+    merge_keys: tuple[str, ...] = _option((), values.names)
     max_bytes: int = _option(DEFAULT_MAX_BYTES, values.byte_count)
     codec: Codec = _option(MsgpackCodec(), values.codec, "MsgpackCodec()")  # noqa: RUF009 - immutable
-    encryption_keys: tuple[bytes, ...] = _option(None, values.encryption_keys)
-    migrate_from: tuple[Reader, ...] = _option(None, values.readers)
+    encryption_keys: tuple[bytes | None, ...] = _option(None, values.encryption_keys)
+    migrate_from: tuple[Reader | Store, ...] = _option(None, values.former_places)
     on_store_error: Literal["raise", "anonymous"] = _option("raise", values.on_failure)
     environ_key: str = _option("wsgi.session", values.full_text)
     clock: Callable[[], float] = _option(system_clock, values.clock, "time.time")  # noqa: RUF009

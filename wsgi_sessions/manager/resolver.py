@@ -3,12 +3,17 @@
 How this works. The cookies of our name that carry a valid signature give an id and a secret. The
 record under that id, if its secret is this one and none of its lifetimes has ended, is the session;
 everything else is a new one, and so is a request that brings a cookie which was superseded a moment
-ago, but its changes lead nowhere.
+ago, or whose record only other workers can read, but its changes lead nowhere.
+
+A browser may hold several cookies of our name, because an option was changed or a sibling domain
+has set one. Then the store decides: of at most three sessions the one that is alive is taken. A
+cookie of a former name is looked at only where the current one opens nothing, since any sibling
+domain can set what has no ``__Host-`` in its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
 
 from wsgi_sessions.cookie import (
@@ -21,82 +26,168 @@ from wsgi_sessions.cookie import (
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.manager.migrate import Migration
 from wsgi_sessions.record import Record
-from wsgi_sessions.session import SUPERSEDED_SECONDS, SessionRepository, Snapshot
+from wsgi_sessions.session import (
+    FOREIGN,
+    SUPERSEDED_SECONDS,
+    UNAVAILABLE,
+    SessionRepository,
+    Snapshot,
+)
 from wsgi_sessions.stores import Stored
 
 __all__ = ["CookieResolver", "EncryptedCookieResolver"]
 
 _CANDIDATES = 200  # cookies of our name that are looked at; browsers keep fewer for a whole site
+_MOST_LOADED = 3  # sessions that one request may ask the store for
+
+Verify = Callable[[str], Token | None]
 
 
 class CookieResolver:
-    """Finds sessions in a store by signed cookies called *cookie_name*.
+    """Finds sessions in a store by signed cookies called the first of *cookie_names*; the others
+    are former names.
 
-    *verify* says what a cookie value proves, and may ask the store for its key. *migration* makes
-    old sessions ours, where a request has no valid cookie of ours.
+    *verifiers*, one a name, say what a cookie value proves, and may ask the store for a key.
+    *migration* makes old sessions ours.
     """
 
     def __init__(
         self,
         repository: SessionRepository,
-        cookie_name: str,
-        verify: Callable[[str], Token | None],
+        cookie_names: Sequence[str],
+        verifiers: Sequence[Verify],
         migration: Migration | None,
         on_store_error: str,
     ) -> None:
         self._repository = repository
-        self._cookie_name = cookie_name
-        self._verify = verify
+        self._cookie_name, *former = cookie_names
+        self._verify = verifiers[0]
+        self._former = list(zip(former, verifiers[1:], strict=True))
         self._migration = migration
+        self._elsewhere = bool(former) or migration is not None
         self._on_store_error = on_store_error
 
     def resolve(self, cookie_header: str, *, strict: bool = False) -> Snapshot:
-        """What the cookie header stands for. One round trip if it holds a valid cookie, else none,
-        unless an old session is found.
+        """What the cookie header stands for. One round trip if it holds a valid cookie, else none;
+        up to three if it holds several; more only where an old session is found.
 
         *strict* raises a store's error whatever ``on_store_error`` says.
         """
-        repository = self._repository
-        now = repository.now()
+        now = self._repository.now()
         if not cookie_header:
             return Snapshot(now)
-        values = cookie_values(cookie_header, self._cookie_name)
-        token = None
+        tokens: list[Token] = []
         try:
-            token = self._token(values, now) if values else None
-            if token is None and self._migration is not None:
-                token = self._migration.token(cookie_header)
-            if token is None:
-                return Snapshot(now)
-            stored = repository.store.load(token.id)
+            values = cookie_values(cookie_header, self._cookie_name)
+            if values:
+                tokens = self._tokens(values, self._verify, now)
+            if len(tokens) == 1:  # nearly always: a call less
+                token = tokens[0]
+                snapshot = self._accept(token, self._repository.store.load(token.id), now)
+            else:
+                snapshot = self._open(tokens, now) if tokens else Snapshot(now)
+            if values:
+                snapshot.was_sent = True
+            if snapshot.record is not None or snapshot.detached_from or not self._elsewhere:
+                return snapshot
+            return self._find_elsewhere(tokens, cookie_header, snapshot)
         except StoreError:
             if strict or self._on_store_error == "raise":
                 raise
-            id = "of an old cookie" if token is None else token.id
-            repository.log.warning("session %s could not be loaded, the visitor is anonymous", id)
-            return Snapshot(now, detached_from=id)
-        return self._accept(token, stored, now)
+            return self._unavailable(tokens, now)
 
-    def _token(self, values: list[str], now: float) -> Token | None:
-        """The one valid token among the values of our cookie."""
-        verify, longest = self._verify, self._repository.lifetimes.longest
-        tokens = {}
-        for value in values[:_CANDIDATES]:
+    def _unavailable(self, tokens: list[Token], now: float) -> Snapshot:
+        id = tokens[0].id if tokens else "of an old cookie"
+        self._repository.log.warning("session %s could not be loaded, the visitor is anonymous", id)
+        snapshot = Snapshot(now)
+        snapshot.detach(id, UNAVAILABLE)
+        return snapshot
+
+    def _find_elsewhere(
+        self, tokens: list[Token], cookie_header: str, snapshot: Snapshot
+    ) -> Snapshot:
+        """What was called otherwise or kept elsewhere before, if the current cookie opens nothing:
+        the cookie is to be replaced."""
+        now, asked = snapshot.opened_at, len({token.id for token in tokens})
+        for name, verify in () if snapshot.rivals else self._former:
+            values = cookie_values(cookie_header, name)
+            found = self._tokens(values, verify, now) if values else []
+            asked += len({token.id for token in found})
+            if found and asked <= _MOST_LOADED:
+                snapshot = self._open(found, now)
+                snapshot.issued_at = 0.0
+            snapshot.was_sent = snapshot.was_sent or bool(values)
+            tokens = tokens + found
+            if snapshot.record is not None or snapshot.detached_from or snapshot.rivals:
+                return snapshot
+        if self._migration is not None and asked <= _MOST_LOADED and not snapshot.rivals:
+            token = self._migrated(self._migration, tokens, cookie_header)
+            if token is not None:
+                was_sent = snapshot.was_sent
+                snapshot = self._accept(token, self._repository.store.load(token.id), now)
+                snapshot.was_sent = was_sent
+        return snapshot
+
+    def _migrated(
+        self, migration: Migration, tokens: list[Token], cookie_header: str
+    ) -> Token | None:
+        """What opens the session that was kept in a former store or by another library."""
+        for token in tokens if migration.has_former_stores else ():
+            if self._repository.store.load(token.id) is None:
+                moved = migration.former(token)
+                if moved is not None:
+                    return moved
+        return None if tokens else migration.token(cookie_header)
+
+    def _tokens(self, values: Sequence[str], verify: Verify, now: float) -> list[Token]:
+        """The valid ones among the values of one cookie name, newest first."""
+        longest = self._repository.lifetimes.longest
+        if len(values) > 1:
+            values = list(dict.fromkeys(values))[:_CANDIDATES]
+        tokens = []
+        for value in values:
             token = verify(value)
             if token is not None and now - token.issued_at < longest:
-                if len(values) == 1:
-                    return token
-                tokens[value[:44]] = token
-        if len(tokens) == 1:
-            return tokens.popitem()[1]
-        note_refused(self._repository, len(tokens))
-        return None
+                tokens.append(token)
+        if not tokens:
+            self._repository.security_log.info("a cookie was refused: not signed by us, or too old")
+        elif len(tokens) > 1:
+            tokens.sort(key=_issued_at, reverse=True)
+        return tokens
+
+    def _open(self, tokens: list[Token], now: float) -> Snapshot:
+        """The session that *tokens* open, in the store's opinion."""
+        store = self._repository.store
+        ids = dict.fromkeys(token.id for token in tokens)
+        if len(ids) > _MOST_LOADED:
+            self._repository.security_log.info(
+                "a request with valid cookies of %d sessions was refused", len(ids)
+            )
+            return Snapshot(now)
+        records = {id: store.load(id) for id in ids}
+        found = [self._accept(token, records[token.id], now) for token in tokens]
+        newest_last = reversed(found)  # a cookie that was renewed is there twice
+        alive = list({one.id: one for one in newest_last if one.record is not None}.values())
+        if len(alive) == 1:
+            return alive[0]
+        snapshot = next((one for one in found if one.detached_from and not alive), Snapshot(now))
+        if alive:
+            snapshot.rivals = alive
+            self._repository.security_log.warning(
+                "a request with the cookies of %d living sessions is anonymous: %s",
+                *(len(alive), ", ".join(one.id for one in alive)),
+            )
+        return snapshot
 
     def _accept(self, token: Token, stored: Stored | None, now: float) -> Snapshot:
         """The session that *token* opens in what the store holds under its id."""
         repository, snapshot = self._repository, Snapshot(now)
-        record = repository.unpack(token.id, stored) if stored is not None else None
-        if record is None or stored is None:
+        if stored is None:
+            return snapshot
+        record = repository.unpack(token.id, stored)
+        if record is None:
+            if repository.is_foreign(stored):
+                snapshot.detach(token.id, FOREIGN)
             return snapshot
         proof = hash_secret(token.secret)
         if not compare_digest(proof, record.secret_hash):
@@ -110,45 +201,69 @@ class CookieResolver:
         for secret_hash, replaced_at in record.superseded:
             recent = snapshot.opened_at - replaced_at < SUPERSEDED_SECONDS
             if compare_digest(proof, secret_hash) and recent:
-                snapshot.detached_from = id
+                snapshot.detach(id)
                 return
         self._repository.security_log.warning(
             "session %s: a cookie with another secret was refused", id
         )
 
 
+def _issued_at(token: Token) -> int:
+    return token.issued_at
+
+
 class EncryptedCookieResolver:
     """Finds the session in the cookie itself."""
 
     def __init__(
-        self, repository: SessionRepository, cookie_name: str, cookies: EncryptedCookies
+        self,
+        repository: SessionRepository,
+        cookie_names: Sequence[str],
+        cookies: Sequence[EncryptedCookies],
     ) -> None:
         self._repository = repository
-        self._cookie_name = cookie_name
-        self._cookies = cookies
+        self._cookies = list(zip(cookie_names, cookies, strict=True))
 
     def resolve(self, cookie_header: str, *, strict: bool = False) -> Snapshot:  # noqa: ARG002
         """What the cookie header stands for. No I/O."""
         repository = self._repository
-        now = repository.now()
-        snapshot = Snapshot(now)
-        values = cookie_values(cookie_header, self._cookie_name) if cookie_header else []
-        opened = {value: self._cookies.decrypt(value) for value in values[:_CANDIDATES]}
-        found = [one for one in opened.values() if one is not None]
-        if values:
-            note_refused(repository, len(found))
-        if len(found) == 1:
-            id, stored = found[0]
-            record = repository.unpack(id, stored)
-            if record is not None and not repository.lifetimes.is_over(record, 0, now):
+        snapshot = Snapshot(repository.now())
+        for name, cookies in self._cookies if cookie_header else ():
+            values = cookie_values(cookie_header, name)[:_CANDIDATES]
+            if not values:
+                continue
+            alive = self._alive(values, cookies, snapshot.opened_at)
+            if len(alive) == 1:
+                [(id, (record, stored))] = alive.items()
                 secret = record.secret_hash.hex()[:ID_LENGTH]
                 snapshot.fill((id, secret, record.saved_at), record, stored.version)
+                if cookies is not self._cookies[0][1]:
+                    snapshot.issued_at = 0.0
+            elif alive:
+                repository.security_log.warning(
+                    "a request with the cookies of %d living sessions is anonymous: %s",
+                    *(len(alive), ", ".join(alive)),
+                )
+            snapshot.was_sent = True
+            if alive:
+                break
         return snapshot
 
-
-def note_refused(repository: SessionRepository, valid: int) -> None:
-    """Log why cookies of our name open nothing: *valid* of them are."""
-    if valid > 1:
-        repository.security_log.info("a request with %d different valid cookies was refused", valid)
-    elif not valid:
-        repository.security_log.info("a cookie was refused: not signed by us, or too old")
+    def _alive(
+        self, values: Iterable[str], cookies: EncryptedCookies, now: float
+    ) -> dict[str, tuple[Record, Stored]]:
+        """The sessions in *values*, each as it was last saved."""
+        repository = self._repository
+        alive: dict[str, tuple[Record, Stored]] = {}
+        for value in dict.fromkeys(values):
+            opened = cookies.decrypt(value)
+            if opened is None:
+                repository.security_log.info("a cookie was refused: not encrypted by us")
+                continue
+            id, stored = opened
+            record = repository.unpack(id, stored)
+            if record is None or repository.lifetimes.is_over(record, 0, now):
+                continue
+            if id not in alive or alive[id][0].saved_at < record.saved_at:
+                alive[id] = record, stored
+        return alive

@@ -55,6 +55,11 @@ def _or_none(parse: Parser, *words: str) -> Parser:
     return parse_optional
 
 
+def _keys_or_none(name: str, text: str) -> object:
+    """A list in which ``none`` stands for no key."""
+    return [None if one.lower() == "none" else one for one in parse_list(name, text)]
+
+
 _PARSERS: dict[str, Parser] = {
     "str": _as_it_is,
     "str | None": _or_none(_as_it_is),  # SameSite has a value "None"
@@ -64,7 +69,8 @@ _PARSERS: dict[str, Parser] = {
     "int": parse_integer,
     "float | timedelta": parse_duration,
     "float | timedelta | None": _or_none(parse_duration, "none", "never"),
+    "Sequence[str]": parse_list,
     "Sequence[str | bytes]": parse_list,
-    "Sequence[str | bytes] | None": _or_none(parse_list, "none"),
+    "Sequence[str | bytes | None] | None": _or_none(_keys_or_none, "none"),
 }
 """By the type of the option in :class:`Options`."""

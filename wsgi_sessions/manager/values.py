@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.manager.migrate import Reader
 from wsgi_sessions.record import Codec, parse_key
-from wsgi_sessions.stores import CENTURY
+from wsgi_sessions.stores import CENTURY, Store
 
 _LAST_TIME = 1e11  # in the year 5138; a clock beyond it counts milliseconds
 
@@ -89,11 +89,28 @@ def signing_keys(name: str, value: object) -> tuple[str | bytes, ...]:
     return tuple(dict.fromkeys(keys))
 
 
-def encryption_keys(name: str, value: object) -> tuple[bytes, ...]:
-    """As 32 bytes each, without repetitions; empty for no encryption."""
+def names(name: str, value: object) -> tuple[str, ...]:
+    """Without repetitions."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} is a sequence of str: put the one into a list")
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} is a sequence of str, not {type(value).__name__}")
+    return tuple(dict.fromkeys(full_text(f"one of {name}", one) for one in value))
+
+
+def optional_function(name: str, value: Any) -> Callable[[Any], str | None] | None:
+    if value is not None and (isinstance(value, type) or not callable(value)):
+        _wrong_type(name, value, "a function or None")
+    function: Callable[[Any], str | None] | None = value
+    return function
+
+
+def encryption_keys(name: str, value: object) -> tuple[bytes | None, ...]:
+    """As 32 bytes each, without repetitions, and ``None`` for records that are not encrypted; empty
+    for no encryption."""
     if value is None:
         return ()
-    keys = [parse_key(one) for one in _items(name, value)]
+    keys = [None if one is None else parse_key(one) for one in _items(name, value)]
     if not keys:
         raise ConfigurationError(f"{name} is empty: None for no encryption")
     return tuple(dict.fromkeys(keys))
@@ -105,14 +122,16 @@ def codec(name: str, value: Any) -> Codec:
     return codec
 
 
-def readers(name: str, value: Any) -> tuple[Reader, ...]:
-    """One reader or several."""
+def former_places(name: str, value: Any) -> tuple[Reader | Store, ...]:
+    """One reader or store, or several."""
     if value is None:
         return ()
     several = value if isinstance(value, (list, tuple)) else [value]
     for one in several:
-        needed = ("cookie_name", "lifetime", "key", "read", "delete")
-        _check_instance(name, one, needed, "a reader of wsgi_sessions.migration")
+        needed: tuple[str, ...] = ("cookie_name", "lifetime", "key", "read", "delete")
+        if not isinstance(one, type) and callable(getattr(one, "save", None)):
+            needed = ("load", "save", "delete")
+        _check_instance(name, one, needed, "a reader of wsgi_sessions.migration, or a store")
     return tuple(several)
 
 

@@ -7,11 +7,13 @@ from wsgi_sessions.record.encryption import (
     OVERHEAD,
     RecordCipher,
     derive_key,
+    is_encrypted,
     parse_key,
 )
 from wsgi_sessions.record.record import (
     ENDED,
     Record,
+    is_newer,
     pack,
     record_of,
     unpack,
@@ -26,6 +28,8 @@ __all__ = [
     "Record",
     "RecordCipher",
     "derive_key",
+    "is_encrypted",
+    "is_newer",
     "pack",
     "parse_key",
     "record_of",

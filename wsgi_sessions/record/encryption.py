@@ -18,7 +18,7 @@ from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError
 
-__all__ = ["OVERHEAD", "RecordCipher", "derive_key", "parse_key"]
+__all__ = ["OVERHEAD", "RecordCipher", "derive_key", "is_encrypted", "parse_key"]
 
 FORMAT = b"\xa1"
 OVERHEAD = 1 + 24 + 16
@@ -26,22 +26,32 @@ OVERHEAD = 1 + 24 + 16
 
 
 class RecordCipher:
-    """Encrypts with the first of *keys*, each 32 bytes; opens with all of them."""
+    """Encrypts with the first of *keys*, each 32 bytes; opens with all of them.
 
-    __slots__ = ("_aead", "_invalid", "_keys")
+    ``None`` among them stands for no encryption: first, nothing is encrypted; anywhere, what is
+    not encrypted is accepted. So a running site gets to encrypted records in three deployments.
+    """
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = tuple(keys)
+    __slots__ = ("_aead", "_invalid", "_keys", "_opens_plain", "_writer")
+
+    def __init__(self, keys: Sequence[bytes | None]) -> None:
+        self._writer = keys[0]
+        self._opens_plain = None in keys
+        self._keys = tuple(key for key in keys if key is not None)
         self._aead, self._invalid = _cryptography()
 
     def encrypt(self, data: bytes, context: bytes) -> bytes:
+        if self._writer is None:
+            return data
         random = urandom(24)
-        key = hmac_digest(self._keys[0], random[:12], "sha256")
+        key = hmac_digest(self._writer, random[:12], "sha256")
         encrypted: bytes = self._aead(key).encrypt(random[12:], data, FORMAT + context)
         return FORMAT + random + encrypted
 
     def decrypt(self, encrypted: bytes, context: bytes) -> bytes | None:
         """The data; ``None`` if it was not encrypted by one of the keys in this context."""
+        if encrypted[:1] != FORMAT and self._opens_plain:
+            return encrypted
         if len(encrypted) < OVERHEAD or encrypted[:1] != FORMAT:
             return None
         random, ciphertext = encrypted[1:25], encrypted[25:]
@@ -53,6 +63,11 @@ class RecordCipher:
                 continue
             return data
         return None
+
+
+def is_encrypted(data: bytes) -> bool:
+    """Whether *data* looks as if :class:`RecordCipher` had made it, with whatever key."""
+    return len(data) >= OVERHEAD and data[:1] == FORMAT
 
 
 def parse_key(key: object) -> bytes:

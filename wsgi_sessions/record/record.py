@@ -24,7 +24,7 @@ from ormsgpack import packb, unpackb
 
 from wsgi_sessions.errors import BadRecord
 
-__all__ = ["ENDED", "Record", "pack", "unpack"]
+__all__ = ["ENDED", "Record", "is_newer", "pack", "record_of", "unpack"]
 
 FORMAT = 1
 _FRONT = Struct(">BI")
@@ -103,6 +103,11 @@ def _what_is_wrong(data: bytes) -> str:
     if data[0] > FORMAT:
         return "not a record, or of a newer version"
     return "damaged: the checksum does not match"
+
+
+def is_newer(data: bytes) -> bool:
+    """Whether *data* is a record of a format that a later release may write."""
+    return len(data) >= 5 and FORMAT < data[0] < FORMAT + 16
 
 
 def _is_superseded(entry: object) -> bool:

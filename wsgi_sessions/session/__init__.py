@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wsgi_sessions.session.draft import SUPERSEDED_SECONDS
+from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes
 from wsgi_sessions.session.repository import DEFAULT_MAX_BYTES, SessionRepository
 from wsgi_sessions.session.session import (
@@ -12,19 +13,22 @@ from wsgi_sessions.session.session import (
     open_session,
     state_of,
 )
-from wsgi_sessions.session.snapshot import SAVED, Edit, Snapshot
+from wsgi_sessions.session.snapshot import FOREIGN, SAVED, UNAVAILABLE, Edit, Snapshot
 from wsgi_sessions.session.state import EXPIRE, ISSUE, OPEN, OVER, SENT, RequestState
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
     "EXPIRE",
+    "FOREIGN",
     "ISSUE",
     "OPEN",
     "OVER",
     "SAVED",
     "SENT",
     "SUPERSEDED_SECONDS",
+    "UNAVAILABLE",
     "Edit",
+    "Identity",
     "Lifetimes",
     "RequestState",
     "Session",
@@ -32,6 +36,7 @@ __all__ = [
     "Snapshot",
     "close_untouched",
     "is_open",
+    "is_owner",
     "open_session",
     "state_of",
 ]

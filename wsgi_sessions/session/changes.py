@@ -14,7 +14,7 @@ which finds the key unchanged does not call it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
 __all__ = ["MISSING", "Changes", "Function"]
@@ -66,6 +66,11 @@ class Changes:
     def __contains__(self, key: str) -> bool:
         """Whether these changes say anything about *key*."""
         return self.cleared or key in self._by_key
+
+    @property
+    def keys(self) -> Collection[str]:
+        """The keys that were put, deleted or computed."""
+        return self._by_key.keys()
 
     @property
     def computed(self) -> list[str]:

@@ -19,6 +19,7 @@ from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.record import IMMUTABLE, Codec, Record, record_of
 from wsgi_sessions.session.changes import MISSING, Changes, Function
+from wsgi_sessions.session.merge import merge_encoded
 from wsgi_sessions.session.snapshot import Edit
 
 __all__ = ["SUPERSEDED_SECONDS", "Draft"]
@@ -29,6 +30,7 @@ server's worker timeout, 30 s by gunicorn's default."""
 
 Values = dict[str, bytes]
 
+_NO_BASES: Final[dict[str, bytes | None]] = {}
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
 
 
@@ -36,8 +38,11 @@ class Draft:
     """The values of a session as Python objects, and the changes made to them and its header."""
 
     __slots__ = (
+        "_bases",
         "_codec",
         "_known",
+        "_loaded",
+        "_merge_keys",
         "changes",
         "forced",
         "live",
@@ -47,8 +52,9 @@ class Draft:
         "secret",
     )
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, merge_keys: Collection[str] = ()) -> None:
         self._codec = codec
+        self._merge_keys = merge_keys
         self.live: dict[str, Any] = {}
         """Values that were decoded or assigned, by key."""
         self._known: Values = {}
@@ -64,6 +70,10 @@ class Draft:
         """The new secret, if the session is regenerated."""
         self.owner: Any = MISSING
         self.permanent: Any = MISSING
+        self._bases = _NO_BASES
+        """For merge keys: what the application had in hand before it changed the value; ``None``
+        if it had not looked, so that its change is one of what was loaded."""
+        self._loaded: Values | None = None
 
     def has_changes(self) -> bool:
         """Whether anything is to be stored. See :meth:`collect`."""
@@ -97,16 +107,20 @@ class Draft:
 
     def view(self, stored: Values) -> Values:
         """All keys, with their values as they were last encoded."""
-        return self.changes.apply(stored, self._decode, self._encode)
+        return self.changes.apply(stored, self._decode, self.encode)
 
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        data = self._encode(key, value)
+        data = self.encode(key, value)
+        if key in self._merge_keys:
+            self._note_base(key)
         self._more().put(key, data)
         self._keep(key, value, data)
 
     def delete(self, key: str) -> None:
+        if key in self._merge_keys:
+            self._note_base(key)
         self._more().delete(key)
         self.live.pop(key, None)
         self._known.pop(key, None)
@@ -117,11 +131,30 @@ class Draft:
         self._known.clear()
         self.owner, self.permanent = None, permanent
 
+    def log_in(self, owner: str, *, permanent: bool | None) -> None:
+        """Note a login. With *permanent*, of another owner: what the session held before this
+        request goes, what this request put stays; *permanent* is what it starts as."""
+        if permanent is not None:
+            self._more().cleared = True
+            for key in list(self.live):
+                if key not in self.changes.keys:
+                    del self.live[key]
+                    self._known.pop(key, None)
+            if self.permanent is MISSING:
+                self.permanent = permanent
+        self.owner, self.restarted = owner, True
+
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()
         decode = self._decode
+        if key in self._merge_keys:
+            if key in self._bases and key not in self.changes.computed:
+                data = self.changes.current(key, stored.get(key))
+                self.put(key, function(default if data is None else decode(data)))
+                return self.live[key]
+            self._note_base(key)
         there = stored.get(key)
-        data = self._more().mutate(key, function, default, there, decode, self._encode)
+        data = self._more().mutate(key, function, default, there, decode, self.encode)
         value = decode(data)
         self._keep(key, value, data)
         return value
@@ -131,10 +164,18 @@ class Draft:
         if not self._known:
             return
         for key, known in list(self._known.items()):
-            data = self._encode(key, self.live[key])
+            data = self.encode(key, self.live[key])
             if data != known:
+                if key in self._merge_keys:
+                    self._note_base(key)
                 self._known[key] = data
                 self._more().put(key, data)
+
+    def _note_base(self, key: str) -> None:
+        """Before the first change of a value under a merge key."""
+        if self._bases is _NO_BASES:
+            self._bases = {}
+        self._bases.setdefault(key, self._known.get(key))
 
     def _more(self) -> Changes:
         """The changes, to be added to."""
@@ -154,7 +195,7 @@ class Draft:
             raise ValueError("the record holds something else than an encoded value")
         return self._codec.loads(data)
 
-    def _encode(self, key: str, value: Any) -> bytes:
+    def encode(self, key: str, value: Any) -> bytes:
         try:
             return self._codec.dumps(value)
         except UnsupportedValue as error:
@@ -176,9 +217,23 @@ class Draft:
             permanent if self.permanent is MISSING else self.permanent,
             owner if self.owner is MISSING else self.owner,
             superseded,
-            self.view(values),
+            self._merged(values) if self._bases else self.view(values),
         )
         return record_of(fields)
+
+    def _merged(self, stored: Values) -> Values:
+        """:meth:`view`, where what others did to the values of merge keys is kept."""
+        if self._loaded is None:
+            self._loaded = stored
+        values, changes = self.view(stored), self.changes
+        for key, base in self._bases.items():
+            mine = values.get(key)
+            if mine is None or changes.cleared or key in changes.computed:
+                continue
+            base = self._loaded.get(key) if base is None else base
+            there = stored.get(key)
+            values[key] = merge_encoded(base, mine, there, self._decode, self._codec.dumps)
+        return values
 
     def first_writer(self, key: str, made: Any) -> Edit:
         """An edit that puts *made* under *key* if nothing is there, and does nothing else."""
@@ -187,9 +242,9 @@ class Draft:
         def keep(there: Any) -> Any:
             return made if there is MISSING else there
 
-        changes.mutate(key, keep, MISSING, None, self._decode, self._encode)
+        changes.mutate(key, keep, MISSING, None, self._decode, self.encode)
         return lambda record, _now: record._replace(
-            values=changes.apply(record.values, self._decode, self._encode)
+            values=changes.apply(record.values, self._decode, self.encode)
         )
 
     def detach(self) -> None:

@@ -13,13 +13,23 @@ Rules for maintainers: no cookie and no WSGI here. Every call to the store goes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import uniform
 
 from wsgi_sessions.cookie import hash_secret, new_id
 from wsgi_sessions.errors import BadRecord, ConflictError, SessionTooLarge, StoreError
 from wsgi_sessions.log import ThrottledLog
-from wsgi_sessions.record import ENDED, Codec, Record, RecordCipher, pack, unpack
+from wsgi_sessions.record import (
+    ENDED,
+    Codec,
+    Record,
+    RecordCipher,
+    is_encrypted,
+    is_newer,
+    pack,
+    unpack,
+)
+from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes
 from wsgi_sessions.session.snapshot import DROPPED, SAVED, UNCHANGED, Edit, Outcome, Snapshot
 from wsgi_sessions.stores import GuardedStore, Stored
@@ -50,9 +60,14 @@ class SessionRepository:
         before_create: Callable[[], object],
         log: ThrottledLog,
         security_log: ThrottledLog,
+        identity: Identity | None = None,
+        merge_keys: Collection[str] = (),
     ) -> None:
         self.store = store
         self.codec = codec
+        self.identity = identity
+        """What says who is logged in, if values do."""
+        self.merge_keys = merge_keys
         self.lifetimes = lifetimes
         self.permanent = permanent
         """What new sessions start as."""
@@ -87,11 +102,19 @@ class SessionRepository:
                 data = self._cipher.decrypt(data, _context(id))
             if data is None:
                 raise BadRecord("not encrypted with one of the keys, or for another session")
-            return unpack(data)
+            return _without_bad_owner(unpack(data))
         except BadRecord as error:
             # It stays where it is: it may be of a newer version of this library.
             self.security_log.warning("session %s: the record cannot be used: %s", id, error)
             return None
+
+    def is_foreign(self, stored: Stored) -> bool:
+        """Whether what could not be unpacked is for other workers: its format is newer, or it is
+        encrypted with a key that this process has not. No I/O."""
+        data = stored.data
+        if not isinstance(data, bytes):
+            return False
+        return is_encrypted(data) or (self._cipher is None and is_newer(data))
 
     def _packed(self, id: str, record: Record) -> bytes:
         data = pack(record)
@@ -132,7 +155,6 @@ class SessionRepository:
             took = max(self.now() - now, 0.001)
             time.sleep(uniform(0, min(took * attempt**2, _LONGEST_WAIT)))
             if not self._reload(snapshot):
-                self.note_dropped(snapshot)
                 return DROPPED
         raise ConflictError(
             f"session {snapshot.id} was changed by others {_ATTEMPTS} times in a row"
@@ -147,6 +169,8 @@ class SessionRepository:
             record = edit(blank, now)
             if record.is_empty:
                 return UNCHANGED
+            if record.superseded:  # a secret that nobody was given
+                record = record._replace(superseded=())
             if self._replace(snapshot, record, now):
                 return SAVED
             snapshot.id = new_id()
@@ -222,6 +246,13 @@ class SessionRepository:
         self.security_log.warning(
             "session %s: a value of the record cannot be decoded", snapshot.id
         )
+
+
+def _without_bad_owner(record: Record) -> Record:
+    """An owner that no index can hold was stored before it was refused, or planted: it costs the
+    owner only."""
+    owner = record.owner
+    return record if owner is None or is_owner(owner) else record._replace(owner=None)
 
 
 def _context(id: str) -> bytes:

@@ -19,14 +19,16 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
+from copy import deepcopy
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.session.changes import MISSING, Function
 from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.identity import check_owner
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.state import OPEN, OVER, SENT, RequestState, Resolve
 
@@ -64,7 +66,9 @@ class Session(MutableMapping[str, Any]):
     @property
     def sid(self) -> str:
         """Id and secret, 44 characters: who has it has the session. Never log it."""
-        return self.id + (self._look().secret or self._state.load().secret)
+        id = self.id
+        self._state.ensure_secret()
+        return id + (self._look().secret or self._state.load().secret)
 
     @property
     def new(self) -> bool:
@@ -96,18 +100,16 @@ class Session(MutableMapping[str, Any]):
 
     @property
     def owner(self) -> str | None:
-        """Who logged in, as given to :meth:`login`."""
-        asked: Any = self._look().owner
-        record = self._state.load().record
-        owner: str | None = record and record.owner if asked is MISSING else asked
-        return owner
+        """Who is logged in: what :meth:`login` was given, or what a login key says."""
+        self._look()
+        return self._state.owner()
 
     @property
     def modified(self) -> bool:
         """Whether there is anything to save. Loads nothing.
 
         Changes inside values are noticed without it. It may be set, as programs written for other
-        libraries do: ``True`` saves the session even if nothing changed, ``False`` does nothing.
+        libraries do; what is equal to what is stored is not written all the same.
         """
         return self._state.has_changes()
 
@@ -140,13 +142,19 @@ class Session(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         _check_key(key)
-        self._change().put(key, value)
+        draft = self._change()
+        if self._state.phase is not OPEN and self._state.names_user(key):
+            self._state.check_late_login(key, value)
+        draft.put(key, value)
 
     def __delitem__(self, key: str) -> None:
         draft = self._look()
         if key not in draft.live and not draft.has(key, self._state.load().values):
             raise KeyError(key)
-        self._change().delete(key)
+        draft = self._change()
+        if self._state.phase is not OPEN and self._state.names_user(key):
+            self._state.check_late_login(key, MISSING)
+        draft.delete(key)
 
     def __contains__(self, key: object) -> bool:
         """Decodes the value: what is said to be there can be had."""
@@ -181,6 +189,10 @@ class Session(MutableMapping[str, Any]):
         """Remove everything: keys this request never saw and the owner too; ``permanent`` is again
         what new sessions begin as.
 
+        A stored session gets a new secret in the same save, so that ``session.clear()`` before
+        ``session["user_id"] = …`` leaves the cookie from before the login dead (OWASP ASVS 5.0,
+        7.2.4). After the response headers it keeps the secret.
+
         A session that is empty when the request ends is deleted and its cookie expired.
         """
         self._change().clear(permanent=self._state.repository.permanent)
@@ -188,6 +200,17 @@ class Session(MutableMapping[str, Any]):
     def copy(self) -> dict[str, Any]:
         """A plain dict of what is in the session; the values are the same objects."""
         return dict(self)
+
+    def __copy__(self) -> dict[str, Any]:
+        """:meth:`copy`: a plain dict, never a second session of the same request."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        """A plain dict with copies of the values."""
+        return deepcopy(self.copy(), memo)
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        raise TypeError("a session belongs to its request and is not pickled: dict(session) is")
 
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self) | dict(other) if isinstance(other, Mapping) else NotImplemented
@@ -219,7 +242,10 @@ class Session(MutableMapping[str, Any]):
         not the final one. Saved when the request ends.
         """
         _check_key(key)
-        self.get(key)  # an undecodable value is met here, not in a merge
+        value = self.get(key, default)  # an undecodable value is met here, not in a merge
+        if self._state.names_user(key):
+            self[key] = changed = function(deepcopy(value))
+            return changed
         return self._change().mutate(key, function, default, self._state.load().values)
 
     @overload
@@ -242,10 +268,11 @@ class Session(MutableMapping[str, Any]):
             present: T = self[key]
             return present
         draft, made = self._change(), factory()
-        if key in draft.changes or self._state.ended is not None:
+        if key in draft.changes or self._state.ended is not None or self._state.names_user(key):
             self[key] = made  # this request has removed it, so this request is the first writer
             self.save()
-            return made
+            kept: T = self.get(key, made)
+            return kept
         snapshot = self._state.load()
         if snapshot.attached:
             outcome = self._state.repository.update(snapshot, draft.first_writer(key, made))
@@ -267,23 +294,21 @@ class Session(MutableMapping[str, Any]):
     def login(self, owner: str) -> None:
         """:meth:`regenerate`, with *owner* noted and the absolute lifetime started again.
 
-        If the session belongs to another owner, it first loses all its data, as by :meth:`clear`:
-        what is for *owner* is put into it afterwards. A ``permanent`` that this request has set
-        stays. It keeps its id, so that no request in flight disturbs the login.
+        If the session belongs to another owner, what it held before this request goes, and what
+        this request has put stays. A ``permanent`` that this request has set stays. It keeps its
+        id. A login is never dropped: if another request has replaced or ended the session in the
+        meantime, what this request has put goes into a session of its own.
 
         A store that lists sessions by owner lists this one, which costs one round trip more, and
-        again one to list it no more under another owner. Loads.
+        again one to list it no more under another owner. Loads. Raises ``TypeError`` for what is
+        no text, :exc:`~wsgi_sessions.UnsupportedValue` for a lone surrogate and for more than 1,024
+        bytes of UTF-8.
         """
-        if not isinstance(owner, str) or not owner:
-            raise TypeError("owner must be a non-empty str: login(str(user.id))")
+        owner = check_owner(owner)
         self.regenerate()
-        draft = self._look()
-        if self.owner not in (None, owner):
-            permanent = draft.permanent
-            draft.clear(
-                permanent=self._state.repository.permanent if permanent is MISSING else permanent
-            )
-        draft.owner, draft.restarted = str(owner), True
+        changes_hands = self.owner not in (None, owner)
+        permanent = self._state.repository.permanent if changes_hands else None
+        self._look().log_in(owner, permanent=permanent)
 
     def invalidate(self) -> None:
         """End the session: when the request ends, its record is deleted and its cookie expired.
@@ -336,6 +361,7 @@ def open_session(
     state.repository, state.resolve = repository, resolve
     state.cookie_header, state.environ = cookie_header, environ
     state.phase = OPEN
+    state.logged_in = False
     state.snapshot = state.draft = state.ended = state.cookie = None
     session._state = state
     session.accessed = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from enum import Enum
 
 from wsgi_sessions.cookie import new_id, new_secret
 from wsgi_sessions.record import Record
 
-__all__ = ["Edit", "Outcome", "Snapshot"]
+__all__ = ["Detachment", "Edit", "Outcome", "Snapshot"]
 
 Edit = Callable[[Record, float], Record]
 """Makes of a record and the time the record that is to take its place."""
@@ -26,6 +26,17 @@ class Outcome(Enum):
 UNCHANGED, SAVED, ENDED, DROPPED = Outcome  # as in session.py
 
 
+class Detachment(Enum):
+    """Why a request must not touch the session that its cookie names."""
+
+    SUPERSEDED = "another request has replaced its secret, or ended it"
+    FOREIGN = "only other workers can read it: a newer format, or a key that is not here"
+    UNAVAILABLE = "the store did not answer, and on_store_error says that this is no failure"
+
+
+SUPERSEDED, FOREIGN, UNAVAILABLE = Detachment
+
+
 class Snapshot:
     """A record and its version as they were loaded, or a session that is not stored yet, or one
     that is *detached*: its changes lead nowhere."""
@@ -37,14 +48,24 @@ class Snapshot:
         "new",
         "opened_at",
         "record",
+        "rivals",
         "secret",
         "version",
+        "was_sent",
+        "why",
     )
 
-    def __init__(self, opened_at: float, *, detached_from: str = "") -> None:
+    def __init__(self, opened_at: float) -> None:
         self.opened_at: float = opened_at
-        self.detached_from: str = detached_from
+        self.detached_from: str = ""
         """The id of the session that this request must not touch; empty if it is attached."""
+        self.why: Detachment = SUPERSEDED
+        """If it is detached."""
+        self.was_sent: bool = False
+        """Whether the request carries cookies of our name, whatever they open."""
+        self.rivals: Sequence[Snapshot] = ()
+        """Where several cookies open sessions that are alive: all of these. None of them is the
+        session; a login or logout ends them all."""
         self.new: bool = True
         self.id: str = ""
         self.secret: str = ""
@@ -74,6 +95,6 @@ class Snapshot:
         self.record, self.version = record, version
         self.new = False
 
-    def detach(self) -> None:
-        """After another request has replaced or ended the session."""
-        self.detached_from, self.record = self.id, None
+    def detach(self, id: str = "", why: Detachment = SUPERSEDED) -> None:
+        """Lead nowhere: *id*, or else the session that this is, is not to be touched."""
+        self.detached_from, self.why, self.record = id or self.id, why, None

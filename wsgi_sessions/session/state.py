@@ -7,20 +7,37 @@ replaced in the meantime. What the request reads and changes is in its
 :class:`~wsgi_sessions.session.draft.Draft`. :meth:`RequestState.save` has the repository replace
 the snapshot's record by the draft's edit of it, under compare-and-set.
 
+A login is the one thing that leads somewhere although its cookie was replaced or its session ended
+in the meantime: what such a request has put goes into a session of its own, so that of two clicks
+on "log in" whichever answer arrives is logged in.
+
 Rules for maintainers: nothing is loaded to write; a cookie is only ever promised (``cookie``) after
 the store has accepted a compare-and-set, because that proves that no newer login exists.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, NoReturn, Protocol
 
+from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import SessionClosed
 from wsgi_sessions.record import Record
+from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.identity import Identity
 from wsgi_sessions.session.repository import SessionRepository
-from wsgi_sessions.session.snapshot import DROPPED, ENDED, SAVED, Outcome, Snapshot
+from wsgi_sessions.session.snapshot import (
+    DROPPED,
+    ENDED,
+    FOREIGN,
+    SAVED,
+    UNAVAILABLE,
+    UNCHANGED,
+    Outcome,
+    Snapshot,
+)
 
 __all__ = ["RequestState"]
 
@@ -68,6 +85,7 @@ class RequestState:
         "draft",
         "ended",
         "environ",
+        "logged_in",
         "phase",
         "repository",
         "resolve",
@@ -89,6 +107,8 @@ class RequestState:
     """The session that the next save is to delete."""
     cookie: Cookie | None
     """What the store's acceptance of a save has promised to the browser."""
+    logged_in: bool
+    """Whether a login was stored."""
 
     def load(self) -> Snapshot:
         """The session as it was when this request first looked. One round trip, once."""
@@ -101,7 +121,7 @@ class RequestState:
         """The draft. Loads nothing."""
         draft = self.draft
         if draft is None:
-            draft = self.draft = Draft(self.repository.codec)
+            draft = self.draft = self._new_draft()
         return draft
 
     @property
@@ -109,7 +129,8 @@ class RequestState:
         """Whether this request is a logout, carried out or not."""
         draft = self.draft
         emptied = draft is not None and draft.changes.cleared and not (draft.live or draft.owner)
-        return emptied or self.ended is not None or self.cookie is EXPIRE
+        ended = emptied or self.ended is not None or self.cookie is EXPIRE
+        return ended or self._logs_out()
 
     @property
     def needs_cookie(self) -> bool:
@@ -118,7 +139,7 @@ class RequestState:
         draft = self.draft
         if draft is None or not self.has_changes():
             return False
-        return bool(draft.secret) or self.load().record is None
+        return bool(draft.secret) or self.load().record is None or self._needs_secret()
 
     def has_changes(self) -> bool:
         """Whether there is anything to save. Loads nothing."""
@@ -145,6 +166,23 @@ class RequestState:
             needs_cookie = "a new session needs a cookie: store something, or call save(), earlier"
         if snapshot.attached and needs_cookie:
             self._too_late(needs_cookie)
+
+    def names_user(self, key: str) -> bool:
+        """Whether a change of *key* may change who is logged in."""
+        identity = self.repository.identity
+        return identity is not None and identity.decides(key)
+
+    def check_late_login(self, key: str, value: Any) -> None:
+        """Raise :exc:`~wsgi_sessions.SessionClosed` if *value*, or ``MISSING``, under a login key
+        would change who is logged in, which needs a cookie."""
+        draft, snapshot = self.look(), self.load()
+        values = dict(draft.view(snapshot.values))
+        values.pop(key, None)
+        if value is not MISSING:
+            values[key] = draft.encode(key, value)
+        identity = self.repository.identity
+        if identity is not None and snapshot.attached and identity.changes(snapshot.values, values):
+            self._too_late("a login or logout needs a cookie")
 
     def _too_late(self, why: str) -> NoReturn:
         raise SessionClosed(f"{self.phase.value}, and {why}")
@@ -177,7 +215,94 @@ class RequestState:
 
     def _start_over(self) -> None:
         self.snapshot = Snapshot(self.repository.now())
-        self.draft = Draft(self.repository.codec)
+        self.draft = self._new_draft()
+
+    def _new_draft(self) -> Draft:
+        return Draft(self.repository.codec, self.repository.merge_keys)
+
+    # Who is logged in
+
+    def owner(self) -> str | None:
+        """Who is logged in, by what was loaded and what this request has changed."""
+        draft, snapshot = self.look(), self.load()
+        if isinstance(draft.owner, str):
+            return draft.owner
+        owner = None if snapshot.record is None or draft.owner is None else snapshot.record.owner
+        identity = self.repository.identity
+        if identity is None:
+            return owner
+        draft.collect()
+        return identity.owner_after(owner, self._before(), draft.view(snapshot.values))
+
+    def _before(self) -> Mapping[str, bytes]:
+        """The values that the login keys of this request are compared with."""
+        return {} if self.look().changes.cleared else self.load().values
+
+    def _logs_in(self) -> bool:
+        """Whether this request makes somebody the owner, however it is written."""
+        draft, identity = self.look(), self.repository.identity
+        if isinstance(draft.owner, str):
+            return True
+        if identity is None:
+            return False
+        who = identity.who(draft.view(self.load().values))
+        return who is not None and who != identity.who(self._before())
+
+    def _logs_out(self) -> bool:
+        """Whether a login key is removed. Loads nothing."""
+        draft, snapshot, identity = self.draft, self.snapshot, self.repository.identity
+        if identity is None or draft is None or snapshot is None or not draft.changes:
+            return False
+        values = snapshot.values
+        return identity.who(values) is not None and identity.who(draft.view(values)) is None
+
+    def changes_identity(self) -> bool:
+        """Whether a login key of this request says something else than what was loaded."""
+        draft, identity = self.look(), self.repository.identity
+        if identity is None or not draft.changes:
+            return False
+        return identity.changes(self._before(), draft.view(self.load().values))
+
+    def _needs_secret(self) -> bool:
+        """A ``clear()`` can do without."""
+        return self.changes_identity() and not (self.look().changes.cleared and not self._logs_in())
+
+    def ensure_secret(self) -> None:
+        """Make the new secret that what was changed needs, if it needs one: for a ``clear()`` and
+        a change of who is logged in. After the headers ``clear()`` needs none."""
+        draft = self.look()
+        if draft.secret or self.phase is not OPEN:
+            return
+        if draft.changes.cleared or self.changes_identity():
+            draft.secret = new_secret()
+
+    def edit(self, record: Record, now: float) -> Record:
+        """*record* with all changes of this request made, and what follows from them."""
+        edited, identity = self.look().edit(record, now), self.repository.identity
+        if identity is not None:
+            edited = self._identified(identity, record, edited, now)
+        if edited.superseded and self.repository.in_cookie:
+            return edited._replace(superseded=())  # there a replaced secret opens what it opened
+        return edited
+
+    def _identified(self, identity: Identity, record: Record, edited: Record, now: float) -> Record:
+        """*edited*, which takes the place of *record*, belongs to whom its login keys name."""
+        draft = self.look()
+        cleared, late = draft.changes.cleared, self.phase is not OPEN
+        if cleared and late:
+            if identity.who(edited.values) is None:
+                return edited
+            draft_owner = record.owner if draft.owner is None else edited.owner
+            edited = edited._replace(owner=draft_owner)
+        before = {} if cleared and not late else record.values
+        if not identity.changes(before, edited.values):
+            return edited
+        if not draft.secret:
+            if late:
+                self._too_late("a login or logout needs a cookie")
+            draft.secret = new_secret()
+            edited = draft.edit(record, now)
+        return edited if isinstance(draft.owner, str) else identity.applied(before, edited, now)
 
     # Saving
 
@@ -194,17 +319,50 @@ class RequestState:
             return
         snapshot = self.load()
         if snapshot.detached_from:
-            self._drop(snapshot)
+            self._save_detached(snapshot)
             return
         due = self.phase is OPEN and self.repository.renewal_due(snapshot)
         if changed or due:
-            permanent = _permanent(snapshot.record)
-            outcome = self.repository.update(snapshot, draft.edit, force=due or draft.forced)
-            reshaped = permanent != _permanent(snapshot.record)
-            new_cookie = due or bool(draft.secret) or reshaped
-            snapshot.secret = draft.secret or snapshot.secret
-            draft.saved(snapshot.values)
-            self.settle(outcome, snapshot, new_cookie=new_cookie)
+            self._update(snapshot, due=due)
+
+    def _update(self, snapshot: Snapshot, *, due: bool = False) -> None:
+        draft, repository = self.look(), self.repository
+        permanent, cleared, logs_in = _permanent(snapshot.record), draft.changes.cleared, False
+        plain = repository.identity is None and not repository.in_cookie
+        if cleared or draft.secret or not plain:
+            logs_in = self._logs_in()
+            self.ensure_secret()
+            if logs_in or cleared:
+                self._end_rivals(snapshot)
+        outcome = repository.update(snapshot, draft.edit if plain else self.edit, force=due)
+        if outcome is DROPPED and logs_in:
+            self._begin_own()
+            return
+        reshaped = permanent != _permanent(snapshot.record)
+        new_cookie = due or bool(draft.secret) or reshaped
+        snapshot.secret = draft.secret or snapshot.secret
+        draft.saved(snapshot.values)
+        self.logged_in = self.logged_in or logs_in
+        self.settle(outcome, snapshot, new_cookie=new_cookie)
+        if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
+            self.cookie = EXPIRE  # a logout, whatever its cookie opens
+
+    def _begin_own(self) -> None:
+        """A login whose session is not to be touched: what was put goes into a new one."""
+        self.snapshot = Snapshot(self.repository.now())
+        self.look().detach()
+        self._update(self.snapshot)
+
+    def _save_detached(self, snapshot: Snapshot) -> None:
+        draft = self.look()
+        if snapshot.why is not UNAVAILABLE and self.phase is OPEN and self._logs_in():
+            self._begin_own()
+            return
+        if snapshot.why is FOREIGN and self.is_ending:
+            self.cookie = EXPIRE
+        if draft.has_changes():
+            self.repository.note_dropped(snapshot)
+            draft.forget()
 
     def _delete(self, ended: Snapshot | _Unseen) -> None:
         snapshot = (
@@ -212,17 +370,22 @@ class RequestState:
         )
         if snapshot.detached_from:
             # A login has just replaced the cookie; nothing of this request may overwrite it.
-            self.load().detached_from = snapshot.detached_from
-        elif snapshot.record is not None:
-            self.repository.end(snapshot)
-            self.cookie = EXPIRE
+            self.load().detach(snapshot.detached_from, snapshot.why)
+            if snapshot.why is FOREIGN:
+                self.cookie = EXPIRE
+        else:
+            if snapshot.record is not None:
+                self.repository.end(snapshot)
+            self._end_rivals(snapshot)
+            if snapshot.record is not None or snapshot.was_sent:
+                self.cookie = EXPIRE
         self.ended = None
 
-    def _drop(self, snapshot: Snapshot) -> None:
-        draft = self.look()
-        if draft.has_changes():
-            self.repository.note_dropped(snapshot)
-            draft.forget()
+    def _end_rivals(self, snapshot: Snapshot) -> None:
+        """The request has proved that all of them are its own."""
+        for rival in snapshot.rivals:
+            self.repository.end(rival)
+        snapshot.rivals = ()
 
     def settle(self, outcome: Outcome, snapshot: Snapshot, *, new_cookie: bool = False) -> None:
         """Draw the consequences of an update."""
@@ -230,7 +393,8 @@ class RequestState:
             self._start_over()
             self.cookie = EXPIRE
         elif outcome is DROPPED:
-            self.draft = Draft(self.repository.codec)
+            self.repository.note_dropped(snapshot)
+            self.draft = self._new_draft()
             self.cookie = None  # also one that an earlier save() has promised
         elif outcome is SAVED and (new_cookie or not snapshot.issued_at):
             self.cookie = ISSUE

@@ -1,0 +1,50 @@
+"""A store that this site used before: what is still in it moves over, one session at a time."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+
+from wsgi_sessions.cookie import Token, hash_secret
+from wsgi_sessions.errors import StoreError
+from wsgi_sessions.record import Record
+from wsgi_sessions.session import SessionRepository
+from wsgi_sessions.stores import GuardedStore, Store
+
+__all__ = ["FormerStore"]
+
+_LIFETIME = 400 * 86_400.0
+"""Seconds for which a cookie that was signed can come again: no browser keeps one longer."""
+
+
+class FormerStore:
+    """Reads and deletes sessions in *store*, whose records *repository* can read."""
+
+    lifetime = _LIFETIME
+
+    def __init__(self, repository: SessionRepository, store: Store) -> None:
+        self._repository = repository
+        self._store = GuardedStore(store, repository.log)
+        self.name = type(store).__name__
+        self.cookie_name = "a former store"
+
+    def read(self, token: Token) -> Record | None:
+        """The session that *token* opens there. One round trip."""
+        repository = self._repository
+        stored = self._store.load(token.id)
+        record = None if stored is None else repository.unpack(token.id, stored)
+        if record is None or not compare_digest(hash_secret(token.secret), record.secret_hash):
+            return None
+        if repository.lifetimes.is_over(record, token.issued_at, repository.now()):
+            return None
+        return record
+
+    def delete(self, token: Token, record: Record | None) -> None:
+        """Afterwards it is gone there, and not listed under its owner. Two round trips at most."""
+        self._store.delete(token.id)
+        if record is not None and record.owner is not None and self._store.has_owners:
+            try:
+                self._store.unlink(record.owner, token.id)
+            except StoreError:
+                self._repository.log.warning(
+                    "session %s could not be taken off the list of an owner", token.id
+                )

@@ -1,0 +1,143 @@
+"""Who is logged in, as far as the keys of a session say it.
+
+How this works. An application that logs in by ``session["user_id"] = 7`` calls nothing of this
+library, so the change of the key is the login. :class:`Identity` reads from the encoded values of a
+session *who* they name: the text of the first login key that is present, its encoded value where
+that has no text that could name an owner, or ``None``. A record and the record that takes its place
+are compared by that; where they differ, the second one gets a new secret.
+
+Rules for maintainers: nothing here loads, saves or changes a record in place. Values may be
+hostile: what cannot be decoded names nobody, but is still compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from wsgi_sessions.errors import UnsupportedValue
+from wsgi_sessions.record import Record
+
+__all__ = ["MAX_OWNER_BYTES", "Identity", "check_owner", "is_owner"]
+
+MAX_OWNER_BYTES: Final = 1024
+"""Of UTF-8. The narrowest index that keeps owners whole (DynamoDB's) takes twice as many."""
+
+Who = str | bytes | None
+OwnerOf = Callable[[Any], str | None]
+
+
+class Identity:
+    """Reads who is logged in from the values of a session.
+
+    The first of *login_keys* that is present names the owner; *owner_of*, if it is given, makes the
+    owner's text of its value. When one of *fresh_keys* becomes true, the same user has proved
+    again who he is (OWASP ASVS 5.0, 7.2.4).
+    """
+
+    __slots__ = ("_decode", "_owner_of", "fresh_keys", "login_keys")
+
+    def __init__(
+        self,
+        login_keys: Sequence[str],
+        fresh_keys: Sequence[str],
+        owner_of: OwnerOf | None,
+        decode: Callable[[bytes], Any],
+    ) -> None:
+        self.login_keys = tuple(login_keys)
+        self.fresh_keys = tuple(fresh_keys)
+        self._owner_of = owner_of
+        self._decode = decode
+
+    def decides(self, key: str) -> bool:
+        """Whether a change of *key* may be a login, a logout or a proof."""
+        return key in self.login_keys or key in self.fresh_keys
+
+    def who(self, values: Mapping[str, bytes]) -> Who:
+        """Who is logged in. ``7`` and ``"7"`` are the same user."""
+        for key in self.login_keys:
+            if key in values:
+                return _text(self._value(values[key])) or bytes(values[key])
+        return None
+
+    def changes(self, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> bool:
+        """Whether the rights of *after* are not those of *before*, so that a new secret is due."""
+        return self.who(before) != self.who(after) or any(
+            self._is_true(after.get(key)) and not self._is_true(before.get(key))
+            for key in self.fresh_keys
+        )
+
+    def applied(self, before: Mapping[str, bytes], after: Record, now: float) -> Record:
+        """*after*, whose values took the place of *before*, with the owner that they name and, at
+        a login, the absolute lifetime started again."""
+        owner = self.owner_after(after.owner, before, after.values)
+        who = self.who(after.values)
+        if isinstance(who, str) and who != self.who(before):
+            return after._replace(owner=owner, created_at=now)
+        return after if owner == after.owner else after._replace(owner=owner)
+
+    def owner_after(
+        self, owner: str | None, before: Mapping[str, bytes], after: Mapping[str, bytes]
+    ) -> str | None:
+        """Whose the session is that was *owner*'s when it had the values *before*."""
+        was, who = self.who(before), self.who(after)
+        if was == who:
+            return owner
+        if isinstance(who, str):
+            return self.owner(after)
+        # A value that can name nobody is no owner, and does not leave the former one in its place.
+        return None if who is None or isinstance(was, str) else owner
+
+    def owner(self, values: Mapping[str, bytes]) -> str | None:
+        """The owner that *values* name. Raises what *owner_of* raises, and ``TypeError`` or
+        :exc:`~wsgi_sessions.UnsupportedValue` for what it returns and cannot be one."""
+        for key in self.login_keys:
+            if key in values:
+                value = self._value(values[key])
+                if self._owner_of is None:
+                    return _text(value)
+                owner = self._owner_of(value)
+                return None if owner is None else check_owner(owner)
+        return None
+
+    def _value(self, data: bytes) -> Any:
+        try:
+            return self._decode(data)
+        except (ValueError, TypeError):
+            return None
+
+    def _is_true(self, data: bytes | None) -> bool:
+        return data is not None and bool(self._value(data))
+
+
+def _text(value: object) -> str | None:
+    """What an owner is called whose login key has this value."""
+    if type(value) in (int, str, UUID):
+        text = str(value)
+        return text if is_owner(text) else None
+    return None
+
+
+def is_owner(text: str) -> bool:
+    """Whether *text* can name an owner."""
+    try:
+        return 0 < len(text.encode()) <= MAX_OWNER_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def check_owner(owner: object) -> str:
+    """*owner* as a plain ``str``. Raises ``TypeError`` for what is no text or empty, and
+    :exc:`~wsgi_sessions.UnsupportedValue` for text that no record can hold."""
+    if not isinstance(owner, str) or not owner:
+        raise TypeError("owner must be a non-empty str: login(str(user.id))")
+    try:
+        size = len(owner.encode())
+    except UnicodeEncodeError:
+        raise UnsupportedValue("owner", "it holds a lone surrogate") from None
+    if size > MAX_OWNER_BYTES:
+        raise UnsupportedValue(
+            "owner", f"it has {size} bytes of UTF-8, at most {MAX_OWNER_BYTES} can be kept"
+        )
+    return str(owner)
