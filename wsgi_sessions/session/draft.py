@@ -17,8 +17,17 @@ from typing import Any, Final
 
 from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.errors import UnsupportedValue
-from wsgi_sessions.record import IMMUTABLE, Codec, Record, record_of
-from wsgi_sessions.session.changes import MISSING, Changes, Function
+from wsgi_sessions.record import (
+    IMMUTABLE,
+    OWN_LIFETIME,
+    PERMANENT,
+    Record,
+    StoredValue,
+    ValueCodec,
+    record_of,
+    same,
+)
+from wsgi_sessions.session.changes import MISSING, Changes, Found, Function, Values
 from wsgi_sessions.session.merge import merge_encoded
 from wsgi_sessions.session.snapshot import Edit
 
@@ -28,9 +37,7 @@ SUPERSEDED_SECONDS: Final = 30.0
 """Seconds for which a replaced secret is remembered. No request is in flight longer than a
 server's worker timeout, 30 s by gunicorn's default."""
 
-Values = dict[str, bytes]
-
-_NO_BASES: Final[dict[str, bytes | None]] = {}
+_NO_BASES: Final[dict[str, StoredValue]] = {}
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
 
 
@@ -45,6 +52,7 @@ class Draft:
         "_merge_keys",
         "changes",
         "forced",
+        "lifetime",
         "live",
         "owner",
         "permanent",
@@ -52,11 +60,11 @@ class Draft:
         "secret",
     )
 
-    def __init__(self, codec: Codec, merge_keys: Collection[str] = ()) -> None:
+    def __init__(self, codec: ValueCodec, merge_keys: Collection[str] = ()) -> None:
         self._codec = codec
         self._merge_keys = merge_keys
         self.live: dict[str, Any] = {}
-        """Values that were decoded or assigned, by key."""
+        """Values that were decoded, or assigned and are no scalars, by key."""
         self._known: Values = {}
         """The last known encoding of those among them that are mutable."""
         self.forget()
@@ -70,6 +78,8 @@ class Draft:
         """The new secret, if the session is regenerated."""
         self.owner: Any = MISSING
         self.permanent: Any = MISSING
+        self.lifetime: Any = MISSING
+        """Seconds of its own; ``None`` for the ordinary idle lifetime."""
         self._bases = _NO_BASES
         """For merge keys: what the application had in hand before it changed the value; ``None``
         if it had not looked, so that its change is one of what was loaded."""
@@ -83,31 +93,36 @@ class Draft:
             or bool(self.secret)
             or self.owner is not MISSING
             or self.permanent is not MISSING
+            or self.lifetime is not MISSING
         )
 
     # Reading
 
     def get(self, key: str, stored: Values) -> Any:
         """The value of *key*. Raises ``KeyError``, or ``ValueError`` if it cannot be decoded."""
-        data = self.changes.current(key, stored.get(key))
-        if data is None:
+        data = self.changes.current(key, stored.get(key, MISSING))
+        if data is MISSING:
             raise KeyError(key)
-        value = self._decode(data)
-        self._keep(key, value, data)
+        kind = type(data)
+        if not (kind is bytes or kind is tuple):
+            return data  # a scalar
+        value = self._codec.loads(data)  # type: ignore[arg-type]
+        self._keep(key, value, data)  # type: ignore[arg-type]
         return value
 
     def get_all(self, stored: Values) -> None:
         """Decode whatever is not decoded yet. Raises ``ValueError`` if something cannot be."""
         for key, data in self.view(stored).items():
-            if key not in self.live:
-                self._keep(key, self._decode(data), data)
+            kind = type(data)
+            if (kind is bytes or kind is tuple) and key not in self.live:
+                self._keep(key, self._codec.loads(data), data)
 
     def has(self, key: str, stored: Values) -> bool:
-        return self.changes.current(key, stored.get(key)) is not None
+        return self.changes.current(key, stored.get(key, MISSING)) is not MISSING
 
     def view(self, stored: Values) -> Values:
-        """All keys, with their values as they were last encoded."""
-        return self.changes.apply(stored, self._decode, self.encode)
+        """All keys in their order, with their values as they were last encoded."""
+        return self.changes.apply(stored, self._codec.loads, self.encode, ordered=True)
 
     # Changing
 
@@ -129,7 +144,7 @@ class Draft:
         self._more().clear()
         self.live.clear()
         self._known.clear()
-        self.owner, self.permanent = None, permanent
+        self.owner, self.permanent, self.lifetime = None, permanent, None
 
     def log_in(self, owner: str, *, permanent: bool | None) -> None:
         """Note a login. With *permanent*, of another owner: what the session held before this
@@ -142,18 +157,19 @@ class Draft:
                     self._known.pop(key, None)
             if self.permanent is MISSING:
                 self.permanent = permanent
+            if self.lifetime is MISSING:
+                self.lifetime = None
         self.owner, self.restarted = owner, True
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()
-        decode = self._decode
+        decode, there = self._codec.loads, stored.get(key, MISSING)
         if key in self._merge_keys:
             if key in self._bases and key not in self.changes.computed:
-                data = self.changes.current(key, stored.get(key))
-                self.put(key, function(default if data is None else decode(data)))
-                return self.live[key]
+                found: Any = self.changes.current(key, there)
+                self.put(key, function(default if found is MISSING else decode(found)))
+                return self.get(key, stored) if key not in self.live else self.live[key]
             self._note_base(key)
-        there = stored.get(key)
         data = self._more().mutate(key, function, default, there, decode, self.encode)
         value = decode(data)
         self._keep(key, value, data)
@@ -165,7 +181,7 @@ class Draft:
             return
         for key, known in list(self._known.items()):
             data = self.encode(key, self.live[key])
-            if data != known:
+            if not same(data, known):
                 if key in self._merge_keys:
                     self._note_base(key)
                 self._known[key] = data
@@ -183,19 +199,20 @@ class Draft:
             self.changes = Changes()
         return self.changes
 
-    def _keep(self, key: str, value: Any, data: bytes) -> None:
-        self.live[key] = value
-        if type(value) in IMMUTABLE:
+    def _keep(self, key: str, value: Any, data: StoredValue) -> None:
+        """Hand out the same object again; and watch it, if it can change."""
+        kind = type(data)
+        if kind is bytes or kind is tuple:
+            self.live[key] = value
+            if type(value) not in IMMUTABLE:
+                self._known[key] = data
+            elif self._known:
+                self._known.pop(key, None)
+        elif self.live:
+            self.live.pop(key, None)
             self._known.pop(key, None)
-        else:
-            self._known[key] = data
 
-    def _decode(self, data: bytes) -> Any:
-        if type(data) is not bytes:
-            raise ValueError("the record holds something else than an encoded value")
-        return self._codec.loads(data)
-
-    def encode(self, key: str, value: Any) -> bytes:
+    def encode(self, key: str, value: Any) -> StoredValue:
         try:
             return self._codec.dumps(value)
         except UnsupportedValue as error:
@@ -205,7 +222,20 @@ class Draft:
 
     def edit(self, record: Record, now: float) -> Record:
         """*record* with all changes made."""
-        secret_hash, created_at, saved_at, permanent, owner, superseded, values = record
+        values = self._merged(record.values) if self._bases else self._applied(record.values)
+        if (
+            self.owner is self.permanent is self.lifetime is MISSING
+            and not self.secret
+            and not self.restarted
+        ):
+            return record if values is record.values else record_of((*record[:9], values))
+        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
+            record
+        )
+        if self.permanent is not MISSING:
+            flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
+        if self.lifetime is not MISSING:
+            flags = flags & ~OWN_LIFETIME if self.lifetime is None else flags | OWN_LIFETIME
         if self.secret:
             recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]
@@ -214,25 +244,34 @@ class Draft:
             secret_hash,
             now if self.restarted else created_at,
             saved_at,
-            permanent if self.permanent is MISSING else self.permanent,
+            ends_at,
+            flags,
+            idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
             owner if self.owner is MISSING else self.owner,
+            device,
             superseded,
-            self._merged(values) if self._bases else self.view(values),
+            values,
         )
-        return record_of(fields)
+        return record if values is record.values and fields == record else record_of(fields)
+
+    def _applied(self, stored: Values) -> Values:
+        """:meth:`view`, or *stored* itself if no value is another."""
+        return self.changes.apply(stored, self._codec.loads, self.encode)
 
     def _merged(self, stored: Values) -> Values:
         """:meth:`view`, where what others did to the values of merge keys is kept."""
         if self._loaded is None:
             self._loaded = stored
-        values, changes = self.view(stored), self.changes
-        for key, base in self._bases.items():
-            mine = values.get(key)
-            if mine is None or changes.cleared or key in changes.computed:
+        values, changes = self._applied(stored), self.changes
+        for key, noted in self._bases.items():
+            mine: Any = values.get(key, MISSING)
+            if mine is MISSING or changes.cleared or key in changes.computed:
                 continue
-            base = self._loaded.get(key) if base is None else base
-            there = stored.get(key)
-            values[key] = merge_encoded(base, mine, there, self._decode, self._codec.dumps)
+            base: Found = self._loaded.get(key, MISSING) if noted is None else noted
+            there = stored.get(key, MISSING)
+            merged = merge_encoded(base, mine, there, self._codec.loads, self._codec.dumps)
+            if merged is not mine:
+                values = values | {key: merged}
         return values
 
     def first_writer(self, key: str, made: Any) -> Edit:
@@ -242,14 +281,17 @@ class Draft:
         def keep(there: Any) -> Any:
             return made if there is MISSING else there
 
-        changes.mutate(key, keep, MISSING, None, self._decode, self.encode)
-        return lambda record, _now: record._replace(
-            values=changes.apply(record.values, self._decode, self.encode)
-        )
+        changes.mutate(key, keep, MISSING, MISSING, self._codec.loads, self.encode)
+
+        def edit(record: Record, _now: float) -> Record:
+            values = changes.apply(record.values, self._codec.loads, self.encode)
+            return record if values is record.values else record._replace(values=values)
+
+        return edit
 
     def detach(self) -> None:
         """Go on without the record. What was put stays; functions have begun with their default."""
-        computed, values = self.changes.computed, self.view({})
+        computed, values = list(self.changes.computed), self.view({})
         for key in list(self.live):
             if key in computed or key not in self.changes:
                 del self.live[key]
@@ -257,11 +299,13 @@ class Draft:
         for key in computed:
             self.changes.put(key, values[key])
 
-    def saved(self, stored: Values) -> None:
-        """All changes are in *stored* now, where a merge may have computed some values anew."""
-        recomputed = self.changes.computed if self._known else ()
+    def saved(self, stored: Values, *, disturbed: bool) -> None:
+        """All changes are in *stored* now; if another request has *disturbed* them, a merge may
+        have computed some values anew."""
+        recomputed = self.changes.computed
         self.forget()
-        self.follow(stored, recomputed)
+        if disturbed:
+            self.follow(stored, recomputed)
 
     def follow(self, stored: Values, recomputed: Collection[str] = ()) -> None:
         """Let later reads see what other requests saved.
@@ -273,8 +317,9 @@ class Draft:
             self.live.clear()
             return
         for key in list(self.live):
-            data = self.changes.current(key, stored.get(key))
+            data = self.changes.current(key, stored.get(key, MISSING))
             known = self._known.get(key)
-            if known is None or data is None or (known != data and key in recomputed):
+            gone = known is None or data is MISSING
+            if gone or (key in recomputed and not same(known, data)):
                 del self.live[key]
                 self._known.pop(key, None)
