@@ -6,12 +6,12 @@ Layout of format 1, which ``docs/format.md`` describes byte by byte::
     4 bytes  CRC-32 of the head, big-endian
     head     msgpack array of 11: secret hash, created at, saved at, ends at, flags, idle seconds,
              owner, device, superseded [[secret hash, replaced at], …], values {key: value},
-             large values {key: [size, CRC-32]}
+             bytes of all large values together
     rest     the large values, one after the other
 
-Values stand as :mod:`wsgi_sessions.record.stored_value` has them; one that is large is ``nil``
-among the values, which keeps its place. So reading one name hashes and decodes the head, whatever
-else the session holds. An encrypted record has head and rest only, since it is authenticated.
+Values stand as :mod:`wsgi_sessions.record.stored_value` has them; in the place of a large one
+stands [size, CRC-32]. So reading one name hashes and decodes the head, whatever else the session
+holds. An encrypted record has head and rest only, since it is authenticated.
 
 The checksums find damage, not malice: who can write to the store can write a checksum. Everything
 is therefore checked again for type, length and range, and nothing here can execute anything.
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import accumulate, chain, repeat
 from struct import Struct
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -46,6 +45,7 @@ __all__ = [
 ]
 
 FORMAT = 1
+_FORMAT = bytes([FORMAT])
 PERMANENT = 1
 """Flag: the session outlives the browser."""
 OWN_LIFETIME = 2
@@ -57,8 +57,6 @@ _FRONT = Struct(">BI")
 _LATEST = 1e11  # seconds; the year 5138: no clock of ours gets there
 _FLAGS_END = 1 << 63
 _VALUE_TYPES = {type(None), bool, int, float, str, bytes}
-_NOTHING: dict[str, Any] = {}
-_WRONG_FIELD = "not a record: a field has the wrong type or range"
 
 
 class Record(NamedTuple):
@@ -110,7 +108,8 @@ record_of: Callable[[Iterable[Any]], Record] = partial(tuple.__new__, Record)
 def pack(record: Record) -> bytes:
     """The bytes of *record*; the same for the same record in every process."""
     head, large = _parts(record)
-    return b"".join((_FRONT.pack(FORMAT, crc32(head)), head, *large))
+    front = _FRONT.pack(FORMAT, crc32(head))
+    return b"".join((front, head, *large)) if large else front + head
 
 
 def pack_body(record: Record) -> bytes:
@@ -121,38 +120,51 @@ def pack_body(record: Record) -> bytes:
 
 def _parts(record: Record) -> tuple[bytes, list[memoryview]]:
     """The head, and what follows it."""
-    *fields, values = record
-    large_keys = [
-        key
-        for key, value in values.items()
-        if type(value) is tuple or (type(value) is bytes and len(value) >= LARGE)
-    ]
-    if not large_keys:
-        return packb((*fields, values, _NOTHING)), []
-    values, places = values.copy(), {}
-    runs: list[tuple[bytes, int, int]] = []  # what lies side by side is copied at once
-    for key in large_keys:
-        value: Any = values[key]
-        values[key] = None
-        buffer, start, size, checksum = (
-            value if type(value) is tuple else (value, 0, len(value), crc32(value))
-        )
-        places[key] = size, checksum
-        if runs and runs[-1][0] is buffer and runs[-1][2] == start:
-            runs[-1] = buffer, runs[-1][1], start + size
+    values: dict[str, Any] = record[-1]
+    for value in values.values():
+        kind = type(value)
+        if kind is tuple or (kind is bytes and len(value) >= LARGE):
+            break
+    else:
+        return packb((*record, 0)), []
+    placed, large = _split(values)
+    return packb((*record[:-1], placed, sum(map(len, large)))), large
+
+
+def _split(values: dict[str, StoredValue]) -> tuple[dict[str, Any], list[memoryview]]:
+    """The values as they stand in the head, and the large ones, of which those that lie side by
+    side are copied at once."""
+    placed: dict[str, Any] = values.copy()
+    large: list[memoryview] = []
+    buffer, begin, end = b"", 0, 0
+    value: Any
+    for key, value in values.items():
+        kind = type(value)
+        if kind is tuple:
+            source, start, size, checksum = value
+        elif kind is bytes and len(value) >= LARGE:
+            source, start, size, checksum = value, 0, len(value), crc32(value)
         else:
-            runs.append((buffer, start, start + size))
-    return packb((*fields, values, places)), [memoryview(one)[a:b] for one, a, b in runs]
+            continue
+        placed[key] = size, checksum
+        if source is buffer and start == end:
+            end += size
+            continue
+        if end:
+            large.append(memoryview(buffer)[begin:end])
+        buffer, begin, end = source, start, start + size
+    large.append(memoryview(buffer)[begin:end])
+    return placed, large
 
 
 def unpack(data: bytes) -> Record:
     """The record in *data*. Raises :exc:`BadRecord` for anything else."""
-    if len(data) < _FRONT.size or data[0] != FORMAT:
+    if data[:1] != _FORMAT:
         raise BadRecord(_what_is_wrong(data))
-    record, head_end = _unpack(data, _FRONT.size)
+    record, end = _unpack(data, 5)
     # A slice is a copy, a view costs 1 k instructions more and saves one for each byte.
-    head = data[5:head_end] if head_end < 4096 else memoryview(data)[5:head_end]
-    if crc32(head) != int.from_bytes(data[1:5], "big"):
+    head = data[5:end] if end < 4096 else memoryview(data)[5:end]
+    if data[1:5] != crc32(head).to_bytes(4, "big"):
         raise BadRecord("damaged: the checksum does not match")
     return record
 
@@ -163,7 +175,7 @@ def unpack_body(data: bytes) -> Record:
 
 
 def _unpack(data: bytes, start: int) -> tuple[Record, int]:
-    """The record whose head begins at *start*, and where its large values begin."""
+    """The record whose head begins at *start*, and where its head ends."""
     try:
         fields = unpackb(data[start:] if len(data) < 4096 else memoryview(data)[start:])
         (
@@ -174,11 +186,13 @@ def _unpack(data: bytes, start: int) -> tuple[Record, int]:
         raise BadRecord("damaged, or not a record: it has another shape") from error
     if not (
         type(secret_hash) is bytes
-        and type(created_at) is type(saved_at) is type(idle) is float
-        and 0 <= created_at <= _LATEST  # NaN is in no range
-        and 0 <= saved_at <= _LATEST
-        and 0 <= idle <= _LATEST
-        and (ends_at is None or (type(ends_at) is float and 0 <= ends_at <= _LATEST))
+        and type(created_at) is float
+        and type(saved_at) is float
+        and type(idle) is float
+        and 0.0 <= created_at <= _LATEST  # NaN is in no range
+        and 0.0 <= saved_at <= _LATEST
+        and 0.0 <= idle <= _LATEST
+        and (ends_at is None or (type(ends_at) is float and 0.0 <= ends_at <= _LATEST))
         and type(flags) is int
         and 0 <= flags < _FLAGS_END
         and (owner is None or type(owner) is str)
@@ -186,36 +200,31 @@ def _unpack(data: bytes, start: int) -> tuple[Record, int]:
         and type(superseded) is list
         and (not superseded or all(map(_is_superseded, superseded)))
         and type(values) is dict
-        and _VALUE_TYPES.issuperset(map(type, values.values()))
-        and type(large) is dict
+        and type(large) is int
+        and 0 <= large <= len(data) - start
     ):
-        raise BadRecord(_WRONG_FIELD)
-    head_end = _place(data, start, values, large) if large else len(data)
-    return record_of(fields[:10]), head_end
-
-
-def _place(
-    data: bytes, start: int, values: dict[str, StoredValue], large: dict[str, Any]
-) -> int:
-    """Put the places of the *large* values in *data* among *values*; where the first begins."""
-    pairs = large.values()
-    if not (
-        set(map(type, pairs)) == {list}
-        and set(map(len, pairs)) == {2}
-        and set(map(type, chain.from_iterable(pairs))) == {int}
-        and large.keys() <= values.keys()
-        and set(map(values.get, large)) == {None}
-    ):
-        raise BadRecord(_WRONG_FIELD)
-    sizes, checksums = zip(*pairs, strict=True)
-    end: int = len(data) - sum(sizes)
-    if min(sizes) < 0 or end < start:
+        raise BadRecord("not a record: a field has the wrong type or range")
+    end = len(data) - large
+    last = end
+    for key, value in values.items():
+        kind = type(value)
+        if kind is list:
+            values[key] = place = _place(data, last, value)
+            last += place[2]
+        elif kind not in _VALUE_TYPES:
+            raise BadRecord("not a record: a value has a type that it cannot have")
+    if last != len(data):
         raise BadRecord("damaged: a large value is cut off")
-    places: Iterable[Large] = zip(
-        repeat(data), accumulate(sizes, initial=end), sizes, checksums, strict=False
-    )
-    values.update(zip(large, places, strict=False))
-    return end
+    return record_of(fields[:10]), end
+
+
+def _place(data: bytes, start: int, place: list[Any]) -> Large:
+    """Where a large value lies that begins at *start*: *place* is its size and checksum."""
+    if len(place) == 2:
+        size, checksum = place
+        if type(size) is int and type(checksum) is int and size >= 0:
+            return data, start, size, checksum
+    raise BadRecord("not a record: the place of a large value has another shape")
 
 
 def is_newer(data: bytes) -> bool:

@@ -272,14 +272,6 @@ class Session(MutableMapping[str, Any]):
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
         raise TypeError("a session belongs to its request and is not pickled: dict(session) is")
 
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return deepcopy(dict(self), memo)
-
-    def __reduce_ex__(self, _protocol: Any) -> NoReturn:
-        raise TypeError("a session belongs to its request and is not pickled: dict(session) is")
-
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self) | dict(other) if isinstance(other, Mapping) else NotImplemented
 
