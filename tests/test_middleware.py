@@ -13,6 +13,7 @@ import pytest
 from webtest import TestApp
 
 from tests.support.recording import RecordingStore
+from tests.support.visitor import warm
 from wsgi_sessions import (
     MemoryStore,
     Session,
@@ -68,6 +69,8 @@ class Server:
     def __init__(self, app: WSGIApplication, **options: Any) -> None:
         self.store = RecordingStore()
         self.wrapped = SessionMiddleware(app, self.store, secret="x" * 16, **options)
+        warm(self.wrapped.manager)
+        self.store.pop_calls()
         self.jar = ""
 
     def environ(self, **more: Any) -> WSGIEnvironment:

@@ -74,7 +74,7 @@ def test_a_valid_cookie_is_not_worth_a_line_in_the_log(
         assert visitor.read() != {}
         assert caplog.messages == []
         assert Visitor(visitor.manager, "x").read() == {}
-    assert caplog.messages == ["a cookie was refused: not signed by us, or too old"]
+    assert caplog.messages == ["a cookie was refused: not encrypted by us"]
 
 
 def test_a_cookie_that_holds_no_record_is_an_anonymous_visitor(

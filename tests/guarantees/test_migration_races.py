@@ -63,6 +63,7 @@ class Race:
 
         def answer() -> None:
             visitor = Browser(SessionManager(store, **options))
+            visitor.manager.repository.before_create = lambda: None  # that is another subject
             try:
                 with visitor.request() as session:
                     act(session)
@@ -220,7 +221,7 @@ def test_a_worker_that_dies_loses_nothing(clock: ManualClock, after: bool) -> No
         with survivor.request() as session:
             session.invalidate()
         assert Browser(manager).read() == {}
-    assert deaths == 7
+    assert deaths == 9  # two of the calls are about the signing key
 
 
 def test_two_threads_that_have_both_read_the_old_session(clock: ManualClock) -> None:

@@ -165,10 +165,10 @@ def encodings(stolen: Stolen) -> Iterator[Attempt]:
                   f"a={name}", name.replace("i", "%69")):  # fmt: skip
         yield Attempt(f"called {other!r}", f"{other}={cookie}")
     for header in (
-        f"a=1, {name}={cookie}",
-        f"{name}={cookie}, a=1",
-        f"{name}={cookie},{name}={cookie}",
-        f"$Version=1, {name}={cookie}",
+        f"a=1, {name}={cookie}x",
+        f"{name}=x, {name}={cookie}",
+        f"a=1, {name}={cookie}; {name}=x",
+        f"a=1, x{name}={cookie}",
         f"a=1\r\n{name}={cookie}",
         f"a=1\x00{name}={cookie}",
         f"a=1&{name}={cookie}",
@@ -186,6 +186,10 @@ def neighbours(stolen: Stolen) -> Iterator[Attempt]:
         "no name": f"=x; {ours}",
         "no equals sign": f"x; {ours}",
         "empty pairs": f";; ;{ours};;",
+        "joined by a comma after": f"a=1, {ours}",
+        "joined by a comma before": f"{ours}, a=1",
+        "joined by a comma twice": f"{ours},{ours}",
+        "a version before": f"$Version=1, {ours}",
         "tabs": f"\t{stolen.name}\t=\t{stolen.cookie}\t",
         "no space": f"a=1;{ours};b=2",
         "bytes": f"a=\xff\xfe; {ours}",

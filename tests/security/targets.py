@@ -8,6 +8,7 @@ from zlib import crc32
 
 from tests.security.wsgi_client import ask
 from tests.support.recording import RecordingStore
+from tests.support.visitor import UNSIGNED
 from wsgi_sessions import CookieStore, MemoryStore, SessionMiddleware
 from wsgi_sessions.record.record import unpack
 from wsgi_sessions.testing import ManualClock
@@ -29,6 +30,7 @@ def page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
 
 app = SessionMiddleware(page, store, secret=SECRET, clock=clock)
 sealed_app = SessionMiddleware(page, CookieStore(), secret=SECRET, clock=clock)
+ask(app, f"sid={UNSIGNED}")
 first = ask(app, path="/login")
 COOKIE = first.cookie
 SEALED = ask(sealed_app, path="/login").cookie

@@ -27,6 +27,7 @@ from tests.security.corpus import (
 from tests.security.log_watch import LogWatch
 from tests.security.wsgi_client import Answer, ask, work
 from tests.support.recording import RecordingStore
+from tests.support.visitor import UNSIGNED
 from wsgi_sessions import CookieStore, MemoryStore, SessionMiddleware
 from wsgi_sessions.flask import FlaskSessions
 from wsgi_sessions.testing import ManualClock
@@ -78,6 +79,7 @@ class Target:
         self.clock = ManualClock()
         self.store = RecordingStore(MemoryStore(clock=self.clock))
         self.app = make(self.store, self.clock, name)
+        ask(self.app, f"{name}={UNSIGNED}")
         self.name = name
         self.cookie = ask(self.app, path="/login").cookie
 

@@ -16,6 +16,7 @@ import pytest
 from tests.security.corpus import CANARY, WORTHLESS, Attempt, Stolen, flips, neighbours
 from tests.servers.process import ServerProcess, accepts_connections, free_port
 from tests.support.serving import ROOT, gunicorn
+from tests.support.visitor import UNSIGNED
 
 SECRET = "the signing secret of the tests"
 
@@ -39,6 +40,7 @@ class Served:
     def __init__(self, port: int, directory: Path) -> None:
         self.port = port
         self.log = directory / "sessions.log"
+        self.ask(f"sid={UNSIGNED}".encode())
         head = self.ask(path="/login").head.decode()
         [line] = [line for line in head.split("\r\n") if line.lower().startswith("set-cookie")]
         self.cookie = line.partition("=")[2].partition(";")[0]

@@ -26,7 +26,14 @@ from wsgi_sessions.manager import Options, SessionManager, Settings, settings_of
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.stores import Store
 
-__all__ = ["EXTENSION", "ConfiguredMiddleware", "configured_options", "overridden"]
+__all__ = [
+    "EXTENSION",
+    "FRESH_KEYS",
+    "LOGIN_KEYS",
+    "ConfiguredMiddleware",
+    "configured_options",
+    "overridden",
+]
 
 EXTENSION = "wsgi_sessions"
 

@@ -17,7 +17,13 @@ import flask
 from flask.sessions import SessionInterface, SessionMixin
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.flask.configuration import EXTENSION, ConfiguredMiddleware, overridden
+from wsgi_sessions.flask.configuration import (
+    EXTENSION,
+    FRESH_KEYS,
+    LOGIN_KEYS,
+    ConfiguredMiddleware,
+    overridden,
+)
 from wsgi_sessions.flask.outage import let_outages_leave
 from wsgi_sessions.flask.session import FlaskSession
 from wsgi_sessions.manager import SessionManager, Settings
@@ -133,6 +139,9 @@ class FlaskSessionInterface(SessionInterface):
                 f"{type(self).__name__} overrides {', '.join(names)}, which SessionMiddleware does "
                 f"not ask: give it the options cookie_name, cookie_domain, …, or use FlaskSessions"
             )
+        manager = _manager_of(app)
+        if by_hand and manager is not None:
+            manager.adopt_login_keys(LOGIN_KEYS, FRESH_KEYS)
         self._prepared = app
 
 

@@ -37,7 +37,6 @@ from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolv
 from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.record import RecordCipher, ValueCodec
 from wsgi_sessions.session import (
-    EXPIRE,
     ISSUE,
     OPEN,
     OVER,
@@ -193,6 +192,14 @@ class SessionManager:
         )
         self.repository.lifetimes = Lifetimes(*settings.lifetimes)
 
+    def adopt_login_keys(self, login_keys: Sequence[str], fresh_keys: Sequence[str]) -> None:
+        """A framework's own, if the options name none. They count from now on."""
+        if self.repository.identity is None:
+            self.options = replace(
+                self.options, login_keys=tuple(login_keys), fresh_keys=tuple(fresh_keys)
+            )
+            self.repository.identity = self._identity(self.options)
+
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
         return open_session(self.repository, self._resolve, cookie_header or "", environ)
@@ -262,7 +269,7 @@ class SessionManager:
             ("Content-Length", str(len(_UNAVAILABLE))),
             ("Cache-Control", "no-store"),
             ("Retry-After", "1"),
-            *(self._expire(secure) if expires else ()),
+            *(self._expire_all(state, secure) if expires else ()),
         ]
         self._abandon(state)
         return Finished("503 Service Unavailable", headers, _UNAVAILABLE)
@@ -334,13 +341,14 @@ class SessionManager:
         if state.cookie is ISSUE:
             ours = [("Set-Cookie", self._issue(state, secure))]
         else:
-            ours = self._expire(secure)
-        if state.logged_in or state.cookie is EXPIRE:
+            return self._expire_all(state, secure)
+        if state.logged_in:
             ours += self._expired_variants(state.cookie_header, secure)
         return ours
 
-    def _expire(self, secure: bool) -> Headers:
-        return [("Set-Cookie", self._cookie.expire(secure=self._is_secure(secure)))]
+    def _expire_all(self, state: RequestState, secure: bool) -> Headers:
+        line = self._cookie.expire(secure=self._is_secure(secure))
+        return [("Set-Cookie", line), *self._expired_variants(state.cookie_header, secure)]
 
     def _expired_variants(self, cookie_header: str, secure: bool) -> Headers:
         """After a login or logout of a request with several cookies, or one of a former name."""

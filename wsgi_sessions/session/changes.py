@@ -108,6 +108,12 @@ class Changes:
         self._computed.pop(key, None)
         self.results[key] = MISSING
 
+    def forget(self, key: str) -> None:
+        """Say nothing about *key* any more."""
+        self.results.pop(key, None)
+        self._computed.pop(key, None)
+        self._moved.discard(key)
+
     def clear(self) -> None:
         self.cleared = True
         self.results.clear()

@@ -45,6 +45,7 @@ class Draft:
     """The values of a session as Python objects, and the changes made to them and its header."""
 
     __slots__ = (
+        "_assigned",
         "_bases",
         "_codec",
         "_known",
@@ -67,6 +68,8 @@ class Draft:
         """Values that were decoded, or assigned and are no scalars, by key."""
         self._known: Values = {}
         """The last known encoding of those among them that are mutable."""
+        self._assigned: set[str] = set()
+        """The keys that this request has put, saved or not; in-place changes are none."""
         self.forget()
 
     def forget(self) -> None:
@@ -131,12 +134,14 @@ class Draft:
         if key in self._merge_keys:
             self._note_base(key)
         self._more().put(key, data)
+        self._assigned.add(key)
         self._keep(key, value, data)
 
     def delete(self, key: str) -> None:
         if key in self._merge_keys:
             self._note_base(key)
         self._more().delete(key)
+        self._assigned.discard(key)
         self.live.pop(key, None)
         self._known.pop(key, None)
 
@@ -144,22 +149,33 @@ class Draft:
         self._more().clear()
         self.live.clear()
         self._known.clear()
+        self._assigned.clear()
         self.owner, self.permanent, self.lifetime = None, permanent, None
 
-    def log_in(self, owner: str, *, permanent: bool | None) -> None:
-        """Note a login. With *permanent*, of another owner: what the session held before this
-        request goes, what this request put stays; *permanent* is what it starts as."""
-        if permanent is not None:
-            self._more().cleared = True
-            for key in list(self.live):
-                if key not in self.changes.keys:
-                    del self.live[key]
-                    self._known.pop(key, None)
-            if self.permanent is MISSING:
-                self.permanent = permanent
-            if self.lifetime is MISSING:
-                self.lifetime = None
+    def log_in(self, owner: str) -> None:
+        """Note a login."""
         self.owner, self.restarted = owner, True
+
+    def change_hands(self, stored: Values, *, permanent: bool) -> None:
+        """What the session held before this request goes, what this request has put stays.
+        *permanent* is what it starts as, unless this request has said so."""
+        changes = self._more()
+        keep = self._assigned.union(changes.computed)
+        for key in {*changes.keys, *self.live} - keep:
+            changes.forget(key)
+            self.live.pop(key, None)
+            self._known.pop(key, None)
+        for key in self._assigned.difference(changes.keys).intersection(stored):  # saved before
+            changes.put(key, stored[key])
+        changes.cleared = True
+        if self.permanent is MISSING:
+            self.permanent = permanent
+        if self.lifetime is MISSING:
+            self.lifetime = None
+
+    def note_assigned(self, key: str) -> None:
+        """This request has put *key* into the store."""
+        self._assigned.add(key)
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()

@@ -83,7 +83,7 @@ class SessionRepository:
         self._cipher = cipher
         self._max_bytes = max_bytes
         self._most_loaded = max(max_bytes, DEFAULT_MAX_BYTES)
-        self._before_create = before_create
+        self.before_create = before_create
 
     # Loading
 
@@ -175,7 +175,7 @@ class SessionRepository:
         )
 
     def _create(self, snapshot: Snapshot, edit: Edit) -> Outcome:
-        self._before_create()
+        self.before_create()
         for _attempt in range(_ATTEMPTS):
             now = self.now()
             id = snapshot.ensure_id()

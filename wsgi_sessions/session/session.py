@@ -337,6 +337,7 @@ class Session(MutableMapping[str, Any]):
         if snapshot.attached:
             outcome = self._state.repository.update(snapshot, draft.first_writer(key, made))
             draft.follow(snapshot.values)
+            draft.note_assigned(key)
             self._state.settle(outcome, snapshot)
         if not snapshot.attached:
             self._look().live[key] = made
@@ -366,9 +367,10 @@ class Session(MutableMapping[str, Any]):
         """
         owner = check_owner(owner)
         self.regenerate()
-        changes_hands = self.owner not in (None, owner)
-        permanent = self._state.repository.permanent if changes_hands else None
-        self._look().log_in(owner, permanent=permanent)
+        state, draft = self._state, self._look()
+        if self.owner not in (None, owner):
+            draft.change_hands(state.load().values, permanent=state.repository.permanent)
+        draft.log_in(owner)
 
     def invalidate(self) -> None:
         """End the session: when the request ends, its record is deleted and its cookie expired.

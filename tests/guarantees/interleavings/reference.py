@@ -8,10 +8,11 @@ The model reads the history of store calls and keeps plain dicts:
 * A request is *superseded* when it finds that another has replaced the secret of its session, or
   ended it. From then on it changes nothing, and its response carries no ``Set-Cookie``. (One that
   finds nothing at its very first load is no such case: it is a new visitor.)
+* A login is never superseded: what it has put is then in a session of its own.
 * A logout ends the session that it loaded, also if a login replaced the secret meanwhile.
 * A cookie is sent by who made the session, replaced the secret, renewed it, or changed
   ``permanent``. (Where two do the last, or a save meets it, either may tell the browser.) It is
-  expired by who ended the session, or failed to.
+  expired by who ended the session, or failed to, or tried to and found none.
 * A request that meets a failure is told so. Where its last save or deletion failed after it was
   done, it is done all the same, and then there may be a session whose cookie nobody got.
 
@@ -118,20 +119,22 @@ class Reference:
             request.failed |= call.fate is not Fate.DONE
             request.unheard |= call.fate is Fate.UNHEARD and call.operation in ("save", "delete")
             if call.operation == "load" and call.fate is Fate.DONE:
-                self._load(request, call)
+                self._load(request, call, at)
             elif call.fate is not Fate.LOST:
                 if call.operation == "save" and call.accepted:
                     self._save(request, call, at)
                 elif call.operation == "delete":
                     self._end(request, call.key, at)
 
-    def _load(self, request: Request, call: Call) -> None:
+    def _load(self, request: Request, call: Call, at: int) -> None:
         state = self.sessions.get(call.key)
         first = request.seen is None
         if state is not None and state.secret == request.secret:
             request.attached = True
         elif state is None and first:
             request.secret = request.number  # a new visitor
+            if request.script.logs_out:
+                request.cookie, request.cookie_since = EXPIRED, at
         else:
             request.superseded, request.cookie = True, None
         values = {} if state is None or request.superseded else state.values
@@ -140,8 +143,10 @@ class Reference:
         request.heard(values)
 
     def _save(self, request: Request, call: Call, at: int) -> None:
-        assert not request.superseded, "an superseded request changed something"
         creates = call.key not in self.sessions
+        if creates and request.superseded and request.script.logs_in:
+            request.superseded, request.seen, request.permanent = False, {}, False
+        assert not request.superseded, "a superseded request changed something"
         if creates:
             request.secret = request.number
         state = State({}, request.secret) if creates else self.sessions[call.key]
@@ -185,7 +190,10 @@ class Reference:
             silent = request.may_be_silent and response.cookie is None
             return None if silent else request.cookie
         tried = self.stage.first and request.script.logs_out and response.status == 503
-        return EXPIRED if tried and (request.attached or request.seen is None) else None
+        found_none = not (request.attached or request.superseded)
+        return (
+            EXPIRED if tried and (request.attached or request.seen is None or found_none) else None
+        )
 
     def _check_cookies(self, responses: Sequence[Response]) -> None:
         """Each is what the model says, and opens what it stands for and nothing else."""
@@ -265,6 +273,7 @@ def check_response(request: Request, response: Response, due: bool) -> None:
         assert request.failed, f"{request.me} failed without a reason"
         return
     if request.superseded:
+        assert not request.script.logs_in, f"{request.me} is not logged in"
         return
     name = request.script.name
     if name == "read":

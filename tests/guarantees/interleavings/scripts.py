@@ -32,6 +32,8 @@ class Script:
     new_secret: bool = False
     """The old cookie is dead afterwards."""
     logs_out: bool = False
+    logs_in: bool = False
+    """What it puts goes into a session of its own where its session is superseded."""
 
     def __str__(self) -> str:
         return self.name
@@ -127,6 +129,27 @@ def logged_in(seen: Values, now: Values, me: str) -> Values:
     return {**kept, "@owner": me, "user": me}
 
 
+def set_user(session: Session, me: str) -> None:
+    session["user_id"] = me
+
+
+def clear_and_set_user(session: Session, me: str) -> None:
+    session.clear()
+    session["user_id"] = me
+
+
+def add_entry(session: Session, me: str) -> None:
+    tabs = session.get("tabs", {})
+    tabs[me] = [me]
+    tabs["shared"] = [*tabs.get("shared", []), me]
+    session["tabs"] = tabs
+
+
+def entry_added(seen: Values, now: Values, me: str) -> Values:
+    tabs = now.get("tabs", {})
+    return {**now, "tabs": {**tabs, me: [me], "shared": [*tabs.get("shared", []), me]}}
+
+
 def logout(session: Session, me: str) -> None:
     session.invalidate()
 
@@ -145,7 +168,7 @@ SCRIPTS = {
         Script("append", append, (appended,)),
         Script("delete", delete, (lambda seen, now, me: without(now, "old"),)),
         Script("clear", clear, (lambda seen, now, me: {},), logs_out=True),
-        Script("refill", refill, (lambda seen, now, me: {"a": me},)),
+        Script("refill", refill, (lambda seen, now, me: {"a": me},), new_secret=True),
         Script("empty", empty, (lambda seen, now, me: without(now, *keys(seen)),)),
         Script(
             "increment",
@@ -166,7 +189,22 @@ SCRIPTS = {
         ),
         Script("remember", remember, (lambda seen, now, me: {**now, "@permanent": True},)),
         Script("regenerate", regenerate, (lambda seen, now, me: now,), new_secret=True),
-        Script("login", login, (logged_in,), new_secret=True),
+        Script("login", login, (logged_in,), new_secret=True, logs_in=True),
+        Script(
+            "set_user",
+            set_user,
+            (lambda seen, now, me: {**now, "user_id": me, "@owner": me},),
+            new_secret=True,
+            logs_in=True,
+        ),
+        Script(
+            "clear_and_set_user",
+            clear_and_set_user,
+            (lambda seen, now, me: {"user_id": me, "@owner": me},),
+            new_secret=True,
+            logs_in=True,
+        ),
+        Script("add_entry", add_entry, (entry_added,)),
         Script("logout", logout, logs_out=True),
         Script("start_over", start_over, (lambda seen, now, me: {"a": me},), logs_out=True),
     )

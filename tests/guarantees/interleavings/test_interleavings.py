@@ -14,7 +14,7 @@ from tests.support.every_store import STORES
 from wsgi_sessions import MemoryStore
 
 MEETING = ["read", "set_a", "append", "increment", "token", "clear", "login", "logout"]
-"""One of each kind: with three requests all seventeen would be a million orders."""
+"""One of each kind: with three requests all twenty would be a million orders."""
 
 
 def crossing(count, names, visits):
