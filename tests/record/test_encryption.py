@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
 from wsgi_sessions import ConfigurationError, MemoryStore, SessionManager, SessionTooLarge
+from wsgi_sessions.errors import BadRecord
 from wsgi_sessions.manager import settings_of
 from wsgi_sessions.record.encryption import RecordCipher
-from wsgi_sessions.record.record import unpack
+from wsgi_sessions.record.record import unpack_body
 from wsgi_sessions.testing import ManualClock
 
 OLD, NEW = bytes(range(32)), "ff" * 32
@@ -37,11 +39,11 @@ def test_the_store_holds_nothing_readable(visitor: Visitor, store: RecordingStor
     assert b"hunter2" not in stored.data
     assert b"password" not in stored.data
     with visitor.request() as session:
-        session["password"] = "hunter2!"[:-1] + "."
+        session["n"] = 1
     again = store.load(visitor.open().id)
     assert again is not None
-    assert again.data[:40] != stored.data[:40]
-    assert visitor.read() == {"password": "hunter2."}
+    assert again.data[5:40] != stored.data[5:40]
+    assert visitor.read() == {"password": "hunter2", "n": 1}
 
 
 def test_keys_rotate(visitor: Visitor, store: RecordingStore, clock: ManualClock) -> None:
@@ -76,7 +78,58 @@ def test_what_a_record_is_bound_to_never_changes(visitor: Visitor, store: Record
     assert stored is not None
     data = RecordCipher([OLD]).decrypt(stored.data, f"wsgi_sessions.record:{id}".encode())
     assert data is not None
-    assert list(unpack(data).values) == ["password"]
+    assert list(unpack_body(data).values) == ["password"]
+
+
+@pytest.mark.parametrize(
+    "steps", [[[None], [None, OLD], [OLD, None], [OLD]], [[OLD], [OLD, None], [None, OLD], [None]]]
+)
+def test_a_running_site_gets_to_encryption_and_back_by_three_deployments(
+    store: RecordingStore, clock: ManualClock, steps: list[Any]
+) -> None:
+    """At each step workers of the step before are still there: both read what either writes."""
+    cookie = ""
+    for number, keys in enumerate(steps):
+        for mine in [steps[number - 1], keys, steps[number - 1]] if number else [keys]:
+            worker = visiting(store, clock, mine, cookie)
+            with worker.request() as session:
+                session["n"] = session.get("n", 0) + 1
+            cookie = worker.cookie
+    assert visiting(store, clock, steps[-1], cookie).read() == {"n": 1 + 3 * 3}
+
+
+@pytest.mark.parametrize("other", [[NEW], None])
+def test_a_record_under_a_key_that_is_not_here_is_left_alone(
+    visitor: Visitor, store: RecordingStore, clock: ManualClock, other: Any
+) -> None:
+    """It reads as empty, nothing is written, no cookie is set: another worker has the key."""
+    stored = store.load(visitor.open().id)
+    stranger = visiting(store, clock, other, visitor.cookie)
+    with stranger.request() as session:
+        assert session.copy() == {}
+        session["x"] = 1
+    assert stranger.set_cookie is None
+    assert store.load(visitor.open().id) == stored
+    assert visitor.read() == {"password": "hunter2"}
+
+
+def test_a_key_is_named_by_four_bytes_that_are_authenticated() -> None:
+    """One that fits no key is for others; one that fits, where the rest does not, is damaged."""
+    cipher = RecordCipher([OLD])
+    data = cipher.encrypt(b"data", b"context")
+    assert data[1:5] == hmac.digest(OLD, b"wsgi_sessions.key-name", "sha256")[:4]
+    assert cipher.decrypt(data, b"context") == b"data"
+    assert RecordCipher([bytes.fromhex(NEW)]).decrypt(data, b"context") is None
+    with pytest.raises(BadRecord):
+        cipher.decrypt(data, b"another context")
+    for position in range(5, len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 1
+        with pytest.raises(BadRecord):
+            cipher.decrypt(bytes(damaged), b"context")
+    of_another = RecordCipher([bytes(32)]).encrypt(b"data", b"context")
+    with pytest.raises(BadRecord):  # a name alone opens nothing
+        cipher.decrypt(data[:5] + of_another[5:], b"context")
 
 
 def test_overlapping_requests_are_merged(visitor: Visitor) -> None:

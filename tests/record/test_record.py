@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from io import BytesIO
+from typing import Any
 from zlib import crc32
 
 import ormsgpack
@@ -12,17 +13,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsgi_sessions import MsgpackCodec
 from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record.record import ENDED, Record, pack, unpack
+from wsgi_sessions.record.record import (
+    ENDED,
+    OWN_LIFETIME,
+    PERMANENT,
+    Record,
+    is_newer,
+    pack,
+    pack_body,
+    unpack,
+    unpack_body,
+)
+from wsgi_sessions.record.stored_value import LARGE, ValueCodec, content, same
 
-RECORD = Record(b"h" * 32, 1.5, 2.5, True, "owner", [[b"o" * 32, 1.25]], {"a": b"\x01", "b": b""})
+SCALARS = {"none": None, "true": True, "int": 1, "float": 1.0, "text": "x", "least": -(2**63)}
+VALUES = {**SCALARS, "a": b"\x01", "large": b"l" * LARGE, "b": b"", "larger": b"m" * 3000}
+OLD = [[b"o" * 32, 1.25]]
+RECORD = Record(
+    b"h" * 32, 1.5, 2.5, 9.5, PERMANENT | 1 << 40, 60.0, "owner", "Firefox on Linux", OLD, VALUES
+)
 DATA = pack(RECORD)
 
 
-def encrypted(body: object) -> bytes:
+def contents(record: Record) -> dict[str, Any]:
+    """The values, large ones as their bytes."""
+    return {
+        key: content(value) if isinstance(value, tuple) else value
+        for key, value in record.values.items()
+    }
+
+
+def framed(body: object, large: bytes = b"") -> bytes:
     """A record of any shape with a right checksum, as who can write to the store can make it."""
     packed = ormsgpack.packb(body)
-    return b"\x01" + crc32(packed).to_bytes(4, "big") + packed
+    return b"\x01" + crc32(packed).to_bytes(4, "big") + packed + large
 
 
 def zipped() -> bytes:
@@ -32,28 +58,75 @@ def zipped() -> bytes:
     return buffer.getvalue()
 
 
-def test_a_record_comes_back() -> None:
-    """All of it, and the same bytes every time."""
-    assert unpack(DATA) == RECORD
-    assert pack(unpack(DATA)) == DATA
+def test_a_record_comes_back_with_every_field_and_the_same_bytes() -> None:
+    """Unknown flags and the order of the keys included."""
+    record = unpack(DATA)
+    assert repr(record[:9]) == repr(RECORD[:9])
+    assert repr(list(contents(record).items())) == repr(list(VALUES.items()))
+    assert pack(record) == DATA
 
 
-@given(st.dictionaries(st.text(st.characters(codec="utf-8")), st.binary()))
-def test_values_stay_encoded(values: dict[str, bytes]) -> None:
-    """The record neither reads nor changes them."""
-    assert unpack(pack(RECORD._replace(values=values))).values == values
+def test_the_body_of_an_encrypted_record_is_the_same_without_its_front() -> None:
+    """Format and checksum are those of the encryption."""
+    assert pack_body(RECORD) == DATA[5:]
+    assert contents(unpack_body(DATA[5:])) == VALUES
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8")),
+        st.one_of(
+            st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(),
+            st.text(st.characters(codec="utf-8")), st.binary(),
+            st.binary(min_size=LARGE, max_size=2 * LARGE),
+        ),
+    )
+)  # fmt: skip
+def test_values_keep_their_types_and_their_order(values: dict[str, Any]) -> None:
+    """The record neither reads nor changes what is encoded."""
+    record = unpack(pack(RECORD._replace(values=values)))
+    assert repr(list(contents(record).items())) == repr(list(values.items()))
+
+
+def test_a_large_value_that_did_not_change_is_written_again_as_it_was() -> None:
+    """Beside one that changed, one that is new and one that is gone."""
+    record = unpack(DATA)
+    values = {**record.values, "large": b"n" * 700, "new": b"p" * 800}
+    del values["a"]
+    again = unpack(pack(record._replace(values=values)))
+    assert contents(again) == {
+        **{key: value for key, value in VALUES.items() if key != "a"},
+        "large": b"n" * 700,
+        "new": b"p" * 800,
+    }
+
+
+def test_damage_to_a_large_value_is_noticed_when_it_is_touched() -> None:
+    """Any bit of it; the rest of the session can be used."""
+    codec, good = ValueCodec(MsgpackCodec()), MsgpackCodec().dumps("x" * 1000)
+    data = pack(RECORD._replace(values={"small": "y", "large": good}))
+    for bit in range(8 * (len(data) - len(good)), 8 * len(data), 7):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        values = unpack(bytes(damaged)).values
+        assert codec.loads(values["small"]) == "y"
+        with pytest.raises(ValueError, match="damaged"):
+            codec.loads(values["large"])
 
 
 @pytest.mark.parametrize("size", range(len(DATA)))
-def test_a_truncated_record_is_refused(size: int) -> None:
-    """At every byte."""
+def test_a_record_truncated_at_any_byte_is_refused(size: int) -> None:
+    """Also where a large value is cut off."""
     with pytest.raises(BadRecord):
         unpack(DATA[:size])
 
 
-@pytest.mark.parametrize("bit", range(8 * len(DATA)))
-def test_a_flipped_bit_is_noticed(bit: int) -> None:
-    """Every bit of the record counts."""
+HEAD = len(DATA) - 3000 - LARGE
+
+
+@pytest.mark.parametrize("bit", range(8 * HEAD))
+def test_a_flipped_bit_of_the_head_is_noticed(bit: int) -> None:
+    """Every bit of it counts."""
     damaged = bytearray(DATA)
     damaged[bit // 8] ^= 1 << bit % 8
     with pytest.raises(BadRecord):
@@ -63,53 +136,116 @@ def test_a_flipped_bit_is_noticed(bit: int) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
-        b"\x00" * 100,
-        b"{}",
-        pickle.dumps({"a": 1}),
-        b"!!python/object:x",
-        zipped(),
-        DATA + b"x",
+        b"", b"\x00" * 100, b"{}", pickle.dumps({"a": 1}), b"!!python/object:x", zipped(),
+        DATA + b"x", DATA[:5], b"\x01",
     ],
-)
+)  # fmt: skip
 def test_foreign_bytes_are_refused(data: bytes) -> None:
     """Whatever they are."""
     with pytest.raises(BadRecord):
         unpack(data)
+    assert not is_newer(data)
 
 
-def test_a_newer_format_is_called_so() -> None:
-    """So that the operator of a rolling update can tell."""
+@pytest.mark.parametrize("front", [2, 16, 0x82])
+def test_a_newer_format_is_called_so(front: int) -> None:
+    """So that the record is left alone, and the operator of a rolling update can tell."""
+    newer = bytes([front]) + DATA[1:]
+    assert is_newer(newer)
     with pytest.raises(BadRecord, match="newer"):
-        unpack(b"\x02" + DATA[1:])
+        unpack(newer)
 
 
 NAN = float("nan")
 INFINITE = float("inf")
+FIELDS: list[Any] = [
+    b"h" * 32, 1.5, 2.5, 9.5, 1, 60.0, "owner", "device", [[b"o" * 32, 1.25]], {"a": 1}, 0,
+]  # fmt: skip
+WRONG_TIMES = [None, 1, "1", NAN, INFINITE, -1.0, 2e11]
+WRONG: list[list[Any]] = [
+    [None, "text", 1],
+    WRONG_TIMES,
+    WRONG_TIMES,
+    WRONG_TIMES[1:],
+    [None, True, -1, 2**63, 1.0],
+    WRONG_TIMES,
+    [1, b"x"],
+    [1, b"x", "x" * 101],
+    [None, {}, [1], [[1]], [[b"h", "x"]], [[b"h", NAN]], [[b"h", 1.0, 2]], [[b"h", -1.0]]],
+    [None, [], {"a": {}}, {"a": [1]}, {"a": [0, 0, 0]}, {"a": [-1, 0]}, {"a": [0.0, 0]},
+     {"a": [True, 0]}, {"a": [0, None]}, {"a": [1, 0]}, {"a": ["", 0]}],
+    [None, "0", 1, -1, True, 0.0, 2**40],
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        None, 1, "text", [], [1], {"a": 1}, [*RECORD, 1], [*RECORD][:-1],
-        *([*RECORD[:at], wrong, *RECORD[at + 1 :]] for at, wrongs in enumerate((
-            [None, "text", 1],
-            [None, 1, "1", NAN, INFINITE, -1.0],
-            [None, 1, "1", NAN, INFINITE, -1.0],
-            [None, 1],
-            [1, b"x"],
-            [None, {}, [1], [[1]], [[b"h", "x"]], [[b"h", NAN]], [[b"h", 1.0, 2]]],
-            [None, []],
-        )) for wrong in wrongs),
+        None, 1, "text", "eleven char", [], [1], {"a": 1}, dict.fromkeys("abcdefghijk", 1),
+        [*FIELDS, 1], FIELDS[:-1],
+        *([*FIELDS[:at], wrong, *FIELDS[at + 1 :]] for at, wrongs in enumerate(WRONG)
+          for wrong in wrongs),
     ],
 )  # fmt: skip
 def test_another_shape_is_refused_in_spite_of_a_right_checksum(fields: object) -> None:
     """Types and ranges are checked, not trusted."""
     with pytest.raises(BadRecord):
-        unpack(encrypted(fields))
+        unpack(framed(fields))
+    with pytest.raises(BadRecord):
+        unpack_body(ormsgpack.packb(fields))
+
+
+def test_the_fields_of_that_test_are_right() -> None:
+    """Or every one of its records would be refused for another reason."""
+    assert unpack(framed(FIELDS)).values == {"a": 1}
+    assert unpack(framed([*FIELDS[:3], None, 0, 60.0, None, None, [], {}, 0])).ends_at is None
+
+
+def test_extension_types_among_the_values_are_reserved() -> None:
+    """A reader of this format refuses them."""
+    with pytest.raises(BadRecord):
+        unpack(framed([*FIELDS[:9], {"a": ormsgpack.Ext(1, b"x")}, 0]))
 
 
 def test_the_ended_record_opens_with_nothing() -> None:
     """No secret has an empty hash."""
     assert unpack(ENDED).secret_hash == b""
     assert unpack(ENDED).is_empty
+
+
+@pytest.mark.parametrize(
+    ("saved_at", "idle", "ends_at", "expires_at"),
+    [(5.0, 10.0, None, 15.0), (5.0, 10.0, 15.5, 15.0), (5.0, 10.0, 14.5, 14.5)],
+)
+def test_a_record_says_when_it_ends(
+    saved_at: float, idle: float, ends_at: float | None, expires_at: float
+) -> None:
+    """At the earlier of its idle and its absolute end."""
+    record = RECORD._replace(saved_at=saved_at, idle=idle, ends_at=ends_at)
+    assert record.expires_at == expires_at
+
+
+def test_flags_say_what_kind_of_session_it_is() -> None:
+    """One bit each."""
+    assert RECORD.permanent
+    assert not RECORD._replace(flags=OWN_LIFETIME).permanent
+
+
+DIFFERENT = [None, 0, False, 0.0, -0.0, "", b"", b"0", "0", 1, True, 1.0, "1", 53, b"5"]
+
+
+@pytest.mark.parametrize("one", range(len(DIFFERENT)))
+def test_stored_values_are_the_same_only_with_the_same_type(one: int) -> None:
+    """``1 == True == 1.0``, and ``0.0 == -0.0``."""
+    for other, value in enumerate(DIFFERENT):
+        assert same(DIFFERENT[one], value) == (one == other)
+
+
+def test_a_large_value_is_the_same_as_its_bytes() -> None:
+    """Wherever it lies; not a number is the same as itself."""
+    lying = (b"--" + b"x" * 600 + b"-", 2, 600, crc32(b"x" * 600))
+    assert same(lying, b"x" * 600)
+    assert same(b"x" * 600, lying)
+    assert not same(lying, b"x" * 599 + b"y")
+    assert not same(lying, b"x" * 599)
+    assert same(float("nan"), NAN)

@@ -139,7 +139,7 @@ SIGNED = {
         target.clock.advance(60),
     ),
     "idle too long": lambda target: target.clock.advance(86_400),
-    "older than any lifetime": lambda target: target.clock.advance(91 * 86_400),
+    "older than any lifetime": lambda target: target.clock.advance(401 * 86_400),
 }
 
 

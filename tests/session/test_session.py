@@ -217,14 +217,99 @@ def test_reading_one_small_key_of_a_large_session_decodes_that_key(
     manager = SessionManager(store, secret="x" * 16, clock=clock, codec=codec)
     visitor = Visitor(manager)
     with visitor.request() as session:
-        session["small"] = 1
+        session["small"] = b"1"
         session.update({f"large{n}": ["x" * 1000] * 5 for n in range(10)})
     codec.decoded = codec.encoded = 0
     store.pop_calls()
     with visitor.request() as session:
-        assert session["small"] == 1
-        assert session["small"] == 1
+        assert session["small"] == b"1"
+        assert session["small"] == b"1"
     assert (codec.decoded, codec.encoded, store.pop_calls()) == (1, 0, ["load"])
+
+
+def test_scalars_are_neither_decoded_nor_encoded(store: RecordingStore, clock: ManualClock) -> None:
+    """They stand in the head of the record as they are."""
+    codec = CountingCodec()
+    visitor = Visitor(SessionManager(store, secret="x", clock=clock, codec=codec))
+    scalars = {"a": None, "b": True, "c": -5, "d": 2.5, "e": "text", "f": "\u00fc", "g": -(2**63)}
+    with visitor.request() as session:
+        session.update(scalars)
+    assert repr(visitor.read()) == repr(scalars)
+    assert (codec.decoded, codec.encoded) == (0, 0)
+
+
+@pytest.mark.parametrize("scalar", [2**63, -(2**63) - 1, type("S", (str,), {})("x"), "\ud800"])
+def test_what_is_nearly_a_scalar_goes_to_the_codec(visitor: Visitor, scalar: Any) -> None:
+    """Which keeps it with its type, stores a subclass as its parent, or refuses it on the line."""
+    session = visitor.open()
+    try:
+        expected = MsgpackCodec().loads(MsgpackCodec().dumps(scalar))
+    except UnsupportedValue:
+        with pytest.raises(UnsupportedValue):
+            session["x"] = scalar
+    else:
+        session["x"] = scalar
+        visitor.respond(session)
+        assert repr(visitor.read()["x"]) == repr(expected)
+
+
+def test_none_is_a_value_and_not_a_missing_key(visitor: Visitor) -> None:
+    """In the request that puts it, and in the next."""
+    with visitor.request() as session:
+        session["x"] = None
+        assert "x" in session
+        assert session.get("x", 5) is None
+        assert session.setdefault("x", 5) is None
+        assert session.get_or_create("x", lambda: 5) is None
+        assert session.mutate("x", lambda value: value, default=5) is None
+    session = visitor.open()
+    assert session["x"] is None
+    assert dict(session) == {"x": None}
+    del session["x"]
+    assert "x" not in session
+
+
+def test_a_large_value_is_read_changed_and_kept(visitor: Visitor, store: RecordingStore) -> None:
+    """Beside the head: of any type, in its place among the keys, and equal is unchanged."""
+    content: dict[str, Any] = {"a": 1, "text": "x" * 5000, "list": ["y" * 600], "z": b"0" * 999}
+    with visitor.request() as session:
+        session.update(content)
+    assert list(visitor.read().items()) == list(content.items())
+    store.pop_calls()
+    with visitor.request() as session:
+        session.update({key: type(value)(value) for key, value in content.items()})
+    assert store.pop_calls() == ["load"]
+    with visitor.request() as session:
+        session["list"].append(2)
+        session["a"] = 2
+    content["list"].append(2)
+    content["a"] = 2
+    assert list(visitor.read().items()) == list(content.items())
+
+
+def test_keys_have_the_order_of_a_dict(visitor: Visitor) -> None:
+    """After they were put again, deleted, or put again after they were deleted."""
+    plain: dict[str, Any] = {}
+    for step in (
+        lambda d: d.update(a=1, b=[2], c="x" * 2000, d=4),
+        lambda d: d.update(b=5),
+        lambda d: [d.pop("a"), d.__setitem__("a", 6)],
+        lambda d: [d.pop("c"), d.__setitem__("e", 1), d.__setitem__("c", "y" * 2000)],
+        lambda d: d.popitem(),
+        lambda d: [d.popitem(), d.popitem()],
+    ):
+        with visitor.request() as session:
+            assert step(session) == step(plain)
+            assert list(session.items()) == list(plain.items())
+            assert list(reversed(session)) == list(reversed(plain))
+            assert len(session) == len(plain)
+        assert list(visitor.read().items()) == list(plain.items())
+
+
+def test_popitem_of_an_empty_session_is_a_key_error(visitor: Visitor) -> None:
+    """As of a dict."""
+    with pytest.raises(KeyError, match="empty"):
+        visitor.open().popitem()
 
 
 def test_only_what_was_handed_out_and_is_mutable_is_encoded_again(
@@ -961,7 +1046,7 @@ def test_an_undecodable_value_costs_the_session_once(
     options: dict[str, Any] = {"secret": "x", "clock": clock}
     visitor = Visitor(SessionManager(store, **options))
     with visitor.request() as session:
-        session["x"] = 1
+        session["x"] = [1]
     picky = Visitor(SessionManager(store, codec=Picky(), **options), visitor.cookie)
     with picky.request() as session:
         assert session.get("x") is None
@@ -970,7 +1055,7 @@ def test_an_undecodable_value_costs_the_session_once(
         session["y"] = 2
     assert "cannot be decoded" in caplog.text
     assert Visitor(visitor.manager, picky.cookie).read() == {"y": 2}
-    assert visitor.read() == {"x": 1}
+    assert visitor.read() == {"x": [1]}
 
 
 class Older(MsgpackCodec):
@@ -978,7 +1063,7 @@ class Older(MsgpackCodec):
 
     def loads(self, data: bytes) -> Any:
         value = super().loads(data)
-        if value == "newer":
+        if value == ["newer"]:
             raise ValueError("of a newer version")
         return value
 
@@ -988,7 +1073,7 @@ def older(store: RecordingStore, clock: ManualClock) -> Visitor:
     """A visitor with a value that cannot be decoded."""
     visitor = Visitor(SessionManager(store, secret="x" * 16 * 16, clock=clock))
     with visitor.request() as session:
-        session.update(n="newer", other=1)
+        session.update(n=["newer"], other=1)
     manager = SessionManager(store, secret="x" * 16 * 16, clock=clock, codec=Older())
     return Visitor(manager, visitor.cookie)
 

@@ -12,7 +12,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Hashable, Sequence
 
 from wsgi_sessions.cookie.token import ID_LENGTH
-from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.errors import BadRecord, ConfigurationError
 from wsgi_sessions.record import OVERHEAD, RecordCipher, derive_key
 from wsgi_sessions.stores import Stored
 
@@ -63,7 +63,10 @@ class EncryptedCookies:
             return None
         if _text(encrypted) != value:
             return None  # another spelling of the same bytes
-        data = self._cipher.decrypt(encrypted, self._context)
+        try:
+            data = self._cipher.decrypt(encrypted, self._context)
+        except BadRecord:
+            return None
         if data is None:
             return None
         return data[:ID_LENGTH].decode("ascii"), Stored(data[ID_LENGTH:], value)

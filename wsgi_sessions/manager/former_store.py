@@ -7,7 +7,7 @@ from hmac import compare_digest
 from wsgi_sessions.cookie import Token, hash_secret
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.record import Record
-from wsgi_sessions.session import SessionRepository
+from wsgi_sessions.session import SessionRepository, is_over
 from wsgi_sessions.stores import GuardedStore, Store
 
 __all__ = ["FormerStore"]
@@ -34,7 +34,7 @@ class FormerStore:
         record = None if stored is None else repository.unpack(token.id, stored)
         if record is None or not compare_digest(hash_secret(token.secret), record.secret_hash):
             return None
-        if repository.lifetimes.is_over(record, token.issued_at, repository.now()):
+        if is_over(record, repository.now()):
             return None
         return record
 

@@ -35,7 +35,7 @@ from wsgi_sessions.manager.migrate import Migration
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
 from wsgi_sessions.manager.store import StoreOrURL, store_of
-from wsgi_sessions.record import RecordCipher
+from wsgi_sessions.record import RecordCipher, ValueCodec
 from wsgi_sessions.session import (
     ISSUE,
     OPEN,
@@ -140,7 +140,7 @@ class SessionManager:
         if not (settings.login_keys or settings.fresh_keys):
             return None
         keys = settings.login_keys, settings.fresh_keys
-        return Identity(*keys, settings.owner, settings.codec.loads)
+        return Identity(*keys, settings.owner, ValueCodec(settings.codec).loads)
 
     def _check_keeps_key(self, store: Store | CookieStore) -> None:
         keeps_no_key = isinstance(store, CookieStore) or evicts(store)
@@ -367,7 +367,7 @@ class SessionManager:
         now, record = repository.now(), snapshot.record
         max_age = None
         if record is not None and record.permanent:
-            max_age = max(1, int(repository.lifetimes.idle_end(record, now) - now))
+            max_age = max(1, int(record.expires_at - now))
         if repository.in_cookie:
             value = str(snapshot.version)
         else:

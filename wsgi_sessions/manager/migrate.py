@@ -48,7 +48,7 @@ from typing import Any, NamedTuple, Protocol
 from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, new_id
 from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
 from wsgi_sessions.manager.former_store import FormerStore
-from wsgi_sessions.record import Record
+from wsgi_sessions.record import PERMANENT, Record, StoredValue
 from wsgi_sessions.session import SAVED, SessionRepository, Snapshot, is_owner
 
 __all__ = ["Migration", "OldSession", "Reader"]
@@ -194,7 +194,9 @@ class Migration:
         def fill(blank: Record, now: float) -> Record:
             if record is not None:
                 return record._replace(secret_hash=blank.secret_hash, saved_at=now, superseded=())
-            return blank._replace(values=values, permanent=old.permanent, owner=owner)
+            return blank._replace(
+                values=values, flags=PERMANENT if old.permanent else 0, owner=owner
+            )
 
         try:
             outcome = self._repository.update(snapshot, fill)
@@ -203,7 +205,7 @@ class Migration:
             return None
         return snapshot if outcome is SAVED else None
 
-    def _owner(self, owner: str | None, values: dict[str, bytes]) -> str | None:
+    def _owner(self, owner: str | None, values: dict[str, StoredValue]) -> str | None:
         """Who is logged in to the old session: as its reader says, or else its login keys."""
         identity = self._repository.identity
         if owner is None and identity is not None:
@@ -213,12 +215,12 @@ class Migration:
             return None
         return owner
 
-    def _encoded(self, values: Mapping[Any, Any]) -> dict[str, bytes]:
+    def _encoded(self, values: Mapping[Any, Any]) -> dict[str, StoredValue]:
         """All that can be kept; what cannot is named in the log."""
-        encoded: dict[str, bytes] = {}
+        encoded: dict[str, StoredValue] = {}
         for key, value in values.items():
             try:
-                encoded[_checked(key)] = bytes(self._repository.codec.dumps(value))
+                encoded[_checked(key)] = self._repository.codec.stored(value)
             except UnsupportedValue as error:
                 self._repository.log.warning(
                     "an old session was migrated without %a: %s", key, error.reason

@@ -32,12 +32,14 @@ from wsgi_sessions.session import (
     UNAVAILABLE,
     SessionRepository,
     Snapshot,
+    is_over,
 )
 from wsgi_sessions.stores import Stored
 
 __all__ = ["CookieResolver", "EncryptedCookieResolver"]
 
 _CANDIDATES = 200  # cookies of our name that are looked at; browsers keep fewer for a whole site
+_OLDEST = 400 * 86_400  # seconds; no browser keeps a cookie longer (RFC 6265bis section 5.5)
 _MOST_LOADED = 3  # sessions that one request may ask the store for
 
 Verify = Callable[[str], Token | None]
@@ -141,13 +143,12 @@ class CookieResolver:
 
     def _tokens(self, values: Sequence[str], verify: Verify, now: float) -> list[Token]:
         """The valid ones among the values of one cookie name, newest first."""
-        longest = self._repository.lifetimes.longest
         if len(values) > 1:
             values = list(dict.fromkeys(values))[:_CANDIDATES]
         tokens = []
         for value in values:
             token = verify(value)
-            if token is not None and now - token.issued_at < longest:
+            if token is not None and now - token.issued_at < _OLDEST:
                 tokens.append(token)
         if not tokens:
             self._repository.security_log.info("a cookie was refused: not signed by us, or too old")
@@ -192,7 +193,7 @@ class CookieResolver:
         proof = hash_secret(token.secret)
         if not compare_digest(proof, record.secret_hash):
             self._refuse(snapshot, token.id, proof, record)
-        elif not repository.lifetimes.is_over(record, token.issued_at, now):
+        elif not is_over(record, now):
             snapshot.fill(token, record, stored.version)
         return snapshot
 
@@ -262,7 +263,7 @@ class EncryptedCookieResolver:
                 continue
             id, stored = opened
             record = repository.unpack(id, stored)
-            if record is None or repository.lifetimes.is_over(record, 0, now):
+            if record is None or is_over(record, now):
                 continue
             if id not in alive or alive[id][0].saved_at < record.saved_at:
                 alive[id] = record, stored

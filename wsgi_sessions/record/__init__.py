@@ -12,30 +12,45 @@ from wsgi_sessions.record.encryption import (
 )
 from wsgi_sessions.record.record import (
     ENDED,
+    MAX_DEVICE,
+    OWN_LIFETIME,
+    PERMANENT,
     Record,
     is_newer,
     pack,
+    pack_body,
     record_of,
     unpack,
+    unpack_body,
 )
 from wsgi_sessions.record.stored_type import StoredType, UnknownTag
+from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, content, same
 
 __all__ = [
     "ENDED",
     "IMMUTABLE",
+    "MAX_DEVICE",
     "OVERHEAD",
+    "OWN_LIFETIME",
+    "PERMANENT",
     "Codec",
     "Converted",
     "MsgpackCodec",
     "Record",
     "RecordCipher",
     "StoredType",
+    "StoredValue",
     "UnknownTag",
+    "ValueCodec",
+    "content",
     "derive_key",
     "is_encrypted",
     "is_newer",
     "pack",
+    "pack_body",
     "parse_key",
     "record_of",
+    "same",
     "unpack",
+    "unpack_body",
 ]

@@ -1,10 +1,13 @@
 """Encryption: bytes that only who has the key can read or make (AES-256-GCM).
 
-Layout of what is encrypted: a format byte, 24 random bytes, and the ciphertext with its 16-byte
-tag. The first twelve random bytes and the master key give the key of this one message, the others
-are its nonce; so the limit of 2^32 messages under one key (NIST SP 800-38D section 8.3) is out of
-reach however many sessions are saved. Format byte and *context* are authenticated: what was
-encrypted in one place does not open in another.
+Layout of what is encrypted: a format byte, four bytes that name the key, 24 random bytes, and the
+ciphertext with its 16-byte tag. The first twelve random bytes and the master key give the key of
+this one message, the others are its nonce; so the limit of 2^32 messages under one key (NIST SP
+800-38D section 8.3) is out of reach however many sessions are saved. Format byte, key name and
+*context* are authenticated: what was encrypted in one place does not open in another.
+
+A name that fits no key says that the record is for workers that have another; one that fits, where
+the tag does not, that it is damaged.
 """
 
 from __future__ import annotations
@@ -16,53 +19,67 @@ from hmac import digest as hmac_digest
 from os import urandom
 from typing import Any
 
-from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.errors import BadRecord, ConfigurationError
 
-__all__ = ["OVERHEAD", "RecordCipher", "derive_key", "is_encrypted", "parse_key"]
+__all__ = ["OVERHEAD", "RecordCipher", "derive_key", "is_encrypted", "key_name", "parse_key"]
 
-FORMAT = b"\xa1"
-OVERHEAD = 1 + 24 + 16
+FORMAT = b"\x81"
+"""That of a record, with the highest bit set."""
+OVERHEAD = 1 + 4 + 24 + 16
 """Bytes by which encryption makes data longer."""
 
 
 class RecordCipher:
     """Encrypts with the first of *keys*, each 32 bytes; opens with all of them.
 
-    ``None`` among them stands for no encryption: first, nothing is encrypted; anywhere, what is
-    not encrypted is accepted. So a running site gets to encrypted records in three deployments.
+    ``None`` among them stands for no encryption: first, nothing is to be encrypted; anywhere, what
+    is not encrypted is to be accepted. So a running site gets to encrypted records in three
+    deployments.
     """
 
-    __slots__ = ("_aead", "_invalid", "_keys", "_opens_plain", "_writer")
+    __slots__ = ("_aead", "_by_name", "_invalid", "_writer", "opens_plain", "writes_plain")
 
     def __init__(self, keys: Sequence[bytes | None]) -> None:
         self._writer = keys[0]
-        self._opens_plain = None in keys
-        self._keys = tuple(key for key in keys if key is not None)
+        self.writes_plain: bool = keys[0] is None
+        self.opens_plain: bool = None in keys
+        self._by_name: dict[bytes, list[bytes]] = {}
+        for key in keys:
+            if key is not None:
+                self._by_name.setdefault(key_name(key), []).append(key)
         self._aead, self._invalid = _cryptography()
 
     def encrypt(self, data: bytes, context: bytes) -> bytes:
-        if self._writer is None:
-            return data
-        random = urandom(24)
+        assert self._writer is not None
+        random, front = urandom(24), FORMAT + key_name(self._writer)
         key = hmac_digest(self._writer, random[:12], "sha256")
-        encrypted: bytes = self._aead(key).encrypt(random[12:], data, FORMAT + context)
-        return FORMAT + random + encrypted
+        encrypted: bytes = self._aead(key).encrypt(random[12:], data, front + context)
+        return front + random + encrypted
 
     def decrypt(self, encrypted: bytes, context: bytes) -> bytes | None:
-        """The data; ``None`` if it was not encrypted by one of the keys in this context."""
-        if encrypted[:1] != FORMAT and self._opens_plain:
-            return encrypted
-        if len(encrypted) < OVERHEAD or encrypted[:1] != FORMAT:
+        """The data; ``None`` if it was not encrypted by one of the keys. Raises
+        :exc:`~wsgi_sessions.errors.BadRecord` if it was, but is damaged or of another context."""
+        if not self.has_key_of(encrypted):
             return None
-        random, ciphertext = encrypted[1:25], encrypted[25:]
-        for master in self._keys:
+        front, random, ciphertext = encrypted[:5], encrypted[5:29], encrypted[29:]
+        for master in self._by_name[front[1:]]:
             key = hmac_digest(master, random[:12], "sha256")
             try:
-                data: bytes = self._aead(key).decrypt(random[12:], ciphertext, FORMAT + context)
+                data: bytes = self._aead(key).decrypt(random[12:], ciphertext, front + context)
             except self._invalid:
                 continue
             return data
-        return None
+        raise BadRecord("damaged, or encrypted for another session")
+
+    def has_key_of(self, encrypted: bytes) -> bool:
+        """Whether *encrypted* names one of the keys."""
+        return is_encrypted(encrypted) and encrypted[1:5] in self._by_name
+
+
+@lru_cache(maxsize=64)
+def key_name(key: bytes) -> bytes:
+    """The four bytes by which a record names the key that opens it."""
+    return hmac_digest(key, b"wsgi_sessions.key-name", "sha256")[:4]
 
 
 def is_encrypted(data: bytes) -> bool:

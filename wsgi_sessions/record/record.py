@@ -1,15 +1,20 @@
 """What a store keeps for one session.
 
-Layout::
+Layout of format 1, which ``docs/format.md`` describes byte by byte::
 
-    1 byte   format, now 1
-    4 bytes  CRC-32 of all that follows, big-endian
-    rest     msgpack array: secret hash, created at, saved at, permanent, owner,
-             superseded [[secret hash, replaced at], …], {key: encoded value}
+    1 byte   format, 1
+    4 bytes  CRC-32 of the head, big-endian
+    head     msgpack array of 11: secret hash, created at, saved at, ends at, flags, idle seconds,
+             owner, device, superseded [[secret hash, replaced at], …], values {key: value},
+             bytes of all large values together
+    rest     the large values, one after the other
 
-The values stay encoded, so reading one key decodes one value. The checksum finds damage, not
-malice: who can write to the store can write a checksum. Everything is therefore checked again
-for type and range, and nothing here can execute anything.
+Values stand as :mod:`wsgi_sessions.record.stored_value` has them; in the place of a large one
+stands [size, CRC-32]. So reading one name hashes and decodes the head, whatever else the session
+holds. An encrypted record has head and rest only, since it is authenticated.
+
+The checksums find damage, not malice: who can write to the store can write a checksum. Everything
+is therefore checked again for type, length and range, and nothing here can execute anything.
 """
 
 from __future__ import annotations
@@ -23,41 +28,77 @@ from zlib import crc32
 from ormsgpack import packb, unpackb
 
 from wsgi_sessions.errors import BadRecord
+from wsgi_sessions.record.stored_value import LARGE, Large, StoredValue
 
-__all__ = ["ENDED", "Record", "is_newer", "pack", "record_of", "unpack"]
+__all__ = [
+    "ENDED",
+    "MAX_DEVICE",
+    "OWN_LIFETIME",
+    "PERMANENT",
+    "Record",
+    "is_newer",
+    "pack",
+    "pack_body",
+    "record_of",
+    "unpack",
+    "unpack_body",
+]
 
 FORMAT = 1
+_FORMAT = bytes([FORMAT])
+PERMANENT = 1
+"""Flag: the session outlives the browser."""
+OWN_LIFETIME = 2
+"""Flag: its idle lifetime is its own, and no option changes it."""
+MAX_DEVICE = 100
+"""Characters."""
+
 _FRONT = Struct(">BI")
 _LATEST = 1e11  # seconds; the year 5138: no clock of ours gets there
+_FLAGS_END = 1 << 63
+_VALUE_TYPES = {type(None), bool, int, float, str, bytes}
 
 
 class Record(NamedTuple):
-    """One session as it is stored."""
+    """One session as it is stored. Times are seconds since the epoch."""
 
     secret_hash: bytes
     created_at: float
     """When it was made or logged in: the start of the absolute lifetime."""
     saved_at: float
-    permanent: bool
+    ends_at: float | None
+    """When it ends however much it is used; ``None`` for never."""
+    flags: int
+    """:data:`PERMANENT`, :data:`OWN_LIFETIME`; unknown bits are kept."""
+    idle: float
+    """Seconds after the last save at which it ends if nobody uses it."""
     owner: str | None
+    device: str | None
     superseded: Sequence[Sequence[Any]]
     """Pairs: the hash of a secret that was replaced a moment ago, and when."""
-    values: dict[str, bytes]
-    """Encoded values. Never changed in place: the record before a change stays as it was. What
-    is no ``bytes`` here was planted; it is found when it is decoded."""
+    values: dict[str, StoredValue]
+    """Never changed in place: the record before a change stays as it was."""
 
     def __repr__(self) -> str:
         return f"<Record of {len(self.values)} values>"
 
-    def saved(self, now: float) -> Record:
-        """The same, dated *now*. (In a third of what ``_replace`` takes.)"""
-        secret_hash, created_at, _, permanent, owner, superseded, values = self
-        fields = secret_hash, created_at, now, permanent, owner, superseded, values
-        return record_of(fields)
+    @property
+    def permanent(self) -> bool:
+        return bool(self.flags & PERMANENT)
+
+    @property
+    def expires_at(self) -> float:
+        """When it ends if nothing more happens: the earlier of idle and absolute end."""
+        end = self.saved_at + self.idle
+        return end if self.ends_at is None or end < self.ends_at else self.ends_at
 
     @property
     def is_empty(self) -> bool:
         return not self.values and self.owner is None
+
+    def saved(self, now: float) -> Record:
+        """The same, dated *now*. (In a third of what ``_replace`` takes.)"""
+        return record_of((*self[:2], now, *self[3:]))
 
 
 record_of: Callable[[Iterable[Any]], Record] = partial(tuple.__new__, Record)
@@ -66,48 +107,137 @@ record_of: Callable[[Iterable[Any]], Record] = partial(tuple.__new__, Record)
 
 def pack(record: Record) -> bytes:
     """The bytes of *record*; the same for the same record in every process."""
-    body = packb(record[:])  # a plain tuple
-    return _FRONT.pack(FORMAT, crc32(body)) + body
+    head, large = _parts(record)
+    front = _FRONT.pack(FORMAT, crc32(head))
+    return b"".join((front, head, *large)) if large else front + head
+
+
+def pack_body(record: Record) -> bytes:
+    """The same without format and checksum, to be encrypted."""
+    head, large = _parts(record)
+    return b"".join((head, *large))
+
+
+def _parts(record: Record) -> tuple[bytes, list[memoryview]]:
+    """The head, and what follows it."""
+    values: dict[str, Any] = record[-1]
+    for value in values.values():
+        kind = type(value)
+        if kind is tuple or (kind is bytes and len(value) >= LARGE):
+            break
+    else:
+        return packb((*record, 0)), []
+    placed, large = _split(values)
+    return packb((*record[:-1], placed, sum(map(len, large)))), large
+
+
+def _split(values: dict[str, StoredValue]) -> tuple[dict[str, Any], list[memoryview]]:
+    """The values as they stand in the head, and the large ones, of which those that lie side by
+    side are copied at once."""
+    placed: dict[str, Any] = values.copy()
+    large: list[memoryview] = []
+    buffer, begin, end = b"", 0, 0
+    value: Any
+    for key, value in values.items():
+        kind = type(value)
+        if kind is tuple:
+            source, start, size, checksum = value
+        elif kind is bytes and len(value) >= LARGE:
+            source, start, size, checksum = value, 0, len(value), crc32(value)
+        else:
+            continue
+        placed[key] = size, checksum
+        if source is buffer and start == end:
+            end += size
+            continue
+        if end:
+            large.append(memoryview(buffer)[begin:end])
+        buffer, begin, end = source, start, start + size
+    large.append(memoryview(buffer)[begin:end])
+    return placed, large
 
 
 def unpack(data: bytes) -> Record:
     """The record in *data*. Raises :exc:`BadRecord` for anything else."""
-    # A slice is a copy, a view costs 1 k instructions more and saves one for each byte.
-    body = data[5:] if len(data) < 4096 else memoryview(data)[5:]
-    if data[:5] != _FRONT.pack(FORMAT, crc32(body)):
+    if data[:1] != _FORMAT:
         raise BadRecord(_what_is_wrong(data))
+    record, end = _unpack(data, 5)
+    # A slice is a copy, a view costs 1 k instructions more and saves one for each byte.
+    head = data[5:end] if end < 4096 else memoryview(data)[5:end]
+    if data[1:5] != crc32(head).to_bytes(4, "big"):
+        raise BadRecord("damaged: the checksum does not match")
+    return record
+
+
+def unpack_body(data: bytes) -> Record:
+    """The record that :func:`pack_body` made *data* of. Raises :exc:`BadRecord`."""
+    return _unpack(data, 0)[0]
+
+
+def _unpack(data: bytes, start: int) -> tuple[Record, int]:
+    """The record whose head begins at *start*, and where its head ends."""
     try:
-        fields = unpackb(body)
-        secret_hash, created_at, saved_at, permanent, owner, superseded, values = fields
+        fields = unpackb(data[start:] if len(data) < 4096 else memoryview(data)[start:])
+        (
+            secret_hash, created_at, saved_at, ends_at, flags, idle,
+            owner, device, superseded, values, large,
+        ) = fields  # fmt: skip
     except (ValueError, TypeError) as error:
-        raise BadRecord("not a record: it has another shape") from error
+        raise BadRecord("damaged, or not a record: it has another shape") from error
     if not (
         type(secret_hash) is bytes
         and type(created_at) is float
         and type(saved_at) is float
-        and 0 <= created_at <= _LATEST  # NaN is in no range
-        and 0 <= saved_at <= _LATEST
-        and type(permanent) is bool
+        and type(idle) is float
+        and 0.0 <= created_at <= _LATEST  # NaN is in no range
+        and 0.0 <= saved_at <= _LATEST
+        and 0.0 <= idle <= _LATEST
+        and (ends_at is None or (type(ends_at) is float and 0.0 <= ends_at <= _LATEST))
+        and type(flags) is int
+        and 0 <= flags < _FLAGS_END
         and (owner is None or type(owner) is str)
+        and (device is None or (type(device) is str and len(device) <= MAX_DEVICE))
         and type(superseded) is list
         and (not superseded or all(map(_is_superseded, superseded)))
         and type(values) is dict
+        and type(large) is int
+        and 0 <= large <= len(data) - start
     ):
         raise BadRecord("not a record: a field has the wrong type or range")
-    return record_of(fields)
+    end = len(data) - large
+    last = end
+    for key, value in values.items():
+        kind = type(value)
+        if kind is list:
+            values[key] = place = _place(data, last, value)
+            last += place[2]
+        elif kind not in _VALUE_TYPES:
+            raise BadRecord("not a record: a value has a type that it cannot have")
+    if last != len(data):
+        raise BadRecord("damaged: a large value is cut off")
+    return record_of(fields[:10]), end
 
 
-def _what_is_wrong(data: bytes) -> str:
-    if len(data) < 5 or data[0] < FORMAT:
-        return "not a record"
-    if data[0] > FORMAT:
-        return "not a record, or of a newer version"
-    return "damaged: the checksum does not match"
+def _place(data: bytes, start: int, place: list[Any]) -> Large:
+    """Where a large value lies that begins at *start*: *place* is its size and checksum."""
+    if len(place) == 2:
+        size, checksum = place
+        if type(size) is int and type(checksum) is int and size >= 0:
+            return data, start, size, checksum
+    raise BadRecord("not a record: the place of a large value has another shape")
 
 
 def is_newer(data: bytes) -> bool:
-    """Whether *data* is a record of a format that a later release may write."""
-    return len(data) >= 5 and FORMAT < data[0] < FORMAT + 16
+    """Whether *data* is a record, encrypted or not, of a format that a later release may write."""
+    return len(data) >= _FRONT.size and FORMAT < data[0] & 0x7F < FORMAT + 16
+
+
+def _what_is_wrong(data: bytes) -> str:
+    if is_newer(data):
+        return "of a newer format, or not a record"
+    if len(data) >= _FRONT.size and data[0] & 0x80:
+        return "encrypted, or not a record"
+    return "not a record"
 
 
 def _is_superseded(entry: object) -> bool:
@@ -117,6 +247,6 @@ def _is_superseded(entry: object) -> bool:
     return type(secret_hash) is bytes and type(replaced_at) is float and 0 <= replaced_at <= _LATEST
 
 
-ENDED = pack(Record(b"", 0.0, 0.0, False, None, (), {}))
+ENDED = pack(Record(b"", 0.0, 0.0, 0.0, 0, 0.0, None, None, (), {}))
 """Takes the place of a session that became empty. No secret opens it, so a request that finds it
 before it expires finds the session ended."""

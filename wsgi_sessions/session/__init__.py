@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wsgi_sessions.session.draft import SUPERSEDED_SECONDS
 from wsgi_sessions.session.identity import Identity, is_owner
-from wsgi_sessions.session.lifetimes import Lifetimes
+from wsgi_sessions.session.lifetimes import Lifetimes, is_over
 from wsgi_sessions.session.repository import DEFAULT_MAX_BYTES, SessionRepository
 from wsgi_sessions.session.session import (
     Session,
@@ -36,6 +36,7 @@ __all__ = [
     "Snapshot",
     "close_untouched",
     "is_open",
+    "is_over",
     "is_owner",
     "open_session",
     "state_of",

@@ -7,9 +7,12 @@ or to bytes that were put before). ``clear`` comes before all of them and means 
 that this request never saw included. Applied to the values this request has seen, the
 instructions give what the application has seen; applied to newer values, the merge.
 
+A missing value is ``MISSING``: ``None`` is a value.
+
 Rules for whoever edits this: nothing here loads, saves or tells the time; ``apply`` never changes
-the dict it is given; a function is called once per key and value it is applied to, so that a merge
-which finds the key unchanged does not call it again.
+the dict it is given, and returns that very dict if nothing is changed; a function is called once
+per key and value it is applied to, so that a merge which finds the key unchanged does not call it
+again.
 """
 
 from __future__ import annotations
@@ -17,11 +20,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
-__all__ = ["MISSING", "Changes", "Function"]
+from wsgi_sessions.record import StoredValue, same
+
+__all__ = ["MISSING", "Changes", "Found", "Function", "Values"]
 
 Function = Callable[[Any], Any]
-Decode = Callable[[bytes], Any]
-Encode = Callable[[str, Any], bytes]
+Decode = Callable[[Any], Any]
+Encode = Callable[[str, Any], StoredValue]
+Values = dict[str, StoredValue]
 
 
 class _Marker:
@@ -37,117 +43,151 @@ class _Marker:
 MISSING: Final = _Marker("MISSING")
 _KEEP: Final = _Marker("KEEP")
 
+Found = StoredValue | _Marker
+"""A stored value, or ``MISSING``."""
 
-class _Change(NamedTuple):
-    start: bytes | _Marker | None
-    """The value the functions begin with: put bytes, ``None`` for deleted, or what is there."""
+
+class _Computed(NamedTuple):
+    start: Found
+    """The value the functions begin with: what was put, ``MISSING``, or what is there (KEEP)."""
     functions: tuple[tuple[Function, Any], ...]
     """Each with the value it is given if there is none."""
-    seen: bytes | None
-    result: bytes | None
-    """What came out when this request applied the functions to *seen*."""
+    seen: Found
+    """What this request applied the functions to."""
 
     def __repr__(self) -> str:
-        return f"<_Change with {len(self.functions)} functions>"
+        return f"<_Computed by {len(self.functions)} functions>"
 
 
 class Changes:
     """The changes of one request, in the order of their keys' first change."""
 
-    __slots__ = ("_by_key", "cleared")
+    __slots__ = ("_computed", "_moved", "cleared", "results")
 
     def __init__(self) -> None:
         self.cleared: bool = False
-        self._by_key: dict[str, _Change] = {}
+        self.results: dict[str, Found] = {}
+        """What this request has made of each key that it changed; ``MISSING`` if it deleted it."""
+        self._computed: dict[str, _Computed] = {}
+        self._moved: set[str] = set()
+        """Keys that were deleted and put again: as in a dict, they go to the end."""
 
     def __bool__(self) -> bool:
-        return self.cleared or bool(self._by_key)
+        return self.cleared or bool(self.results)
 
     def __contains__(self, key: str) -> bool:
         """Whether these changes say anything about *key*."""
-        return self.cleared or key in self._by_key
+        return self.cleared or key in self.results
 
     @property
     def keys(self) -> Collection[str]:
         """The keys that were put, deleted or computed."""
-        return self._by_key.keys()
+        return self.results.keys()
 
     @property
-    def computed(self) -> list[str]:
+    def computed(self) -> Collection[str]:
         """The keys whose value a function makes."""
-        return [key for key, change in self._by_key.items() if change.functions]
+        return self._computed.keys()
 
-    def put(self, key: str, data: bytes) -> None:
-        self._by_key[key] = _Change(data, (), None, data)
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left of the session after them, whatever was there."""
+        return self.cleared and all(one is MISSING for one in self.results.values())
+
+    def put(self, key: str, data: StoredValue) -> None:
+        results = self.results
+        if key in results:
+            if self._computed:
+                self._computed.pop(key, None)
+            if results[key] is MISSING:
+                self._moved.add(key)
+                del results[key]
+        results[key] = data
 
     def delete(self, key: str) -> None:
-        self._by_key[key] = _Change(None, (), None, None)
+        self._computed.pop(key, None)
+        self.results[key] = MISSING
 
     def forget(self, key: str) -> None:
         """Say nothing about *key* any more."""
-        self._by_key.pop(key, None)
+        self.results.pop(key, None)
+        self._computed.pop(key, None)
+        self._moved.discard(key)
 
     def clear(self) -> None:
         self.cleared = True
-        self._by_key.clear()
+        self.results.clear()
+        self._computed.clear()
+        self._moved.clear()
 
     def mutate(
         self,
         key: str,
         function: Function,
         default: Any,
-        there: bytes | None,
+        there: Found,
         decode: Decode,
         encode: Encode,
-    ) -> bytes:
+    ) -> StoredValue:
         """Apply *function* to the value of *key*, now and in every later merge.
 
         *there* is the stored value. The function gets a copy of the value, or *default* if there
         is none. Returns the encoded result.
         """
-        before = self._by_key.get(key)
         value = self.current(key, there)
-        result = encode(key, function(default if value is None else decode(value)))
-        if before is None:
-            start: bytes | _Marker | None = None if self.cleared else _KEEP
-            change = _Change(start, ((function, default),), None if self.cleared else there, result)
+        result = encode(key, function(default if value is MISSING else decode(value)))
+        before = self._computed.get(key)
+        if before is not None:
+            computed = before._replace(functions=(*before.functions, (function, default)))
         else:
-            functions = (*before.functions, (function, default))
-            seen = before.seen if before.functions else before.result
-            change = _Change(before.start, functions, seen, result)
-        self._by_key[key] = change
+            is_stored = key not in self
+            start = _KEEP if is_stored else value
+            computed = _Computed(start, ((function, default),), value)
+        self.put(key, result)
+        self._computed[key] = computed
         return result
 
-    def current(self, key: str, there: bytes | None) -> bytes | None:
+    def current(self, key: str, there: Found) -> Found:
         """The value of *key* as this request sees it, given the stored one."""
-        change = self._by_key.get(key)
-        if change is not None:
-            return change.result
-        return None if self.cleared else there
+        if key in self.results:
+            return self.results[key]
+        return MISSING if self.cleared else there
 
-    def apply(self, values: dict[str, bytes], decode: Decode, encode: Encode) -> dict[str, bytes]:
-        """*values* with these changes made; the same dict if there are none."""
+    def apply(
+        self, values: Values, decode: Decode, encode: Encode, *, ordered: bool = False
+    ) -> Values:
+        """*values* with these changes made; the same dict if that changes none of them and, if the
+        result is to be *ordered* as the application sees it, none was moved."""
         if not self:
             return values
         merged = {} if self.cleared else values.copy()
-        for key, change in self._by_key.items():
-            result = change.result
-            if change.functions:
-                result = _result(key, change, merged.get(key), decode, encode)
-            if result is None:
+        changed = False
+        for key in self._moved:
+            merged.pop(key, None)
+        for key, made in self.results.items():
+            there = values.get(key, MISSING)
+            if self._computed and key in self._computed:
+                made = _result(key, self._computed[key], made, self._seen(there), decode, encode)
+            if made is MISSING:
                 merged.pop(key, None)
             else:
-                merged[key] = result
-        return merged
+                merged[key] = made  # type: ignore[assignment]
+            changed = changed or not same(made, there)
+        if changed or (ordered and self._moved) or merged.keys() != values.keys():
+            return merged
+        return values
+
+    def _seen(self, there: Found) -> Found:
+        return MISSING if self.cleared else there
 
 
 def _result(
-    key: str, change: _Change, there: bytes | None, decode: Decode, encode: Encode
-) -> bytes | None:
-    start = there if isinstance(change.start, _Marker) else change.start
-    if start == change.seen:
-        return change.result
+    key: str, computed: _Computed, made: Found, there: Found, decode: Decode, encode: Encode
+) -> Found:
+    start = there if computed.start is _KEEP else computed.start
+    if same(start, computed.seen):
+        return made
     data = start
-    for function, default in change.functions:
-        data = encode(key, function(default if data is None else decode(data)))
+    for function, default in computed.functions:
+        data = encode(key, function(default if data is MISSING else decode(data)))
     return data

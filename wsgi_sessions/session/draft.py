@@ -21,8 +21,19 @@ from typing import Any, Final
 from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.log import ThrottledLog
-from wsgi_sessions.record import IMMUTABLE, Codec, Record, UnknownTag, record_of
-from wsgi_sessions.session.changes import MISSING, Changes, Function
+from wsgi_sessions.record import (
+    IMMUTABLE,
+    OWN_LIFETIME,
+    PERMANENT,
+    Converted,
+    Record,
+    StoredValue,
+    UnknownTag,
+    ValueCodec,
+    record_of,
+    same,
+)
+from wsgi_sessions.session.changes import MISSING, Changes, Found, Function, Values
 from wsgi_sessions.session.merge import merge_encoded
 from wsgi_sessions.session.snapshot import Edit
 
@@ -32,9 +43,7 @@ SUPERSEDED_SECONDS: Final = 30.0
 """Seconds for which a replaced secret is remembered. No request is in flight longer than a
 server's worker timeout, 30 s by gunicorn's default."""
 
-Values = dict[str, bytes]
-
-_NO_BASES: Final[dict[str, bytes | None]] = {}
+_NO_BASES: Final[dict[str, StoredValue]] = {}
 _log = ThrottledLog("wsgi_sessions")
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
 
@@ -52,6 +61,7 @@ class Draft:
         "_originals",
         "changes",
         "forced",
+        "lifetime",
         "live",
         "owner",
         "permanent",
@@ -59,11 +69,11 @@ class Draft:
         "secret",
     )
 
-    def __init__(self, codec: Codec, merge_keys: Collection[str] = ()) -> None:
+    def __init__(self, codec: ValueCodec, merge_keys: Collection[str] = ()) -> None:
         self._codec = codec
         self._merge_keys = merge_keys
         self.live: dict[str, Any] = {}
-        """Values that were decoded or assigned, by key."""
+        """Values that were decoded, or assigned and are no scalars, by key."""
         self._known: Values = {}
         """The last known encoding of those among them that are mutable."""
         self._originals: dict[str, Any] = {}
@@ -81,6 +91,8 @@ class Draft:
         """The new secret, if the session is regenerated."""
         self.owner: Any = MISSING
         self.permanent: Any = MISSING
+        self.lifetime: Any = MISSING
+        """Seconds of its own; ``None`` for the ordinary idle lifetime."""
         self._bases = _NO_BASES
         """For merge keys: what the application had in hand before it changed the value; ``None``
         if it had not looked, so that its change is one of what was loaded."""
@@ -94,32 +106,37 @@ class Draft:
             or bool(self.secret)
             or self.owner is not MISSING
             or self.permanent is not MISSING
+            or self.lifetime is not MISSING
         )
 
     # Reading
 
     def get(self, key: str, stored: Values) -> Any:
         """The value of *key*. Raises ``KeyError``, or ``ValueError`` if it cannot be decoded."""
-        data = self.changes.current(key, stored.get(key))
-        if data is None:
+        data = self.changes.current(key, stored.get(key, MISSING))
+        if data is MISSING:
             raise KeyError(key)
-        return self._open(key, data)
+        kind = type(data)
+        if not (kind is bytes or kind is tuple):
+            return data  # a scalar
+        return self._open(key, data)  # type: ignore[arg-type]
 
     def get_all(self, stored: Values) -> list[str]:
         """The keys whose values can be had, after decoding whatever is not decoded yet. Raises
         ``ValueError`` if something cannot be."""
         keys = []
         for key, data in self.view(stored).items():
+            kind = type(data)
             with suppress(KeyError):
-                if key not in self.live:
+                if (kind is bytes or kind is tuple) and key not in self.live:
                     self._open(key, data)
                 keys.append(key)
         return keys
 
-    def _open(self, key: str, data: bytes) -> Any:
+    def _open(self, key: str, data: StoredValue) -> Any:
         """As :meth:`get`. A value of a type that is gone costs itself only, and stays stored."""
         try:
-            value = self._decode(data)
+            value = self._codec.loads(data)
         except UnknownTag as error:
             _log.warning("a value was left alone: %s", error)
             raise KeyError(key) from None
@@ -127,11 +144,11 @@ class Draft:
         return value
 
     def has(self, key: str, stored: Values) -> bool:
-        return self.changes.current(key, stored.get(key)) is not None
+        return self.changes.current(key, stored.get(key, MISSING)) is not MISSING
 
     def view(self, stored: Values) -> Values:
-        """All keys, with their values as they were last encoded."""
-        return self.changes.apply(stored, self._decode, self.encode)
+        """All keys in their order, with their values as they were last encoded."""
+        return self.changes.apply(stored, self._codec.loads, self.encode, ordered=True)
 
     # Changing
 
@@ -146,7 +163,8 @@ class Draft:
     def show(self, key: str, value: Any) -> None:
         """Let this request read *value*, or what it would come back as, without changing *key*."""
         data = self._dump(key, value)
-        self.live[key] = value if type(data) is bytes else self._decode(bytes(data))
+        converted = type(data) is Converted
+        self.live[key] = self._codec.loads(bytes(data)) if converted else value  # type: ignore[arg-type]
 
     def delete(self, key: str) -> None:
         if key in self._merge_keys:
@@ -161,7 +179,7 @@ class Draft:
         self._known.clear()
         self._originals.clear()
         self._assigned.clear()
-        self.owner, self.permanent = None, permanent
+        self.owner, self.permanent, self.lifetime = None, permanent, None
 
     def log_in(self, owner: str) -> None:
         """Note a login."""
@@ -180,6 +198,8 @@ class Draft:
         changes.cleared = True
         if self.permanent is MISSING:
             self.permanent = permanent
+        if self.lifetime is MISSING:
+            self.lifetime = None
 
     def note_assigned(self, key: str) -> None:
         """This request has put *key* into the store."""
@@ -187,14 +207,13 @@ class Draft:
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()
-        decode = self._decode
+        decode, there = self._codec.loads, stored.get(key, MISSING)
         if key in self._merge_keys:
             if key in self._bases and key not in self.changes.computed:
-                data = self.changes.current(key, stored.get(key))
-                self.put(key, function(default if data is None else decode(data)))
-                return self.live[key]
+                found: Any = self.changes.current(key, there)
+                self.put(key, function(default if found is MISSING else decode(found)))
+                return self.get(key, stored) if key not in self.live else self.live[key]
             self._note_base(key)
-        there = stored.get(key)
         data = self._more().mutate(key, function, default, there, decode, self.encode)
         value = decode(data)
         self._keep(key, value, data)
@@ -207,17 +226,17 @@ class Draft:
         for key, known in list(self._known.items()):
             value = self.live[key]
             data = self._dump(key, value)
-            if data == known and type(data) is bytes:
+            if type(data) is not Converted and same(data, known):
                 if key not in self._originals:
                     continue
                 value = self._originals[key]
                 data = self._dump(key, value)
-                if data == known:
+                if same(bytes(data) if type(data) is Converted else data, known):
                     continue
             if key in self._merge_keys:
                 self._note_base(key)
             held = self._hold(key, value, data)
-            if held != known:
+            if not same(held, known):
                 self._more().put(key, held)
 
     def _note_base(self, key: str) -> None:
@@ -232,41 +251,45 @@ class Draft:
             self.changes = Changes()
         return self.changes
 
-    def _hold(self, key: str, value: Any, data: bytes) -> bytes:
+    def _hold(self, key: str, value: Any, data: StoredValue) -> StoredValue:
         """Keep *value*, which was dumped to *data*, or what it would come back as."""
-        if type(data) is bytes:
+        if type(data) is not Converted:
             self._keep(key, value, data)
             return data
-        plain = bytes(data)
-        self._keep(key, self._decode(plain), plain)
+        plain = self._codec.loads(bytes(data))
+        held = self._codec.dumps(plain)
+        self._keep(key, plain, held)
         if key in self._known:
             self._originals[key] = value
-        return plain
+        return held
 
-    def _keep(self, key: str, value: Any, data: bytes) -> None:
-        self.live[key] = value
+    def _keep(self, key: str, value: Any, data: StoredValue) -> None:
+        """Hand out the same object again; and watch it, if it can change."""
         if self._originals:
             self._originals.pop(key, None)
-        if type(value) in IMMUTABLE or isinstance(value, getattr(self._codec, "immutable", ())):
+        kind = type(data)
+        if kind is bytes or kind is tuple:
+            self.live[key] = value
+            if not (type(value) in IMMUTABLE or isinstance(value, self._codec.immutable)):
+                self._known[key] = data
+            elif self._known:
+                self._known.pop(key, None)
+        elif self.live:
+            self.live.pop(key, None)
             self._known.pop(key, None)
-        else:
-            self._known[key] = data
 
     def _drop(self, key: str) -> None:
         self.live.pop(key, None)
         self._known.pop(key, None)
         self._originals.pop(key, None)
 
-    def _decode(self, data: bytes) -> Any:
-        if type(data) is not bytes:
-            raise ValueError("the record holds something else than an encoded value")
-        return self._codec.loads(data)
+    def encode(self, key: str, value: Any) -> StoredValue:
+        try:
+            return self._codec.stored(value)
+        except UnsupportedValue as error:
+            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
 
-    def encode(self, key: str, value: Any) -> bytes:
-        data = self._dump(key, value)
-        return data if type(data) is bytes else bytes(data)
-
-    def _dump(self, key: str, value: Any) -> bytes:
+    def _dump(self, key: str, value: Any) -> StoredValue:
         """As the codec does it: perhaps :class:`~wsgi_sessions.record.Converted` bytes."""
         try:
             return self._codec.dumps(value)
@@ -277,7 +300,20 @@ class Draft:
 
     def edit(self, record: Record, now: float) -> Record:
         """*record* with all changes made."""
-        secret_hash, created_at, saved_at, permanent, owner, superseded, values = record
+        values = self._merged(record.values) if self._bases else self._applied(record.values)
+        if (
+            self.owner is self.permanent is self.lifetime is MISSING
+            and not self.secret
+            and not self.restarted
+        ):
+            return record if values is record.values else record_of((*record[:9], values))
+        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
+            record
+        )
+        if self.permanent is not MISSING:
+            flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
+        if self.lifetime is not MISSING:
+            flags = flags & ~OWN_LIFETIME if self.lifetime is None else flags | OWN_LIFETIME
         if self.secret:
             recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]
@@ -286,25 +322,34 @@ class Draft:
             secret_hash,
             now if self.restarted else created_at,
             saved_at,
-            permanent if self.permanent is MISSING else self.permanent,
+            ends_at,
+            flags,
+            idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
             owner if self.owner is MISSING else self.owner,
+            device,
             superseded,
-            self._merged(values) if self._bases else self.view(values),
+            values,
         )
-        return record_of(fields)
+        return record if values is record.values and fields == record else record_of(fields)
+
+    def _applied(self, stored: Values) -> Values:
+        """:meth:`view`, or *stored* itself if no value is another."""
+        return self.changes.apply(stored, self._codec.loads, self.encode)
 
     def _merged(self, stored: Values) -> Values:
         """:meth:`view`, where what others did to the values of merge keys is kept."""
         if self._loaded is None:
             self._loaded = stored
-        values, changes = self.view(stored), self.changes
-        for key, base in self._bases.items():
-            mine = values.get(key)
-            if mine is None or changes.cleared or key in changes.computed:
+        values, changes = self._applied(stored), self.changes
+        for key, noted in self._bases.items():
+            mine: Any = values.get(key, MISSING)
+            if mine is MISSING or changes.cleared or key in changes.computed:
                 continue
-            base = self._loaded.get(key) if base is None else base
-            there = stored.get(key)
-            values[key] = merge_encoded(base, mine, there, self._decode, self._codec.dumps)
+            base: Found = self._loaded.get(key, MISSING) if noted is None else noted
+            there = stored.get(key, MISSING)
+            merged = merge_encoded(base, mine, there, self._codec.loads, self._codec.dumps)
+            if merged is not mine:
+                values = values | {key: merged}
         return values
 
     def first_writer(self, key: str, made: Any) -> Edit:
@@ -314,25 +359,30 @@ class Draft:
         def keep(there: Any) -> Any:
             return made if there is MISSING else there
 
-        changes.mutate(key, keep, MISSING, None, self._decode, self.encode)
-        return lambda record, _now: record._replace(
-            values=changes.apply(record.values, self._decode, self.encode)
-        )
+        changes.mutate(key, keep, MISSING, MISSING, self._codec.loads, self.encode)
+
+        def edit(record: Record, _now: float) -> Record:
+            values = changes.apply(record.values, self._codec.loads, self.encode)
+            return record if values is record.values else record._replace(values=values)
+
+        return edit
 
     def detach(self) -> None:
         """Go on without the record. What was put stays; functions have begun with their default."""
-        computed, values = self.changes.computed, self.view({})
+        computed, values = list(self.changes.computed), self.view({})
         for key in list(self.live):
             if key in computed or key not in self.changes:
                 self._drop(key)
         for key in computed:
             self.changes.put(key, values[key])
 
-    def saved(self, stored: Values) -> None:
-        """All changes are in *stored* now, where a merge may have computed some values anew."""
-        recomputed = self.changes.computed if self._known else ()
+    def saved(self, stored: Values, *, disturbed: bool) -> None:
+        """All changes are in *stored* now; if another request has *disturbed* them, a merge may
+        have computed some values anew."""
+        recomputed = self.changes.computed
         self.forget()
-        self.follow(stored, recomputed)
+        if disturbed:
+            self.follow(stored, recomputed)
 
     def follow(self, stored: Values, recomputed: Collection[str] = ()) -> None:
         """Let later reads see what other requests saved.
@@ -344,7 +394,8 @@ class Draft:
             self.live.clear()
             return
         for key in list(self.live):
-            data = self.changes.current(key, stored.get(key))
+            data = self.changes.current(key, stored.get(key, MISSING))
             known = self._known.get(key)
-            if known is None or data is None or (known != data and key in recomputed):
+            gone = known is None or data is MISSING
+            if gone or (key in recomputed and not same(known, data)):
                 self._drop(key)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from wsgi_sessions.errors import UnsupportedValue
-from wsgi_sessions.record import Record
+from wsgi_sessions.record import Record, StoredValue, content
 
 __all__ = ["MAX_OWNER_BYTES", "Identity", "check_owner", "is_owner"]
 
@@ -43,7 +43,7 @@ class Identity:
         login_keys: Sequence[str],
         fresh_keys: Sequence[str],
         owner_of: OwnerOf | None,
-        decode: Callable[[bytes], Any],
+        decode: Callable[[StoredValue], Any],
     ) -> None:
         self.login_keys: tuple[str, ...] = tuple(login_keys)
         self.fresh_keys: tuple[str, ...] = tuple(fresh_keys)
@@ -54,21 +54,21 @@ class Identity:
         """Whether a change of *key* may be a login, a logout or a proof."""
         return key in self.login_keys or key in self.fresh_keys
 
-    def who(self, values: Mapping[str, bytes]) -> Who:
+    def who(self, values: Mapping[str, StoredValue]) -> Who:
         """Who is logged in. ``7`` and ``"7"`` are the same user."""
         for key in self.login_keys:
             if key in values:
-                return _text(self._value(values[key])) or bytes(values[key])
+                return _text(self._value(values[key])) or content(values[key])
         return None
 
-    def changes(self, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> bool:
+    def changes(self, before: Mapping[str, StoredValue], after: Mapping[str, StoredValue]) -> bool:
         """Whether the rights of *after* are not those of *before*, so that a new secret is due."""
         return self.who(before) != self.who(after) or any(
             self._is_true(after.get(key)) and not self._is_true(before.get(key))
             for key in self.fresh_keys
         )
 
-    def applied(self, before: Mapping[str, bytes], after: Record, now: float) -> Record:
+    def applied(self, before: Mapping[str, StoredValue], after: Record, now: float) -> Record:
         """*after*, whose values took the place of *before*, with the owner that they name and, at
         a login, the absolute lifetime started again."""
         owner = self.owner_after(after.owner, before, after.values)
@@ -78,7 +78,7 @@ class Identity:
         return after if owner == after.owner else after._replace(owner=owner)
 
     def owner_after(
-        self, owner: str | None, before: Mapping[str, bytes], after: Mapping[str, bytes]
+        self, owner: str | None, before: Mapping[str, StoredValue], after: Mapping[str, StoredValue]
     ) -> str | None:
         """Whose the session is that was *owner*'s when it had the values *before*."""
         was, who = self.who(before), self.who(after)
@@ -89,7 +89,7 @@ class Identity:
         # A value that can name nobody is no owner, and does not leave the former one in its place.
         return None if who is None or isinstance(was, str) else owner
 
-    def owner(self, values: Mapping[str, bytes]) -> str | None:
+    def owner(self, values: Mapping[str, StoredValue]) -> str | None:
         """The owner that *values* name. Raises what *owner_of* raises, and ``TypeError`` or
         :exc:`~wsgi_sessions.UnsupportedValue` for what it returns and cannot be one."""
         for key in self.login_keys:
@@ -101,14 +101,14 @@ class Identity:
                 return None if owner is None else check_owner(owner)
         return None
 
-    def _value(self, data: bytes) -> Any:
+    def _value(self, data: StoredValue) -> Any:
         try:
             return self._decode(data)
         except (ValueError, TypeError):
             return None
 
-    def _is_true(self, data: bytes | None) -> bool:
-        return data is not None and bool(self._value(data))
+    def _is_true(self, data: StoredValue) -> bool:
+        return bool(self._value(data))
 
 
 def _text(value: object) -> str | None:

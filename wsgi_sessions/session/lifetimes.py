@@ -1,43 +1,78 @@
-"""How long sessions live: pure arithmetic on a record and the time."""
+"""How long sessions live: pure arithmetic on a record and the time.
+
+Every end is judged by what the record says. The options of this service are for records that it
+makes or renews, so that services with other options on one store agree on who is logged in.
+"""
 
 from __future__ import annotations
 
-from wsgi_sessions.record import Record
+from datetime import timedelta
+
+from wsgi_sessions.record import OWN_LIFETIME, Record
 from wsgi_sessions.stores import CENTURY
 
-__all__ = ["Lifetimes"]
+__all__ = ["Lifetimes", "absolute_end", "checked_lifetime", "is_over", "renewal_due"]
+
+_DAY = 86_400.0
 
 
 class Lifetimes:
     """Idle lifetimes of ordinary and permanent sessions, and the absolute one; in seconds."""
 
-    __slots__ = ("_absolute", "_ordinary", "_permanent", "longest")
+    __slots__ = ("_absolute", "_ordinary", "_permanent")
 
     def __init__(self, ordinary: float, permanent: float, absolute: float | None) -> None:
         self._ordinary = ordinary
         self._permanent = permanent
-        self._absolute = CENTURY if absolute is None else absolute
-        self.longest: float = min(max(ordinary, permanent), self._absolute)
-        """An older cookie cannot open anything."""
+        self._absolute = absolute
 
-    def idle(self, record: Record) -> float:
-        return self._permanent if record.permanent else self._ordinary
+    def idle(self, *, permanent: bool) -> float:
+        """Seconds of idle lifetime that no session has of its own."""
+        return self._permanent if permanent else self._ordinary
 
-    def idle_end(self, record: Record, now: float) -> float:
-        """When the session ends if nobody uses it after *now*."""
-        return min(now + self.idle(record), self.absolute_end(record))
+    def end_of(self, created_at: float) -> float | None:
+        """When a session that begins then, or whose owner logs in, ends whatever happens."""
+        return None if self._absolute is None else created_at + self._absolute
 
-    def absolute_end(self, record: Record) -> float:
-        """When it ends however much it is used."""
-        return record.created_at + self._absolute
+    def applied(self, before: Record, after: Record, *, renewed: bool) -> Record:
+        """*after*, which takes the place of *before*, with the ends that follow from what changed:
+        a login starts the absolute lifetime again; a change between ordinary and permanent, and a
+        renewal, give the idle lifetime of this service, unless the session has its own."""
+        if after.created_at != before.created_at and after.ends_at == before.ends_at:
+            after = after._replace(ends_at=self.end_of(after.created_at))
+        if after.flags & OWN_LIFETIME or not (renewed or after.flags != before.flags):
+            return after
+        idle = self.idle(permanent=after.permanent)
+        given = after.idle != before.idle and not renewed
+        return after if given or idle == after.idle else after._replace(idle=idle)
 
-    def is_over(self, record: Record, issued_at: float, now: float) -> bool:
-        """Whether a lifetime has ended, whatever the store's own expiry and clock say."""
-        saved_at = record.saved_at
-        last_used = saved_at if saved_at > issued_at else issued_at
-        return now - last_used >= self.idle(record) or now >= record.created_at + self._absolute
 
-    def renewal_due(self, record: Record, issued_at: float, now: float) -> bool:
-        """Whether the cookie is older than a tenth of the idle lifetime. (Or dated that far in the
-        future, which a clock that was set back leaves behind.)"""
-        return abs(now - issued_at) > self.idle(record) / 10
+def is_over(record: Record, now: float) -> bool:
+    """Whether a lifetime has ended, whatever the store's own expiry and clock say."""
+    return now >= record.expires_at
+
+
+def absolute_end(record: Record) -> float:
+    """When the session ends at the latest, to a store that needs an end."""
+    return record.created_at + CENTURY if record.ends_at is None else record.ends_at
+
+
+def renewal_due(record: Record, issued_at: float, now: float) -> bool:
+    """Whether the cookie is older than a tenth of the idle lifetime or than a day. (Or dated that
+    far in the future, which a clock that was set back leaves behind.)"""
+    age, tenth = now - issued_at, record.idle / 10
+    return not -tenth <= age <= tenth or not -_DAY <= age <= _DAY
+
+
+def checked_lifetime(value: object) -> float:
+    """Seconds of *value*, a number of them or a ``timedelta``. Raises ``TypeError`` for anything
+    else, and ``ValueError`` for what no session can live."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(
+            f"lifetime is seconds, a timedelta, or None, not {value!r} ({type(value).__name__})"
+        )
+    if not 0 < value <= CENTURY:
+        raise ValueError(f"lifetime is {value!r}: more than 0 seconds and at most 100 years")
+    return float(value)

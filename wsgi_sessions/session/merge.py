@@ -15,30 +15,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from wsgi_sessions.record import StoredValue, same
+from wsgi_sessions.session.changes import MISSING, Found
+
 __all__ = ["merge_encoded"]
 
 _MISSING: Final = object()
 
-Encode = Callable[[Any], bytes]
+Encode = Callable[[Any], StoredValue]
 
 
 def merge_encoded(
-    base: bytes | None,
-    mine: bytes,
-    theirs: bytes | None,
-    decode: Callable[[bytes], Any],
+    base: Found,
+    mine: StoredValue,
+    theirs: Found,
+    decode: Callable[[Any], Any],
     encode: Encode,
-) -> bytes:
+) -> StoredValue:
     """The encoded value that holds the changes of both sides; *base* and *theirs* may be missing.
 
     *mine* is what this request has, and is what comes of anything that cannot be merged."""
-    if theirs is None or theirs in (base, mine):
+    if theirs is MISSING or same(theirs, base) or same(theirs, mine):
         return mine
-    if mine == base:
-        return theirs
+    if same(mine, base):
+        return theirs  # type: ignore[return-value]
     try:
         there = decode(theirs)
-        begun = type(there)() if base is None else decode(base)
+        begun = type(there)() if base is MISSING else decode(base)
         return encode(_Merge(encode).value(begun, decode(mine), there))
     except (ValueError, TypeError):  # what is there was damaged, or planted
         return mine
@@ -88,4 +91,4 @@ class _Merge:
     def _same(self, one: Any, other: Any) -> bool:
         if one is _MISSING or other is _MISSING:
             return one is other
-        return self._encode(one) == self._encode(other)
+        return same(self._encode(one), self._encode(other))

@@ -21,16 +21,20 @@ from wsgi_sessions.errors import BadRecord, ConflictError, SessionTooLarge, Stor
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     ENDED,
+    PERMANENT,
     Codec,
     Record,
     RecordCipher,
+    ValueCodec,
     is_encrypted,
     is_newer,
     pack,
+    pack_body,
     unpack,
+    unpack_body,
 )
 from wsgi_sessions.session.identity import Identity, is_owner
-from wsgi_sessions.session.lifetimes import Lifetimes
+from wsgi_sessions.session.lifetimes import Lifetimes, absolute_end, renewal_due
 from wsgi_sessions.session.snapshot import DROPPED, SAVED, UNCHANGED, Edit, Outcome, Snapshot
 from wsgi_sessions.stores import GuardedStore, Stored
 
@@ -64,7 +68,7 @@ class SessionRepository:
         merge_keys: Collection[str] = (),
     ) -> None:
         self.store = store
-        self.codec = codec
+        self.codec: ValueCodec = ValueCodec(codec)
         self.identity = identity
         """What says who is logged in, if values do."""
         self.merge_keys = merge_keys
@@ -92,21 +96,26 @@ class SessionRepository:
 
     def unpack(self, id: str, stored: Stored) -> Record | None:
         """The record in *stored*; ``None``, with a log entry, if it cannot be used. No I/O."""
-        data: bytes | None = stored.data
+        data = stored.data
         try:
             if not isinstance(data, bytes):  # SQLite keeps any type in any column
                 raise BadRecord("not bytes")
             if len(data) > self._most_loaded:
                 raise BadRecord("larger than max_bytes")
-            if self._cipher is not None:
-                data = self._cipher.decrypt(data, _context(id))
-            if data is None:
-                raise BadRecord("not encrypted with one of the keys, or for another session")
-            return _without_bad_owner(unpack(data))
+            return _without_bad_owner(self._read(id, data))
         except BadRecord as error:
             # It stays where it is: it may be of a newer version of this library.
             self.security_log.warning("session %s: the record cannot be used: %s", id, error)
             return None
+
+    def _read(self, id: str, data: bytes) -> Record:
+        cipher = self._cipher
+        if cipher is None or (cipher.opens_plain and not is_encrypted(data)):
+            return unpack(data)
+        body = cipher.decrypt(data, _context(id))
+        if body is None:
+            raise BadRecord("not encrypted, or with a key that is not here")
+        return unpack_body(body)
 
     def is_foreign(self, stored: Stored) -> bool:
         """Whether what could not be unpacked is for other workers: its format is newer, or it is
@@ -114,12 +123,15 @@ class SessionRepository:
         data = stored.data
         if not isinstance(data, bytes):
             return False
-        return is_encrypted(data) or (self._cipher is None and is_newer(data))
+        if is_encrypted(data):
+            return self._cipher is None or not self._cipher.has_key_of(data)
+        return is_newer(data)
 
     def _packed(self, id: str, record: Record) -> bytes:
-        data = pack(record)
-        if self._cipher is not None:
-            data = self._cipher.encrypt(data, _context(id))
+        if self._cipher is None or self._cipher.writes_plain:
+            data = pack(record)
+        else:
+            data = self._cipher.encrypt(pack_body(record), _context(id))
         if len(data) > self._max_bytes:
             raise SessionTooLarge(len(data), self._max_bytes)
         return data
@@ -128,16 +140,16 @@ class SessionRepository:
 
     def renewal_due(self, snapshot: Snapshot) -> bool:
         """Whether the session has to be saved for its lifetime to go on."""
-        return snapshot.record is not None and self.lifetimes.renewal_due(
-            snapshot.record, snapshot.issued_at, self.now()
-        )
+        record = snapshot.record
+        return record is not None and renewal_due(record, snapshot.issued_at, self.now())
 
     def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
         """Compare-and-set: replace what *snapshot* was loaded as by ``edit(record, now)``.
 
         If another request was faster, *edit* is applied to the record that is stored by then,
         unless that belongs to another login or is gone: then nothing is saved and *snapshot* is
-        detached. *force* saves a record that did not change too. One round trip, two more for each
+        detached. *force* renews the session, and saves a record that did not change too. One round
+        trip, two more for each
         conflict. Raises :exc:`~wsgi_sessions.StoreUnavailable`,
         :exc:`~wsgi_sessions.ConflictError` and :exc:`~wsgi_sessions.SessionTooLarge`.
         """
@@ -146,7 +158,9 @@ class SessionRepository:
         for attempt in range(_ATTEMPTS):
             now = self.now()
             record = edit(snapshot.record, now)
-            if record == snapshot.record and not force:
+            if force or record is not snapshot.record:
+                record = self.lifetimes.applied(snapshot.record, record, renewed=force)
+            else:
                 return UNCHANGED
             if self._replace(snapshot, record, now):
                 return Outcome.ENDED if record.is_empty else SAVED
@@ -165,8 +179,8 @@ class SessionRepository:
         for _attempt in range(_ATTEMPTS):
             now = self.now()
             id = snapshot.ensure_id()
-            blank = Record(hash_secret(snapshot.secret), now, now, self.permanent, None, (), {})
-            record = edit(blank, now)
+            blank = self._blank(snapshot.secret, now)
+            record = self.lifetimes.applied(blank, edit(blank, now), renewed=False)
             if record.is_empty:
                 return UNCHANGED
             if record.superseded:  # a secret that nobody was given
@@ -177,6 +191,12 @@ class SessionRepository:
             self.log.warning("session %s existed already, a new id was taken", id)
         raise ConflictError("the store refuses every new session")
 
+    def _blank(self, secret: str, now: float) -> Record:
+        """What a new session begins as."""
+        flags, lifetimes = PERMANENT if self.permanent else 0, self.lifetimes
+        idle, ends_at = lifetimes.idle(permanent=self.permanent), lifetimes.end_of(now)
+        return Record(hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {})
+
     def _replace(self, snapshot: Snapshot, record: Record, now: float) -> bool:
         """One attempt to make *record* the stored one."""
         if record.is_empty:
@@ -184,7 +204,7 @@ class SessionRepository:
         else:
             record = record if record.saved_at == now else record.saved(now)
             data = self._packed(snapshot.id, record)
-            expires_at = self.lifetimes.idle_end(record, now)
+            expires_at = record.expires_at
         before = snapshot.record
         self._link(snapshot.id, before, record)
         version = self.store.save(
@@ -206,6 +226,7 @@ class SessionRepository:
             snapshot.detach()
             return False
         record, stored = found
+        snapshot.disturbed = True
         snapshot.record, snapshot.version = record, stored.version
         return True
 
@@ -222,7 +243,7 @@ class SessionRepository:
         if after.owner is None or not self.store.has_owners:
             return
         if before is None or (before.owner, before.created_at) != (after.owner, after.created_at):
-            self.store.link(after.owner, id, expires_at=self.lifetimes.absolute_end(after))
+            self.store.link(after.owner, id, expires_at=absolute_end(after))
 
     def _unlink(self, id: str, before: Record | None) -> None:
         """Last. If it fails, the session itself is as it should be."""

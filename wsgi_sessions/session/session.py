@@ -20,6 +20,7 @@ from collections.abc import (
     ValuesView,
 )
 from copy import deepcopy
+from datetime import timedelta
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, overload
@@ -29,6 +30,7 @@ from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.session.changes import MISSING, Function
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.identity import check_owner
+from wsgi_sessions.session.lifetimes import checked_lifetime
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.state import OPEN, OVER, SENT, RequestState, Resolve
 
@@ -92,6 +94,42 @@ class Session(MutableMapping[str, Any]):
         self._change("permanent is an attribute of the cookie").permanent = bool(value)
 
     @property
+    def lifetime(self) -> float:
+        """Seconds after which the session ends if nobody uses it. May be set for this session, to
+        seconds or a ``timedelta`` (15 minutes for an administrator), or to ``None`` for the
+        ordinary lifetime again; no option then changes it. Reading loads."""
+        draft, repository = self._look(), self._state.repository
+        record = self._state.load().record
+        if draft.lifetime is not MISSING and draft.lifetime is not None:
+            return float(draft.lifetime)
+        if record is None or draft.lifetime is None or draft.permanent is not MISSING:
+            return repository.lifetimes.idle(permanent=self.permanent)
+        return record.idle
+
+    @lifetime.setter
+    def lifetime(self, value: float | timedelta | None) -> None:
+        seconds = None if value is None else checked_lifetime(value)
+        late = self._state.phase is not OPEN
+        needs_cookie = "the cookie ends with the session" if late and self.permanent else ""
+        self._change(needs_cookie).lifetime = seconds
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the session ends if nothing more happens, in seconds since the epoch: the earlier of
+        its idle and its absolute end, as stored. ``None`` before the first save. Loads."""
+        self._look()
+        record = self._state.load().record
+        return None if record is None else record.expires_at
+
+    @property
+    def device(self) -> str | None:
+        """A text of at most 100 characters that tells a person this session from the owner's
+        others; ``None`` if none was stored. Loads."""
+        self._look()
+        record = self._state.load().record
+        return None if record is None else record.device
+
+    @property
     def created_at(self) -> float:
         """When the session began, or its owner logged in: seconds since the epoch."""
         self._look()
@@ -121,13 +159,15 @@ class Session(MutableMapping[str, Any]):
     # The mapping
 
     def __getitem__(self, key: str) -> Any:
-        draft = self._look()
+        self.accessed = True
+        state = self._state
+        draft = state.draft or state.look()
         if key in draft.live:
             return draft.live[key]
         try:
-            return draft.get(key, self._state.load().values)
+            return draft.get(key, (state.snapshot or state.load()).values)
         except ValueError:
-            self._state.replace_undecodable()
+            state.replace_undecodable()
             raise KeyError(key) from None
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -136,16 +176,27 @@ class Session(MutableMapping[str, Any]):
             self.accessed = True  # a first visit: half of what the rest takes
             return default
         draft = self._look()
-        if key not in draft.live and not draft.has(key, self._state.load().values):
+        if key not in draft.live and not draft.has(key, state.load().values):
             return default  # Mapping.get catches a KeyError for it: 6 k instructions
         return super().get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        _check_key(key)
-        draft = self._change()
-        if self._state.phase is not OPEN and self._state.names_user(key):
-            self._state.check_late_login(key, value)
-        draft.put(key, value)
+        if type(key) is not str or not key.isascii():
+            _check_key(key)
+        self.accessed = True
+        state = self._state
+        if state.phase is not OPEN:
+            state.check_late("")
+            if state.names_user(key):
+                state.check_late_login(key, value)
+        (state.draft or state.look()).put(key, value)
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """As of a dict. Costs nothing until the request ends."""
+        self._change()
+        new = dict(other, **more) if other else more
+        for key, value in new.items():
+            self[key] = value
 
     def __delitem__(self, key: str) -> None:
         draft = self._look()
@@ -169,6 +220,15 @@ class Session(MutableMapping[str, Any]):
         except ValueError:
             self._state.replace_undecodable()
             return iter(draft.get_all(self._state.load().values))
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self))
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was put last, and return it with its value."""
+        for key in reversed(self):
+            return key, self.pop(key)
+        raise KeyError("popitem(): the session is empty")
 
     def __len__(self) -> int:
         return len(self._look().view(self._state.load().values))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from enum import Enum
 
 from wsgi_sessions.cookie import new_id, new_secret
-from wsgi_sessions.record import Record
+from wsgi_sessions.record import Record, StoredValue
 
 __all__ = ["Detachment", "Edit", "Outcome", "Snapshot"]
 
@@ -43,6 +43,7 @@ class Snapshot:
 
     __slots__ = (
         "detached_from",
+        "disturbed",
         "id",
         "issued_at",
         "new",
@@ -71,6 +72,8 @@ class Snapshot:
         self.secret: str = ""
         self.issued_at: float = 0.0
         """When the cookie was signed; 0 if the browser has none yet."""
+        self.disturbed: bool = False
+        """Whether another request has changed the record since this one loaded it."""
         self.record: Record | None = None
         self.version: Hashable | None = None
 
@@ -79,7 +82,7 @@ class Snapshot:
         return not self.detached_from
 
     @property
-    def values(self) -> dict[str, bytes]:
+    def values(self) -> dict[str, StoredValue]:
         """The encoded values that are stored."""
         return {} if self.record is None else self.record.values
 

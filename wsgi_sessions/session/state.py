@@ -23,7 +23,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import SessionClosed
-from wsgi_sessions.record import Record
+from wsgi_sessions.record import PERMANENT, Record, StoredValue
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.identity import Identity
@@ -128,7 +128,7 @@ class RequestState:
     def is_ending(self) -> bool:
         """Whether this request is a logout, carried out or not."""
         draft = self.draft
-        emptied = draft is not None and draft.changes.cleared and not (draft.live or draft.owner)
+        emptied = draft is not None and draft.changes.is_empty and not draft.owner
         ended = emptied or self.ended is not None or self.cookie is EXPIRE
         return ended or self._logs_out()
 
@@ -150,7 +150,7 @@ class RequestState:
         record = None if self.snapshot is None else self.snapshot.record
         if record is None or draft.forced or self.ended is not None:
             return draft.has_changes() or self.ended is not None
-        return draft.edit(record, self.repository.now()) != record
+        return draft.edit(record, self.repository.now()) is not record
 
     # Changing
 
@@ -234,7 +234,7 @@ class RequestState:
         draft.collect()
         return identity.owner_after(owner, self._before(), draft.view(snapshot.values))
 
-    def _before(self) -> Mapping[str, bytes]:
+    def _before(self) -> Mapping[str, StoredValue]:
         """The values that the login keys of this request are compared with."""
         return {} if self.look().changes.cleared else self.load().values
 
@@ -327,7 +327,11 @@ class RequestState:
 
     def _update(self, snapshot: Snapshot, *, due: bool = False) -> None:
         draft, repository = self.look(), self.repository
-        permanent, cleared, logs_in = _permanent(snapshot.record), draft.changes.cleared, False
+        cookie_ends, cleared, logs_in = (
+            _cookie_lifetime(snapshot.record),
+            draft.changes.cleared,
+            False,
+        )
         plain = repository.identity is None and not repository.in_cookie
         if cleared or draft.secret or not plain:
             logs_in = self._logs_in()
@@ -338,10 +342,10 @@ class RequestState:
         if outcome is DROPPED and logs_in:
             self._begin_own()
             return
-        reshaped = permanent != _permanent(snapshot.record)
+        reshaped = cookie_ends != _cookie_lifetime(snapshot.record)
         new_cookie = due or bool(draft.secret) or reshaped
         snapshot.secret = draft.secret or snapshot.secret
-        draft.saved(snapshot.values)
+        draft.saved(snapshot.values, disturbed=snapshot.disturbed)
         self.logged_in = self.logged_in or logs_in
         self.settle(outcome, snapshot, new_cookie=new_cookie)
         if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
@@ -401,5 +405,6 @@ class RequestState:
             snapshot.issued_at = self.repository.now()
 
 
-def _permanent(record: Record | None) -> bool:
-    return record is not None and record.permanent
+def _cookie_lifetime(record: Record | None) -> float | None:
+    """Idle seconds after which the cookie ends; ``None`` for with the browser."""
+    return record.idle if record is not None and record.flags & PERMANENT else None
