@@ -52,7 +52,7 @@ class ValueCodec:
             if _INT_MIN <= value < _INT_END:
                 return value  # type: ignore[no-any-return]
         elif value is None or kind is bool or kind is float:
-            return value
+            return value  # type: ignore[no-any-return]
         return self._dumps(value)
 
     def stored(self, value: Any) -> StoredValue:
