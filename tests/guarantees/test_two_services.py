@@ -58,7 +58,9 @@ def test_a_session_lives_as_long_as_its_record_says_in_every_order_of_requests(
             cookie = browser.cookie
             now_ends_at = browser.open().expires_at
             assert now_ends_at is not None
-            assert now_ends_at >= ends_at or browser.set_cookie is not None  # renewed by its options
+            assert (
+                now_ends_at >= ends_at or browser.set_cookie is not None
+            )  # renewed by its options
             ends_at = now_ends_at
 
 

@@ -90,7 +90,7 @@ def test_a_running_site_gets_to_encryption_and_back_by_three_deployments(
     """At each step workers of the step before are still there: both read what either writes."""
     cookie = ""
     for number, keys in enumerate(steps):
-        for mine in ([steps[number - 1], keys, steps[number - 1]] if number else [keys]):
+        for mine in [steps[number - 1], keys, steps[number - 1]] if number else [keys]:
             worker = visiting(store, clock, mine, cookie)
             with worker.request() as session:
                 session["n"] = session.get("n", 0) + 1

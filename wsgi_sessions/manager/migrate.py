@@ -194,7 +194,9 @@ class Migration:
         def fill(blank: Record, now: float) -> Record:
             if record is not None:
                 return record._replace(secret_hash=blank.secret_hash, saved_at=now, superseded=())
-            return blank._replace(values=values, flags=PERMANENT if old.permanent else 0, owner=owner)
+            return blank._replace(
+                values=values, flags=PERMANENT if old.permanent else 0, owner=owner
+            )
 
         try:
             outcome = self._repository.update(snapshot, fill)

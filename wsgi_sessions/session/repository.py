@@ -195,9 +195,7 @@ class SessionRepository:
         """What a new session begins as."""
         flags, lifetimes = PERMANENT if self.permanent else 0, self.lifetimes
         idle, ends_at = lifetimes.idle(permanent=self.permanent), lifetimes.end_of(now)
-        return Record(
-            hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {}
-        )
+        return Record(hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {})
 
     def _replace(self, snapshot: Snapshot, record: Record, now: float) -> bool:
         """One attempt to make *record* the stored one."""

@@ -327,7 +327,11 @@ class RequestState:
 
     def _update(self, snapshot: Snapshot, *, due: bool = False) -> None:
         draft, repository = self.look(), self.repository
-        cookie_ends, cleared, logs_in = _cookie_lifetime(snapshot.record), draft.changes.cleared, False
+        cookie_ends, cleared, logs_in = (
+            _cookie_lifetime(snapshot.record),
+            draft.changes.cleared,
+            False,
+        )
         plain = repository.identity is None and not repository.in_cookie
         if cleared or draft.secret or not plain:
             logs_in = self._logs_in()
