@@ -110,7 +110,7 @@ def planted(place: RawAccess, owner: str) -> tuple[str, str]:
     """Id and secret of a session that was made in the store, past the library."""
     id, secret = new_id(), new_secret()
     now = SessionManager(place.store, secret="x").options.clock()
-    record = Record(hash_secret(secret), now, now, False, owner, (), {})
+    record = Record(hash_secret(secret), now, now, None, 0, 1000.0, owner, None, (), {})
     assert place.store.save(id, pack(record), expires_at=now + 1000, replacing=None) is not None
     return id, secret
 
@@ -156,7 +156,7 @@ def test_who_writes_can_change_a_session_of_his_own(
         session["x"] = 1
         id, secret = session.id, session.sid[22:]
     now = manager.options.clock()
-    record = Record(hash_secret(secret), now, now, False, "admin", (), {})
+    record = Record(hash_secret(secret), now, now, None, 0, 1000.0, "admin", None, (), {})
     raw = embedded.raw(id)
     embedded.plant(id, raw[: embedded.front] + pack(record))
     assert mallory.open().owner == owner
