@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wsgi_sessions.record.codec import IMMUTABLE, Codec, Converted, MsgpackCodec
+from wsgi_sessions.record.containers import DEPTH, are_alike
 from wsgi_sessions.record.encryption import (
     OVERHEAD,
     RecordCipher,
@@ -21,6 +22,7 @@ from wsgi_sessions.record.record import (
 from wsgi_sessions.record.stored_type import StoredType, UnknownTag
 
 __all__ = [
+    "DEPTH",
     "ENDED",
     "IMMUTABLE",
     "OVERHEAD",
@@ -31,6 +33,7 @@ __all__ = [
     "RecordCipher",
     "StoredType",
     "UnknownTag",
+    "are_alike",
     "derive_key",
     "is_encrypted",
     "is_newer",
