@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wsgi_sessions.record.codec import IMMUTABLE, Codec, Converted, MsgpackCodec
+from wsgi_sessions.record.containers import DEPTH, are_alike
 from wsgi_sessions.record.encryption import (
     OVERHEAD,
     RecordCipher,
@@ -27,6 +28,7 @@ from wsgi_sessions.record.stored_type import StoredType, UnknownTag
 from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, content, same
 
 __all__ = [
+    "DEPTH",
     "ENDED",
     "IMMUTABLE",
     "MAX_DEVICE",
@@ -42,6 +44,7 @@ __all__ = [
     "StoredValue",
     "UnknownTag",
     "ValueCodec",
+    "are_alike",
     "content",
     "derive_key",
     "is_encrypted",
