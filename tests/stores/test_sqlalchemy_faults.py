@@ -233,7 +233,7 @@ def test_refused(store, proxy, saved):
 
 
 @pytest.mark.parametrize("connected", [True, False])
-@pytest.mark.parametrize("name", ["load", "replace", "touch"])
+@pytest.mark.parametrize("name", ["load", "replace", "keys_of"])
 def test_stalled(connecting, store, url, proxy, name, connected):
     """Accepted and never answered, whether a connection was open before or not: that is not tried
     a second time."""
