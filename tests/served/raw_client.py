@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-SECONDS = 60
-
 
 class Reply(NamedTuple):
     """What came back: the body is what the framing holds, ``extra`` what stood after it."""
@@ -33,12 +31,12 @@ class Reply(NamedTuple):
 class Connection:
     """A connection for one request, which has been sent."""
 
-    def __init__(self, port: int, path: str, *, method: str = "GET", cookie: str = "") -> None:
+    def __init__(self, port: int, path: str, *, method: str, cookie: str, timeout: float) -> None:
         lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close"]
         if cookie:
             lines.append(f"Cookie: {cookie}")
         self._method, self._received = method, b""
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
 
     def __enter__(self) -> Connection:

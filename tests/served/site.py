@@ -35,7 +35,9 @@ class Visit:
     def wait_for(self, *some: str) -> None:
         """Wait until one of these notes has been made."""
         wait_until(
-            lambda: not set(some).isdisjoint(self.notes), f"{self.path} notes {some}: {self.notes}"
+            lambda: not set(some).isdisjoint(self.notes),
+            f"one of {some} is noted by {self.path}",
+            seconds=self.site.seconds,
         )
 
     def is_answered(self, status: int, body: bytes) -> None:
@@ -67,6 +69,8 @@ class Site:
 
     def __init__(self, directory: Path, *, bare: bool = False) -> None:
         self.directory, self.bare = directory, bare
+        self.seconds = 5 if bare else 60
+        """How long it is waited for; not for long where the wait is expected to be in vain."""
         store = SQLiteStore(directory / "s.db")
         self._manager = SessionManager(store, secret=SECRET)
 

@@ -1,20 +1,18 @@
 """Each kind of body on each kind of WSGI server.
 
-With ``WSGI_SESSIONS_FULL=1`` every scenario runs on every server. Otherwise they all run on three
-servers, and each other server has one of them.
+All scenarios run on three servers; each other server has one of them, and all in ``make full``.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.served.bodies import DEADLY, SCENARIOS, WEBSOCKET
 from tests.served.wsgi_servers import SERVERS, ServedSite
 
-FULL = os.environ.get("WSGI_SESSIONS_FULL") == "1"
 THOROUGH = ("gunicorn_gthread", "waitress", "werkzeug")
 WITH_WEBSOCKETS = ("gevent", "eventlet")
 
@@ -25,41 +23,42 @@ def possible(server: str) -> list[str]:
     return [name for name in names if name != WEBSOCKET or server in WITH_WEBSOCKETS]
 
 
-def chosen(number: int, server: str) -> list[str]:
-    """Of the server with this *number*, one scenario that its neighbours have not."""
-    names = possible(server)
-    if FULL or server in THOROUGH:
-        return names
-    return [WEBSOCKET] if server in WITH_WEBSOCKETS else [names[number * 7 % len(names)]]
+def pairs() -> Iterator[Any]:
+    """Each server with each scenario that it can do; what only `make full` runs is marked."""
+    for number, server in enumerate(SERVERS):
+        names = possible(server)
+        one = WEBSOCKET if server in WITH_WEBSOCKETS else names[number * 7 % len(names)]
+        for name in names:
+            chosen = name == one or server in THOROUGH
+            yield pytest.param(server, name, marks=[] if chosen else pytest.mark.full)
 
 
-PAIRS = [(server, name) for number, server in enumerate(SERVERS) for name in chosen(number, server)]
-IMPOSSIBLE = [(server, name) for server in SERVERS for name in SERVERS[server].cannot]
+class Sites:
+    """Of the sites that the tests ask for, the last one runs."""
+
+    def __init__(self, directories: pytest.TempPathFactory) -> None:
+        self._directories = directories
+        self._asked: tuple[str, bool] | None = None
+        self._site: ServedSite | None = None
+
+    def of(self, server: str, *, bare: bool = False) -> ServedSite:
+        if self._site is None or self._asked != (server, bare):
+            self.stop()
+            directory = self._directories.mktemp(server)
+            self._asked = server, bare
+            self._site = ServedSite(SERVERS[server], directory, bare=bare)
+        return self._site
+
+    def stop(self) -> None:
+        if self._site is not None:
+            self._site.stop()
 
 
 @pytest.fixture(scope="module")
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServedSite]:
-    yield from serve(request, tmp_path_factory, bare=False)
-
-
-@pytest.fixture(scope="module")
-def bare_site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServedSite]:
-    yield from serve(request, tmp_path_factory, bare=True)
-
-
-def serve(
-    request: pytest.FixtureRequest, directories: pytest.TempPathFactory, *, bare: bool
-) -> Iterator[ServedSite]:
-    server = SERVERS[request.param]
-    if server.missing:
-        pytest.skip(f"{request.param} is not installed: pip install {server.packages}")
-    site = ServedSite(server, directories.mktemp(request.param), bare=bare)
-    yield site
-    site.stop()
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
+    sites = Sites(tmp_path_factory)
+    yield sites
+    sites.stop()
 
 
 def run(site: ServedSite, name: str) -> None:
@@ -70,16 +69,20 @@ def run(site: ServedSite, name: str) -> None:
             site.stop()
 
 
-@pytest.mark.parametrize(("site", "name"), PAIRS, indirect=["site"], scope="module")
-def test_a_response_is_sent_and_saved_as_it_should(site: ServedSite, name: str) -> None:
-    run(site, name)
+@pytest.mark.parametrize(("server", "name"), [*pairs()])
+def test_a_response_is_sent_and_its_session_saved(sites: Sites, server: str, name: str) -> None:
+    SERVERS[server].require()
+    run(sites.of(server), name)
 
 
-@pytest.mark.skipif(not FULL, reason="only with WSGI_SESSIONS_FULL=1")
-@pytest.mark.parametrize(("bare_site", "name"), IMPOSSIBLE, indirect=["bare_site"], scope="module")
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("server", "name"), [(server, name) for server in SERVERS for name in SERVERS[server].cannot]
+)
 def test_what_a_server_cannot_do_fails_without_the_middleware_too(
-    bare_site: ServedSite, name: str
+    sites: Sites, server: str, name: str
 ) -> None:
     """So that nothing stands in the table that is the middleware's fault."""
+    SERVERS[server].require()
     with pytest.raises((AssertionError, OSError)):
-        run(bare_site, name)
+        run(sites.of(server, bare=True), name)

@@ -8,9 +8,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.served.raw_client import Connection, Reply
 from tests.served.site import Site
-from tests.servers.process import ServerProcess, accepts_connections, free_port
+from tests.servers.process import (
+    ServerProcess,
+    accepts_connections,
+    free_port,
+    skip_without_servers,
+    unavailable,
+)
 from tests.support.serving import ROOT
 
 APPLICATION = "tests.served.bodies_app:app"
@@ -22,15 +30,20 @@ class WSGIServer(NamedTuple):
 
     command: list[str]
     packages: str
-    """What pip has to install, each package under the name that is imported or ``name=import``."""
+    """What pip has to install: names that are imported by the same name."""
 
     cannot: dict[str, str] = {}
     """Scenarios that fail there without the middleware too, and why."""
 
-    @property
-    def missing(self) -> bool:
-        names = [package.rpartition("=")[2] for package in self.packages.split()]
-        return any(find_spec(name) is None for name in names)
+    compiled: bool = False
+    """Whether there are no wheels, so that not every machine can install it."""
+
+    def require(self) -> None:
+        """Skip where it is not installed, or fail where every server has to be there."""
+        skip_without_servers()
+        if any(find_spec(name) is None for name in self.packages.split()):
+            reason = f"pip install {self.packages}"
+            pytest.skip(reason) if self.compiled else unavailable(reason)
 
 
 def module(name: str, *arguments: str) -> list[str]:
@@ -140,8 +153,10 @@ SERVERS = {
         "pyuwsgi",
         EXITS | ERRORS,
     ),
-    "bjoern": WSGIServer(launched("bjoern"), "bjoern", WRITES | EXITS),
-    "meinheld": WSGIServer(launched("meinheld"), "meinheld", WRITES | EMPTY_CHUNKS | RAISES),
+    "bjoern": WSGIServer(launched("bjoern"), "bjoern", WRITES | EXITS, compiled=True),
+    "meinheld": WSGIServer(
+        launched("meinheld"), "meinheld greenlet", WRITES | EMPTY_CHUNKS | RAISES, compiled=True
+    ),
 }  # fmt: skip
 
 
@@ -176,8 +191,12 @@ class ServedSite(Site):
             self._process = None
 
     def connect(self, path: str, cookie: str = "") -> Connection:
-        return Connection(self.start(), path, cookie=cookie)
+        return self._connection(path, "GET", cookie)
 
     def fetch(self, path: str, method: str, cookie: str) -> Reply:
-        with Connection(self.start(), path, method=method, cookie=cookie) as connection:
+        with self._connection(path, method, cookie) as connection:
             return connection.read()
+
+    def _connection(self, path: str, method: str, cookie: str) -> Connection:
+        port = self.start()
+        return Connection(port, path, method=method, cookie=cookie, timeout=self.seconds)
