@@ -428,3 +428,27 @@ def test_memory_is_bound_to_one_process() -> None:
     client = app.test_client()
     client.get("/set_email/x")
     assert client.get("/all").json == {"email": "x"}
+
+
+def test_a_migration_that_alembic_writes_does_not_drop_our_tables(tmp_path: Path) -> None:
+    """They are declared in the application's metadata, and there is nothing to change."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from flask_sqlalchemy import SQLAlchemy
+
+    app = Flask("application")
+    app.config.update(
+        SECRET_KEY="the secret of the tests",
+        SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/app.db",
+        SESSION_TYPE="sqlalchemy",
+    )
+    db = SQLAlchemy(app)
+    app.config["SESSION_SQLALCHEMY"] = db
+    Session(app)
+    add_pages(app)
+    with app.app_context():
+        db.create_all()
+        with db.engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+            assert compare_metadata(context, db.metadata) == []
+        db.engine.dispose()

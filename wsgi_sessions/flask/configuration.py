@@ -53,14 +53,15 @@ KEYS = {
 }
 """The options that Flask has a key for."""
 
-LOGIN_KEYS = ("_user_id", "user_id")
-"""What Flask-Login keeps the user under, and Flask's own tutorial."""
+LOGIN_KEYS = ("_user_id", "user_id", "user.itemid")
+"""What Flask-Login keeps the user under, Flask's own tutorial, and MoinMoin."""
 
 FRESH_KEYS = ("_fresh",)
 """Flask-Login's, that the user has just proved who he is."""
 
-MERGE_KEYS = ("_flashes",)
-"""Flask's own: messages of overlapping requests are all shown."""
+MERGE_KEYS = ("_flashes", "gridData")
+"""Messages of overlapping requests are all shown; and pgAdmin's query tools, a dict with an entry
+for each tab."""
 
 _LIFETIME = "PERMANENT_SESSION_LIFETIME"
 _CONFIGURATION = tuple(dict.fromkeys((_LIFETIME, *KEYS.values(), "APPLICATION_ROOT")))

@@ -17,6 +17,7 @@ from wsgi_sessions.flask_session.base import (
 )
 from wsgi_sessions.flask_session.clients import (
     FILE_DIRECTORY,
+    declare_tables,
     directory_below,
     engine_of,
     naming,
@@ -192,5 +193,6 @@ class SqlAlchemySessionInterface(ServerSideSessionInterface):
         engine = engine_of(app, client, bind_key)
         with naming("SESSION_SQLALCHEMY"):
             store = SQLAlchemyStore(engine, table=f"wsgi_{table}", schema=schema)
+        declare_tables(app, client, bind_key, store.tables)
         reader = partial(FlaskSessionSQLAlchemyReader, engine, table=table, schema=schema)
         super().__init__(app, store, reader, key_prefix=key_prefix, **options)

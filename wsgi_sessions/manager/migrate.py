@@ -233,15 +233,18 @@ class Migration:
         except StoreError:
             raise
         except Exception as error:  # every client has exceptions of its own
+            # Without its cause: a driver's message may show the old session's id or its values.
             raise StoreUnavailable(
                 f"{_name(reader)} could not read an old session: {type(error).__name__}"
-            ) from error
+            ) from None
 
     def _delete(self, reader: Reader, key: str) -> None:
         try:
             reader.delete(key)
-        except Exception:  # noqa: BLE001  # the claim sees to it that it is not migrated again
-            self._repository.log.error("an old session was migrated, but could not be deleted")
+        except Exception as error:  # noqa: BLE001  # the claim prevents a second migration
+            self._repository.log.warning(
+                "an old session was migrated, but could not be deleted: %s", type(error).__name__
+            )
 
 
 def _checked(key: object) -> str:
