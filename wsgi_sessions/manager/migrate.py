@@ -232,7 +232,7 @@ class Migration:
             return reader.read(key)
         except StoreError:
             raise
-        except Exception as error:  # every client has exceptions of its own
+        except Exception as error:  # noqa: BLE001  # every client has exceptions of its own
             # Without its cause: a driver's message may show the old session's id or its values.
             raise StoreUnavailable(
                 f"{_name(reader)} could not read an old session: {type(error).__name__}"
