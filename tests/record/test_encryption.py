@@ -10,8 +10,8 @@ import pytest
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
 from wsgi_sessions import ConfigurationError, MemoryStore, SessionManager, SessionTooLarge
-from wsgi_sessions.manager import settings_of
 from wsgi_sessions.errors import BadRecord
+from wsgi_sessions.manager import settings_of
 from wsgi_sessions.record.encryption import RecordCipher
 from wsgi_sessions.record.record import unpack_body
 from wsgi_sessions.testing import ManualClock

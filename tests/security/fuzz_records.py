@@ -1,7 +1,7 @@
 """``python -m tests.security.fuzz_records``: hostile records, a million of them by default.
 
-Each is refused as :exc:`BadRecord` or read, decoded and written again; in less than 50 ms, and in no
-more memory than ten times its size and what a small record takes. Records are mutated good ones
+Each is refused as :exc:`BadRecord` or read, decoded and written again; in less than 50 ms, and in
+no more memory than ten times its size and what a small record takes. Records are mutated good ones
 whose checksum is made right again, and random msgpack in the right shape, so that all get past it.
 """
 

@@ -46,15 +46,12 @@ class ValueCodec:
         kind = type(value)
         if kind is str:
             if len(value) < LARGE and (value.isascii() or _is_unicode(value)):
-                scalar: StoredValue = value
-                return scalar
+                return value  # type: ignore[no-any-return]
         elif kind is int:
             if _INT_MIN <= value < _INT_END:
-                scalar = value
-                return scalar
+                return value  # type: ignore[no-any-return]
         elif value is None or kind is bool or kind is float:
-            scalar = value
-            return scalar
+            return value  # type: ignore[no-any-return]
         return self._dumps(value)
 
     def loads(self, stored: StoredValue) -> Any:
