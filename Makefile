@@ -12,11 +12,12 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO := $(VENV)/.has-demo
 TOOLS := $(VENV)/.has-tools
 BENCH := $(VENV)/.has-bench
+WSGI_SERVERS := $(VENV)/.has-wsgi-servers
 DEMO_PORT ?= 8000
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test full servers servers-full mutants fuzz bench bench-quick bench-instructions \
+.PHONY: help demo test full servers servers-full wsgi-servers mutants fuzz bench bench-quick bench-instructions \
         soak lint format clean
 
 help:  ## show the tasks
@@ -48,6 +49,13 @@ $(BENCH): $(TOOLS)
 	@$(PIP) install --group bench
 	@touch $@
 
+$(WSGI_SERVERS): $(TOOLS)
+	@echo "Installing every WSGI server into $(VENV) ..."
+	@$(PIP) install --group servers
+	@touch $@
+
+wsgi-servers: $(WSGI_SERVERS)
+
 demo: $(DEMO)  ## serve the demo at http://127.0.0.1:8000
 	@echo "Starting the demo ..."
 	@exec $(BIN)/python -m wsgi_sessions.demo --port $(DEMO_PORT)
@@ -56,7 +64,7 @@ test: lint servers  ## lint, type-check and run the tests (ARGS="-k name" for so
 	$(BIN)/python -m pytest $(ARGS)
 
 full: export WSGI_SESSIONS_REQUIRE_SERVERS = 1
-full: lint servers-full $(BENCH)  ## everything, about two hours: every test on every server, fuzz, soak, mutants
+full: lint servers-full $(BENCH) $(WSGI_SERVERS)  ## everything, about two hours: every test on every server, fuzz, soak, mutants
 	$(BIN)/python -m pytest -m "full or not full"
 	$(BIN)/python -m tests.security.fuzz --seconds $(SECONDS)
 	$(BIN)/python -m tests.soak --seconds $(SECONDS)

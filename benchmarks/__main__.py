@@ -9,15 +9,12 @@ from __future__ import annotations
 import argparse
 import time
 
-import pytest
-
 from benchmarks import archive, instructions, plots, targets
 from benchmarks.callgrind import ValgrindMissing
 from benchmarks.contenders import CONTENDERS
 from benchmarks.machine import about
 from benchmarks.parts import ALL, PARTS, QUICK, QUICK_SCENARIOS, check
 from benchmarks.wrk import WrkMissing
-from tests.support.patience import be_patient
 from tests.support.scenarios import SCENARIOS
 
 
@@ -53,8 +50,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(names: list[str], arguments: argparse.Namespace) -> None:
     quick = arguments.quick
-    if quick:  # on a busy machine too
-        be_patient(pytest.MonkeyPatch(), "file", "sqlite", "memcached", "postgresql")
     contenders, scenarios = (QUICK, QUICK_SCENARIOS) if quick else ALL
     if names == ["instructions"] and not arguments.peers and not quick:
         contenders = instructions.OURS

@@ -48,10 +48,7 @@ def measure(rows: int, count: int) -> Figures:
 
 _PURGE = """
 import json, sys
-import pytest
 from benchmarks.contenders import CONTENDERS
-from tests.support.patience import be_patient
-be_patient(pytest.MonkeyPatch(), "sqlite", "postgresql")
 name, places = sys.argv[1:]
 store = CONTENDERS[name].make(json.loads(places)).application.manager.store
 while store.purge(10_000):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -65,6 +65,11 @@ class RecordingOwners(RecordingStore):
     def unlink(self, owner: str, key: str) -> None:
         self._note("unlink")
         self.inner.unlink(owner, key)  # type: ignore[attr-defined]
+
+    def keys_of(self, owner: str) -> Iterable[str]:
+        self._note("keys_of")
+        keys: Iterable[str] = self.inner.keys_of(owner)  # type: ignore[attr-defined]
+        return keys
 
 
 @pytest.fixture

@@ -227,12 +227,16 @@ class _Response:
         return _Body(self, body, chunks, first)
 
     def _first(self, chunks: Iterator[bytes]) -> Any:
-        """The first chunk that has content, that many empty ones later at the latest."""
-        for _ in range(_MAX_EMPTY_CHUNKS):
-            chunk: Any = next(chunks, _END)
-            if chunk is _END or chunk or self._stage is SENT or self._stage is REPLACED:
-                return chunk
-        return next(chunks, _END)
+        """The first chunk that has content, that many empty ones later at the latest. Where none
+        has, an empty one, since there are servers that send no headers without a chunk."""
+        chunk: Any = _END
+        for _ in range(_MAX_EMPTY_CHUNKS + 1):
+            last, chunk = chunk, next(chunks, _END)
+            if chunk is _END:
+                return last if self._stage is RECORDED else _END
+            if chunk or self._stage is SENT or self._stage is REPLACED:
+                break
+        return chunk
 
     def _is_file(self, body: Iterable[bytes]) -> bool:
         """Whether this is the server's own way to send a file."""

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import Pair, Places
+from tests.support.patience import patient_url
 from tests.support.plain import bare, with_session
 from wsgi_sessions import SessionMiddleware, open_store
 
 SECRET = "the signing secret of the benchmarks"
-PATIENT = "socket_timeout=30&socket_connect_timeout=30"
-"""Limits are not measured, and under callgrind half a second is soon over."""
 
 
 def _pair(store: Any) -> Pair:
@@ -24,15 +23,15 @@ def memory(_places: Places) -> Pair:
 
 
 def file(places: Places) -> Pair:
-    return _pair(open_store(f"file://{places['directory']}/files"))
+    return _pair(open_store(patient_url(f"file://{places['directory']}/files")))
 
 
 def sqlite(places: Places) -> Pair:
-    return _pair(open_store(f"sqlite:///{places['directory']}/ours.db"))
+    return _pair(open_store(patient_url(f"sqlite:///{places['directory']}/ours.db")))
 
 
 def redis(places: Places) -> Pair:
-    return _pair(open_store(f"{places['redis']}?prefix=ours:&{PATIENT}"))
+    return _pair(open_store(patient_url(f"{places['redis']}?prefix=ours:")))
 
 
 def redis_client(places: Places) -> Pair:
@@ -45,16 +44,16 @@ def redis_client(places: Places) -> Pair:
 
 
 def memcached(places: Places) -> Pair:
-    return _pair(open_store(f"memcached://{places['memcached']}"))
+    return _pair(open_store(patient_url(f"memcached://{places['memcached']}")))
 
 
 def postgresql(places: Places) -> Pair:
-    return _pair(open_store(places["postgresql"]))
+    return _pair(open_store(patient_url(places["postgresql"])))
 
 
 def sqlalchemy_sqlite(places: Places) -> Pair:
     path = Path(places["directory"], "sqlalchemy.db")
-    return _pair(open_store(f"sqlite+pysqlite:///{path}"))
+    return _pair(open_store(patient_url(f"sqlite+pysqlite:///{path}")))
 
 
 def cookie(_places: Places) -> Pair:

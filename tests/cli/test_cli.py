@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,20 +19,29 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 
-import wsgi_sessions.cli.checks.checks as health
-import wsgi_sessions.cli.checks.disk as health_disk
-import wsgi_sessions.cli.checks.mongodb as mongodb_health
+import wsgi_sessions.cli.checks.checks as checks
+import wsgi_sessions.cli.checks.disk as disk_checks
+import wsgi_sessions.cli.checks.mongodb as mongodb_checks
 from tests.servers.memcached import MemcachedServer
 from tests.servers.process import silent_port
 from tests.servers.redis import PASSWORD, RedisServer, documented_rights
-from tests.support.patience import LIMITS, be_patient
+from tests.support.patience import patient_url
 from tests.support.store_urls import STORE_URLS
-from wsgi_sessions.cli.checks.checks import Level
+from wsgi_sessions.cli.checks import Level, check_store
+from wsgi_sessions.cli.checks.dispatch import CHECKS
 from wsgi_sessions.cli.commands import commands
 from wsgi_sessions.cookie.token import new_id
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores import open_store
+from wsgi_sessions.stores import (
+    Listable,
+    MemoryStore,
+    OwnerIndex,
+    Store,
+    close_store,
+    open_store,
+)
 from wsgi_sessions.stores.file.store import FileStore
+from wsgi_sessions.stores.mongodb import MongoDBStore
 from wsgi_sessions.stores.redis.store import RedisStore
 from wsgi_sessions.stores.sqlite.store import SQLiteStore
 
@@ -43,8 +53,7 @@ LONG_AGO = time.time() - 30 * 86_400
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no finding."""
-    be_patient(monkeypatch, *LIMITS)
-    monkeypatch.setattr(health, "SLOW_SECONDS", 30.0)
+    monkeypatch.setattr(checks, "SLOW_SECONDS", 30.0)
 
 
 @pytest.fixture
@@ -62,7 +71,7 @@ def run(*arguments: str, env: dict[str, str | None] | None = None) -> tuple[int,
 
 def check(url: str, status: int, env: dict[str, str | None] | None = None) -> str:
     """What ``check`` says, whose exit status is *status*."""
-    code, output = run("check", "--store", url, env=env)
+    code, output = run("check", "--store", patient_url(url), env=env)
     assert code == status, output
     return output
 
@@ -79,10 +88,10 @@ def the_line(output: str, level: str, words: str) -> str:
 
 def used(url: str) -> Any:
     """The store of *url*, with one session in it."""
-    store: Any = open_store(url)
+    store: Any = open_store(patient_url(url))
     end = time.time() + 600
     assert store.save(new_id(), b"data", expires_at=end, replacing=None) is not None
-    if hasattr(store, "link"):
+    if isinstance(store, OwnerIndex):
         store.link("owner", new_id(), expires_at=end)
     return store
 
@@ -115,7 +124,7 @@ def test_without_click_the_command_says_what_to_install() -> None:
 def test_the_installed_script(tmp_path: Path, redis_server: RedisServer) -> None:
     """The store is that of the option, else of the environment, else the default; what is not there
     is not made."""
-    redis = f"{redis_server.url}?socket_timeout=30&socket_connect_timeout=30"
+    redis = patient_url(redis_server.url)
 
     def script(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         rest = {name: value for name, value in os.environ.items() if "WSGI_SESSIONS" not in name}
@@ -149,11 +158,10 @@ def test_a_sound_deployment_has_nothing_to_warn_of(
     else:
         assert (code, bad) == (0, []), output
     assert "a record was created, loaded, replaced and deleted" in output
-    if hasattr(store, "keys"):
+    if isinstance(store, Listable):
         [key] = store.keys()
         assert len(key) == 22
-    if hasattr(store, "close"):
-        store.close()
+    close_store(store)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +201,8 @@ def test_a_store_that_cannot_be_reached_is_status_2(url: str, closed_port: int) 
 )
 def test_a_wrong_url_is_status_2_and_not_shown(url: str) -> None:
     """Wherever a password with special characters puts its halves."""
-    output = check(url, 2)
+    code, output = run("check", "--store", url)
+    assert code == 2
     assert "geheim" not in output
     assert "Usage: " in output
 
@@ -231,34 +240,78 @@ def test_a_server_with_another_clock(
     url = STORE_URLS[kind](request)
     used(url).close()
     fast = SimpleNamespace(time=lambda: time.time() + 100, perf_counter=time.perf_counter)
-    monkeypatch.setattr(health, "time", fast)
+    monkeypatch.setattr(checks, "time", fast)
     line = the_line(check(url, 1), "warning", "the server's clock is")
     assert " s behind that of this machine" in line
 
 
 def test_a_slow_store(monkeypatch: pytest.MonkeyPatch, redis_server: RedisServer) -> None:
     """Is felt in each request."""
-    monkeypatch.setattr(health, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(checks, "SLOW_SECONDS", 0.0)
     the_line(check(redis_server.url, 1), "warning", "Redis answers in")
 
 
 def test_a_version_that_is_too_old() -> None:
     """Compared by numbers."""
-    assert health.version("Redis", "5.0.14", "6.0").level is Level.ERROR
-    assert health.version("Redis", "10.0", "6.0.1").level is Level.OK
-    assert health.version("MariaDB", "10.11.2", "10.1.1").level is Level.OK
+    assert checks.check_version("Redis", "5.0.14", "6.0").level is Level.ERROR
+    assert checks.check_version("Redis", "10.0", "6.0.1").level is Level.OK
+    assert checks.check_version("MariaDB", "10.11.2", "10.1.1").level is Level.OK
 
 
 @pytest.mark.parametrize(
     ("host", "local"),
     [
-        *[(host, True) for host in (None, "", "localhost", "127.1.2.3", "::1", "[::1]", "/run/s")],
+        *[(host, True) for host in ("", "localhost", "127.1.2.3", "::1", "[::1]", "/run/s")],
         *[(host, False) for host in ("db", "10.0.0.1", "localhost.example.org", "0.0.0.0")],
     ],
 )
-def test_which_hosts_are_this_machine(host: str | None, local: bool) -> None:
+def test_which_hosts_are_this_machine(host: str, local: bool) -> None:
     """Sockets and the loopback."""
-    assert health.is_local(host) is local
+    assert checks.is_local(host) is local
+
+
+# Which check is made
+
+
+class Custom:
+    """A store of somebody else, with the three methods only."""
+
+    def __init__(self) -> None:
+        store = MemoryStore()
+        self.load, self.save, self.delete = store.load, store.save, store.delete
+
+
+class Forgetful(Custom):
+    """Refuses nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.save = lambda key, data, **_: 1  # type: ignore[assignment]
+
+
+def test_a_store_of_somebody_else_is_loaded_from_and_its_operations_are_tried() -> None:
+    """Whatever it is, it keeps the rules or is an error."""
+    sound, broken = [*check_store(Custom())], [*check_store(Forgetful())]
+    assert [finding.level for finding in sound] == [Level.OK, Level.OK]
+    assert sound[0].what.startswith("Custom answers in")
+    assert sound[1].what == "a record was created, loaded, replaced and deleted"
+    assert [finding.level for finding in broken] == [Level.OK, Level.ERROR]
+    assert broken[1].what == "the store did not refuse to create it twice"
+
+
+def test_a_subclass_is_checked_like_the_store_it_is_made_of() -> None:
+    """The nearest one counts."""
+
+    class Mine(MemoryStore):
+        """With a method more."""
+
+    assert [*check_store(Mine())] == [*check_store(MemoryStore())]
+
+
+@pytest.mark.parametrize("kind", CHECKS, ids=lambda kind: kind.__name__)
+def test_each_store_of_the_library_has_a_check(kind: type[Store]) -> None:
+    """In the module that the table names."""
+    assert callable(import_module(f"wsgi_sessions.cli.checks.{CHECKS[kind]}").check)
 
 
 # Redis
@@ -346,7 +399,7 @@ def test_redis_of_another_kind(redis_cluster: Any, redis_sentinel: Any) -> None:
 def test_redis_through_a_client(kind: str, redis_server: RedisServer, redis_cluster: Any) -> None:
     """A store that was made in a program can be asked too."""
     with redis_server.admin() if kind == "one" else redis_cluster.client() as client:
-        found = list(RedisStore(client).findings())
+        found = list(check_store(RedisStore(client)))
     assert [finding.what for finding in found if finding.level is not Level.OK] == [
         "no persistence"
     ]
@@ -536,9 +589,10 @@ def test_mongodb_without_its_indexes(mongodb_url: str, mongodb: Any) -> None:
 def test_mongodb_with_a_ttl_index() -> None:
     """By itself, because FerretDB keeps none."""
     plain = {"key": [("expires_at", 1)]}
-    [finding] = mongodb_health._indexes("records", [plain], "", True)
+    [finding] = mongodb_checks._check_indexes("sessions", [plain], "", True)
     assert finding.level is Level.WARNING
-    [finding] = mongodb_health._indexes("records", [{"expireAfterSeconds": 60, **plain}], "", True)
+    with_ttl = {"expireAfterSeconds": 60, **plain}
+    [finding] = mongodb_checks._check_indexes("sessions", [with_ttl], "", True)
     assert finding.level is Level.OK
 
 
@@ -552,7 +606,7 @@ def test_mongodb_that_does_not_tell_its_indexes(
 
     url = f"{mongodb_url}/c{secrets.token_hex(4)}"
     used(url).close()
-    monkeypatch.setattr(mongodb_health, "_collection", refuse)
+    monkeypatch.setattr(MongoDBStore, "indexes", refuse)
     the_line(check(url, 0), "note", "collections and indexes not checked: MongoDB refused")
 
 
@@ -675,9 +729,9 @@ def test_a_network_file_system_is_known_by_its_kind() -> None:
         "3 1 0:6 / /srv/our\\040data rw - tmpfs tmpfs rw",
         "4 1 0:7 / /srv/our\\040data rw - nfs4 server:/x rw",
     ]
-    assert health_disk.kind_of("/srv/our data/s.db", mounts) == "nfs4"
-    assert health_disk.kind_of("/srv/our datas", mounts) == "xfs"
-    assert health_disk.kind_of("/home", mounts) == "ext4"
+    assert disk_checks.kind_of("/srv/our data/s.db", mounts) == "nfs4"
+    assert disk_checks.kind_of("/srv/our datas", mounts) == "xfs"
+    assert disk_checks.kind_of("/home", mounts) == "ext4"
     network = [kind for kind in ("nfs4", "cifs", "fuse.sshfs", "9p", "ext4", "tmpfs", "fuse.ntfs")
-               if health_disk.NETWORK.fullmatch(kind)]  # fmt: skip
+               if disk_checks.NETWORK.fullmatch(kind)]  # fmt: skip
     assert network == ["nfs4", "cifs", "fuse.sshfs", "9p"]

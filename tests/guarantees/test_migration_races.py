@@ -186,9 +186,6 @@ class MortalStore:
     def save(self, key: str, data: bytes, **options: Any) -> Hashable | None:
         return self._call(self._store.save, key, data, **options)
 
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        return self._call(self._store.touch, key, expires_at=expires_at)
-
     def delete(self, key: str) -> None:
         self._call(self._store.delete, key)
 

@@ -166,12 +166,10 @@ def superseded_browser(store: Store) -> tuple[Browser, threading.Event, threadin
 CLIENTS = 50
 REQUESTS = 40
 APPLICATION = """
-import pytest
-from tests.support.patience import be_patient
+from tests.support.patience import PATIENT
 from wsgi_sessions import SessionMiddleware, SQLiteStore
 
-be_patient(pytest.MonkeyPatch(), "sqlite")
-store = SQLiteStore("sessions.db")
+store = SQLiteStore("sessions.db", timeouts=PATIENT)
 store.load("used-before-the-fork")
 
 def app(environ, start_response):

@@ -17,7 +17,7 @@ import sqlalchemy
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PASSWORD, PostgreSQL
 from tests.support.django_site import OLDER_SECRET, SECRET, VALUES
-from tests.support.patience import be_patient
+from tests.support.patience import PATIENT
 from wsgi_sessions import MemoryStore, SessionManager, StoreUnavailable
 from wsgi_sessions.migration import DjangoCookieReader, DjangoDatabaseReader
 from wsgi_sessions.migration.django import Signed
@@ -57,12 +57,6 @@ def in_postgresql(request: pytest.FixtureRequest) -> tuple[dict[str, Any], str]:
     return settings, server.url(name)
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No reader gives up on a busy machine."""
-    be_patient(monkeypatch, "postgresql")
-
-
 @pytest.fixture(params=[in_sqlite, in_postgresql], ids=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> tuple[dict[str, Any], str]:
     """Django's settings for a database of its own, and the URL of it."""
@@ -75,7 +69,7 @@ def reading() -> Iterator[Callable[..., DjangoDatabaseReader]]:
     readers: list[DjangoDatabaseReader] = []
 
     def read(url: str, secret: str = SECRET, **options: Any) -> DjangoDatabaseReader:
-        readers.append(DjangoDatabaseReader(url, secret, **options))
+        readers.append(DjangoDatabaseReader(url, secret, timeouts=PATIENT, **options))
         return readers[-1]
 
     yield read

@@ -20,6 +20,7 @@ from pymongo import MongoClient
 
 from tests.servers.memcached import MemcachedServer
 from tests.servers.redis import RedisServer
+from tests.support.patience import PATIENT, patient_url
 from wsgi_sessions import (
     FileStore,
     MemcachedStore,
@@ -36,7 +37,7 @@ Clock = Callable[[], float]
 
 
 class RawAccess(Protocol):
-    """A store, and the hands of whoever has its server, its files or its tables."""
+    """A store, and raw access to its server, its files or its tables."""
 
     store: Any
     front: int
@@ -78,7 +79,7 @@ class InFiles:
 
     def __init__(self, request: pytest.FixtureRequest, clock: Clock = time.time) -> None:
         self.directory: Path = request.getfixturevalue("tmp_path") / "sessions"
-        self.store = FileStore(self.directory, clock=clock)
+        self.store = FileStore(self.directory, timeouts=PATIENT, clock=clock)
 
     def file(self, key: str) -> Path:
         [file] = self.directory.rglob(key.encode().hex())
@@ -110,7 +111,7 @@ class InSQLite:
         request.addfinalizer(self.store.close)
 
     def open(self, path: Path, clock: Clock) -> Any:
-        return SQLiteStore(path, clock=clock)
+        return SQLiteStore(path, timeouts=PATIENT, clock=clock)
 
     def execute(self, statement: str, *values: object) -> list[Any]:
         with closing(sqlite3.connect(self.directory / "sessions.db")) as connection, connection:
@@ -134,7 +135,7 @@ class InSQLite:
 
 class InSQLiteBySQLAlchemy(InSQLite):
     def open(self, path: Path, clock: Clock) -> Any:
-        return SQLAlchemyStore(f"sqlite+pysqlite:///{path}")
+        return SQLAlchemyStore(f"sqlite+pysqlite:///{path}", timeouts=PATIENT)
 
     def _key(self, key: str) -> object:
         return key.encode()
@@ -153,7 +154,7 @@ class InTables:
         self.column, self.join = (
             ("key", "data || %s") if postgresql else ("`key`", "CONCAT(data, %s)")
         )
-        self.store = SQLAlchemyStore.from_url(self.server.new_place(self.name))
+        self.store = SQLAlchemyStore.from_url(patient_url(self.server.new_place(self.name)))
         request.addfinalizer(self.store.close)
         self.connection = self.server.connect()
         request.addfinalizer(self.connection.close)
@@ -191,7 +192,7 @@ class InRedis:
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self.server: RedisServer = request.getfixturevalue("redis_server")
         self.prefix = f"{secrets.token_hex(4)}:"
-        self.store = RedisStore(self.server.url, prefix=self.prefix)
+        self.store = RedisStore(self.server.url, prefix=self.prefix, timeouts=PATIENT)
         request.addfinalizer(self.store.close)
 
     def raw(self, key: str) -> bytes:
@@ -218,7 +219,7 @@ class InMemcached:
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self.server: MemcachedServer = request.getfixturevalue("memcached")
         self.prefix = f"{secrets.token_hex(4)}:"
-        self.store = MemcachedStore(self.server.address, prefix=self.prefix)
+        self.store = MemcachedStore(self.server.address, prefix=self.prefix, timeouts=PATIENT)
         request.addfinalizer(self.store.close)
 
     def raw(self, key: str) -> bytes:

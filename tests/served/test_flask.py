@@ -12,16 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.patience import LIMITS
+from tests.support.patience import patient_url
 from tests.support.serving import asleep, gunicorn
 
-SERVED = f"""
+SERVED = """
 import os
-import pytest
-from tests.support.patience import be_patient
-
-be_patient(pytest.MonkeyPatch(), *{list(LIMITS)})
-
 from examples.flask_app import app
 
 @app.after_request
@@ -73,7 +68,7 @@ def test_the_example_keeps_login_cart_and_messages_across_workers(
 ) -> None:
     """gunicorn with two workers and four threads each."""
     (tmp_path / "served.py").write_text(SERVED)
-    environment = {"WSGI_SESSIONS_STORE": STORES[store](request)}
+    environment = {"WSGI_SESSIONS_STORE": patient_url(STORES[store](request))}
     if store == "memcached":
         environment["SECRET_KEY"] = "a memcached server may forget one"
     with gunicorn("served:app", tmp_path, "-w", "2", "--threads", "4", **environment) as url:
@@ -100,7 +95,7 @@ def test_the_example_keeps_login_cart_and_messages_across_workers(
 def test_requests_that_overlap_all_find_the_login(tmp_path: Path) -> None:
     """A page and all that it loads, asked for at the same time."""
     (tmp_path / "served.py").write_text(SERVED)
-    environment = {"WSGI_SESSIONS_STORE": "sqlite:///sessions.db"}
+    environment = {"WSGI_SESSIONS_STORE": patient_url("sqlite:///sessions.db")}
     with gunicorn("served:app", tmp_path, "-w", "2", "--threads", "4", **environment) as url:
         browser = Browser(url)
         browser.open("/login", user="ann")

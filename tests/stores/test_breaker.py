@@ -237,6 +237,10 @@ class HangingStore(RecordingStore):
     def unlink(self, owner: str, key: str) -> None:
         self._note("unlink")
 
+    def keys_of(self, owner: str) -> list[str]:
+        self._note("keys_of")
+        return []
+
 
 @pytest.fixture
 def store(clock: ManualClock) -> HangingStore:

@@ -8,31 +8,37 @@ import resource
 import secrets
 import signal
 import socket
+import sqlite3
 import stat
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-import wsgi_sessions.stores.file.shard as file_shard
-from tests.support.patience import be_patient
+import wsgi_sessions.stores.file.store as file_store
+from tests.support.patience import PATIENT, answered
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.file.shard import UNFINISHED
+from wsgi_sessions.stores import Timeouts
+from wsgi_sessions.stores.file import descriptors, paths
+from wsgi_sessions.stores.file.layout import UNFINISHED
 from wsgi_sessions.stores.file.store import FileStore
 from wsgi_sessions.testing import ManualClock, StoreContract
 from wsgi_sessions.testing.contract import forked
 
 LATER = 4e9
 NOBODY = 65534
-LOCK_SECONDS = file_shard.LOCK_SECONDS
+WAYS = {"descriptors": descriptors, "paths": paths}
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """Other writers hold the lock as long as they like."""
-    be_patient(monkeypatch, "file")
+@pytest.fixture(autouse=True, params=WAYS)
+def way(request, monkeypatch):
+    """How shards are worked in: as on POSIX, and as on Windows."""
+    monkeypatch.setattr(file_store, "shards", WAYS[request.param])
+    return request.param
 
 
 class TestContract(StoreContract):
@@ -44,7 +50,7 @@ class TestContract(StoreContract):
 
     @pytest.fixture
     def store(self, clock, tmp_path):
-        return FileStore(tmp_path / "sessions", clock=clock)
+        return FileStore(tmp_path / "sessions", timeouts=PATIENT, clock=clock)
 
 
 @pytest.fixture
@@ -54,7 +60,7 @@ def directory(tmp_path):
 
 @pytest.fixture
 def store(directory):
-    return FileStore(directory)
+    return FileStore(directory, timeouts=PATIENT)
 
 
 def save(store, key="key", data=b"data", replacing=None):
@@ -63,8 +69,13 @@ def save(store, key="key", data=b"data", replacing=None):
 
 def record_of(directory: Path) -> Path:
     """The only record's file."""
-    [path] = [path for path in directory.glob("*/*") if path.name != UNFINISHED]
+    [path] = [path for path in directory.glob("*/*") if path.name not in (UNFINISHED, paths.LOCK)]
     return path
+
+
+def content_of(shard: Path) -> list[str]:
+    """What is in a shard besides its lock."""
+    return [name for name in os.listdir(shard) if name != paths.LOCK]
 
 
 def open_below(directory: Path) -> list[str]:
@@ -87,7 +98,6 @@ def modes(directory: Path) -> set[tuple[bool, int]]:
 def test_building_and_reading_make_nothing(store, directory):
     """The directory is made by the first creation."""
     assert store.load("key") is None
-    assert store.touch("key", expires_at=LATER) is False
     assert save(store, replacing=b"x" * 16) is None
     store.delete("key")
     assert store.purge() == 0
@@ -98,8 +108,10 @@ def test_building_and_reading_make_nothing(store, directory):
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_everything_is_for_the_owner_alone(store, directory, umask):
-    """0700 and 0600, whatever the umask."""
+def test_everything_is_for_the_owner_alone(directory, monkeypatch, umask):
+    """0700 and 0600, whatever the umask. (Windows has no modes.)"""
+    monkeypatch.setattr(file_store, "shards", descriptors)
+    store = FileStore(directory, timeouts=PATIENT)
     before = os.umask(umask)
     try:
         version = save(store)
@@ -188,7 +200,6 @@ def test_what_is_not_a_record_is_missing_and_gives_way(store, directory, tmp_pat
         os.utime(path, (LATER, LATER), follow_symlinks=False)
     content = elsewhere.read_bytes()
     assert store.load("key") is None
-    assert store.touch("key", expires_at=LATER - 1) is False
     assert save(store, data=b"lost", replacing=version) is None
     assert save(store, data=b"new") is not None
     assert store.load("key").data == b"new"
@@ -209,7 +220,6 @@ def test_a_directory_in_place_of_a_record(store, directory):
     path.mkdir()
     os.utime(path, (LATER, LATER))
     assert store.load("key") is None
-    assert store.touch("key", expires_at=LATER) is False
     store.delete("key")
     with pytest.raises(StoreUnavailable, match="directory"):
         save(store)
@@ -226,7 +236,6 @@ def test_a_shard_that_is_a_symbolic_link_is_refused(store, directory, tmp_path):
     operations = [
         lambda: store.load("key"),
         lambda: save(store),
-        lambda: store.touch("key", expires_at=LATER),
         lambda: store.delete("key"),
         lambda: store.purge(),
         lambda: list(store.keys()),
@@ -234,14 +243,14 @@ def test_a_shard_that_is_a_symbolic_link_is_refused(store, directory, tmp_path):
     for operation in operations:
         with pytest.raises(StoreUnavailable):
             operation()
-    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+    assert len(content_of(tmp_path / "elsewhere")) == 1
 
 
 def test_names_differ_on_file_systems_that_ignore_case(store, directory):
     """No two keys have file names that differ in case only."""
     for key in ("abc", "ABC", "aBC"):
         save(store, key)
-    names = [path.name for path in directory.glob("*/*")]
+    names = [path.name for path in directory.glob("*/*") if path.name != paths.LOCK]
     assert len({name.lower() for name in names}) == 3
 
 
@@ -256,7 +265,7 @@ def test_foreign_files_are_neither_listed_nor_purged(store, directory):
     (shard / "6b65").symlink_to("README")
     assert list(store.keys()) == ["key"]
     assert store.purge() == 0
-    assert len(list(shard.iterdir())) == 6
+    assert len(content_of(shard)) == 6
 
 
 # -- faults
@@ -275,7 +284,7 @@ def test_no_space_leaves_the_old_record(store, directory):
     with forked(child):
         pass
     assert store.load("key").data == b"old"
-    assert os.listdir(record_of(directory).parent) == [record_of(directory).name]
+    assert content_of(record_of(directory).parent) == [record_of(directory).name]
     assert save(store, data=b"new", replacing=version) is not None
 
 
@@ -296,7 +305,7 @@ def test_no_permission_is_a_fault(closed):
             path[closed].chmod(0)
             with pytest.raises(StoreUnavailable, match="Permission"):
                 store.load("key")
-            with pytest.raises(StoreUnavailable, match="Permission"):
+            with pytest.raises(StoreUnavailable, match=r"Permission|unable to open"):  # SQLite's
                 save(store)
             path[closed].chmod(0o700)
             assert store.load("key").data == b"data"
@@ -314,21 +323,47 @@ def test_a_file_in_place_of_the_directory_is_a_fault(store, directory):
     assert directory.read_text() == "mine"
 
 
-def test_a_lock_that_is_not_released_is_a_fault(store, directory, monkeypatch):
+def hold_lock(shard: Path, way: str) -> Callable[[], None]:
+    """Lock the shard as another process does; gives what releases it."""
+    if way == "paths":
+        lock = sqlite3.connect(shard / paths.LOCK, isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        return lock.close
+    descriptor = os.open(shard, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return partial(os.close, descriptor)
+
+
+def test_a_lock_that_is_not_released_is_a_fault(directory, way):
     """After half a second, also if it is held by a process that was stopped. Loads go on."""
-    monkeypatch.setattr(file_shard, "LOCK_SECONDS", LOCK_SECONDS)
+    store = FileStore(directory)
     version = save(store)
-    shard = os.open(record_of(directory).parent, os.O_RDONLY)
+    release = hold_lock(record_of(directory).parent, way)
     try:
-        fcntl.flock(shard, fcntl.LOCK_EX)
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             save(store, data=b"new", replacing=version)
-        assert 0.4 < time.monotonic() - began < 10  # for ever, if it waited for the lock itself
+        assert 0.4 < time.monotonic() - began < 10  # forever, if it waited for the lock itself
         assert store.load("key").data == b"data"
     finally:
-        os.close(shard)
-    assert save(store, data=b"new", replacing=version) is not None
+        release()
+    assert answered(lambda: save(store, data=b"new", replacing=version)) is not None
+
+
+def test_the_time_for_an_answer_is_that_for_a_lock(directory, way):
+    """*timeouts* of the store."""
+    store = FileStore(directory, timeouts=Timeouts(answer=0.01))
+    save(store)
+    release = hold_lock(record_of(directory).parent, way)
+    began = time.monotonic()
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.delete("key")
+        with pytest.raises(StoreUnavailable):
+            FileStore(directory, timeouts=Timeouts(answer=1.5)).delete("key")
+        assert time.monotonic() - began > 1.5
+    finally:
+        release()
 
 
 def test_messages_name_the_directory_and_no_key(store, directory):
@@ -348,7 +383,6 @@ def test_no_descriptor_stays_open(store, directory):
         save(store)
         save(store, data=b"x" * 50_000, replacing=version)
         store.load("key")
-        store.touch("key", expires_at=LATER)
         store.purge()
         list(store.keys())
         store.delete("key")
@@ -360,7 +394,7 @@ def test_no_descriptor_stays_open(store, directory):
 # -- killed writers
 
 
-def write_for_ever(store, key, ready):
+def write_forever(store, key, ready):
     """Replace the record by complete ones of different sizes: one letter, many times."""
     found = store.load(key)
     version = found and found.version
@@ -379,7 +413,7 @@ def test_a_killed_writer_leaves_a_complete_record(store, directory):
         child = os.fork()
         if child == 0:
             try:
-                write_for_ever(store, "key", writer)
+                write_forever(store, "key", writer)
             finally:
                 os._exit(1)
         os.close(writer)
@@ -393,7 +427,7 @@ def test_a_killed_writer_leaves_a_complete_record(store, directory):
             assert found.data == found.data[:1] * len(found.data)
         assert save(store, data=b"!!", replacing=found and found.version) is not None
     store.purge()
-    assert os.listdir(record_of(directory).parent) == [record_of(directory).name]
+    assert content_of(record_of(directory).parent) == [record_of(directory).name]
 
 
 def test_what_a_killed_writer_left_is_purged(store, directory):
@@ -407,10 +441,55 @@ def test_what_a_killed_writer_left_is_purged(store, directory):
     assert store.load("key").data == b"data"
 
 
-def test_touch_never_rewrites_the_record(store, directory):
-    """It is one system call on the file's time, which keeps fractions of a second."""
-    save(store)
-    inode = record_of(directory).stat().st_ino
-    store.touch("key", expires_at=LATER + 0.25)
+def test_the_time_of_a_file_is_its_expiry(store, directory):
+    """It keeps fractions of a second."""
+    store.save("key", b"data", expires_at=LATER + 0.25, replacing=None)
     assert record_of(directory).stat().st_mtime == LATER + 0.25
-    assert record_of(directory).stat().st_ino == inode
+
+
+# -- as on Windows
+
+
+class InUse(PermissionError):
+    """What Windows raises for a file that another process has open."""
+
+    winerror = 32
+
+
+@pytest.mark.parametrize("call", ["replace", "open", "unlink"])
+def test_a_file_that_another_process_has_open_is_tried_again(directory, monkeypatch, call):
+    """Windows refuses to replace, to open and to remove it for that moment."""
+    monkeypatch.setattr(file_store, "shards", paths)
+    store, refused = FileStore(directory, timeouts=PATIENT), []
+    save(store)
+    real = getattr(os, call)
+
+    def busy(*arguments, **options):
+        if len(refused) < 3:
+            refused.append(call)
+            raise InUse
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, busy)
+        assert store.load("key").data == b"data"
+        assert save(store, "other") is not None
+        store.delete("key")
+    assert len(refused) == 3
+    assert store.load("key") is None
+    assert store.load("other").data == b"data"
+
+
+def test_a_refusal_that_is_no_matter_of_others_is_not_tried_again(directory, monkeypatch):
+    """No permission stays no permission."""
+    monkeypatch.setattr(file_store, "shards", paths)
+    store, calls = FileStore(directory, timeouts=PATIENT), []
+
+    def refuse(*arguments):
+        calls.append(arguments)
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StoreUnavailable, match="Permission"):
+        save(store)
+    assert len(calls) == 1

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.patience import be_patient
+from tests.support.patience import PATIENT
 from wsgi_sessions import FileStore, SQLiteStore, Store, StoreUnavailable
 
 STORES: dict[str, Callable[[Path], Store]] = {
-    "file": lambda disk: FileStore(disk / "sessions"),
-    "sqlite": lambda disk: SQLiteStore(disk / "sessions.db"),
+    "file": lambda disk: FileStore(disk / "sessions", timeouts=PATIENT),
+    "sqlite": lambda disk: SQLiteStore(disk / "sessions.db", timeouts=PATIENT),
 }
 
 
@@ -32,10 +32,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(params=STORES)
-def store(
-    request: pytest.FixtureRequest, disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Store]:
-    be_patient(monkeypatch, request.param)
+def store(request: pytest.FixtureRequest, disk: Path) -> Iterator[Store]:
     store = STORES[request.param](disk)
     yield store
     if isinstance(store, SQLiteStore):

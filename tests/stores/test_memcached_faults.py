@@ -23,15 +23,14 @@ import wsgi_sessions.stores.memcached.store as operations
 from tests.servers.memcached import memcached, start_memcached  # noqa: F401
 from tests.servers.process import silent_port
 from tests.servers.proxy import FaultProxy
-from tests.support.patience import be_patient, wait_until
+from tests.support.patience import PATIENT, wait_until
 from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.memcached.store import MemcachedStore
 from wsgi_sessions.testing import ManualClock
 from wsgi_sessions.testing.contract import forked
 
 LATER = time.time() + 3600
-CONNECT, ANSWER = connections.CONNECT_SECONDS, connections.ANSWER_SECONDS
-TOTAL = operations.TOTAL_SECONDS
 
 OPERATIONS = {
     "load": lambda store, key, version: store.load(key),
@@ -42,16 +41,8 @@ OPERATIONS = {
     "replace, nothing left": lambda store, key, version: store.save(
         key, b"", expires_at=0, replacing=version
     ),
-    "touch": lambda store, key, version: store.touch(key, expires_at=LATER),
-    "end": lambda store, key, version: store.touch(key, expires_at=0),
     "delete": lambda store, key, version: store.delete(key),
 }
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """Only what is about limits is done :func:`within` them."""
-    be_patient(monkeypatch, "memcached")
 
 
 @pytest.fixture(params=OPERATIONS)
@@ -67,7 +58,7 @@ def proxy(memcached):  # noqa: F811
 
 @pytest.fixture
 def store(proxy):
-    store = MemcachedStore(f"127.0.0.1:{proxy.port}")
+    store = patient_store(f"127.0.0.1:{proxy.port}")
     yield store
     store.close()
 
@@ -75,7 +66,7 @@ def store(proxy):
 @pytest.fixture
 def direct(memcached):  # noqa: F811
     """The same records, past the proxy."""
-    store = MemcachedStore(memcached.address)
+    store = patient_store(memcached.address)
     yield store
     store.close()
 
@@ -84,23 +75,38 @@ def new_key():
     return secrets.token_urlsafe(16)
 
 
+def patient_store(server, **options):
+    """A store that waits as long as a busy machine may need; what is about limits is done
+    :func:`within` others."""
+    return MemcachedStore(server, timeouts=PATIENT, **options)
+
+
 @contextlib.contextmanager
-def within(connect=CONNECT, answer=ANSWER, total=TOTAL):
-    """With these limits, the store's own if not given."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connections, "CONNECT_SECONDS", connect)
-        patch.setattr(connections, "ANSWER_SECONDS", answer)
-        patch.setattr(operations, "TOTAL_SECONDS", total)
+def within(store, timeouts=Timeouts(), total=None):  # noqa: B008 - it is frozen
+    """*store* has other limits here, by default those of stores, with its idle connections."""
+    before = store._total
+    limit(store, timeouts, total or 2 * timeouts.answer)
+    try:
         yield
+    finally:
+        limit(store, PATIENT, before)
+
+
+def limit(store, timeouts, total):
+    store._total = total
+    for server in store._servers._servers.values():
+        server._timeouts = timeouts
+        for client in server._idle:
+            client.sock._answer = timeouts.answer
 
 
 @contextlib.contextmanager
-def soon_unavailable():
+def soon_unavailable(store):
     """StoreUnavailable, by the store's own limits, which make it a second; a busy machine has ten.
-    Without limits it would take for ever, and what exactly they are is asked with a clock that
+    Without limits it would take forever, and what exactly they are is asked with a clock that
     stands still."""
     start = time.monotonic()
-    with within(), pytest.raises(StoreUnavailable) as caught:
+    with within(store), pytest.raises(StoreUnavailable) as caught:
         yield caught
     assert time.monotonic() - start < 10
 
@@ -144,7 +150,7 @@ def seconds(monkeypatch):
     def seconds(operation, **way):
         clock = ManualClock(0)
         store, version = MemcachedStore(("127.0.0.1", 1)), saved_elsewhere()
-        with within(), monkeypatch.context() as patch:
+        with monkeypatch.context() as patch:
             patch.setattr(socket, "socket", lambda *_: Slow(clock, **way))
             patch.setattr(operations, "monotonic", clock)
             patch.setattr(connections, "monotonic", clock)
@@ -174,7 +180,7 @@ def test_all_waits_together(seconds, operation, way, once, save):
     assert seconds(operation, **way) == (save if operation in saves else once)
 
 
-@pytest.mark.parametrize("name", ["load", "touch", "delete"])
+@pytest.mark.parametrize("name", ["load", "delete"])
 def test_what_is_sent_again_has_the_time_that_is_left(seconds, name):
     """The connection is closed after six tenths of a second; four are left."""
     assert seconds(OPERATIONS[name], connect=0.2, answer=0.4) == 1
@@ -213,20 +219,23 @@ def serving(answer):
 
 def test_refused(operation):
     """Nothing listens there."""
-    with silent_port() as port, soon_unavailable():
-        operation(MemcachedStore(("127.0.0.1", port)), "key", saved_elsewhere())
+    with silent_port() as port:
+        store = patient_store(("127.0.0.1", port))
+        with soon_unavailable(store):
+            operation(store, "key", saved_elsewhere())
 
 
 def test_no_such_socket(tmp_path):
     """Nor at a path."""
-    with soon_unavailable():
-        MemcachedStore(str(tmp_path / "memcached.sock")).load("key")
+    store = patient_store(str(tmp_path / "memcached.sock"))
+    with soon_unavailable(store):
+        store.load("key")
 
 
 def test_no_such_host():
     """The resolver's error is one of the store's."""
     with pytest.raises(StoreUnavailable):
-        MemcachedStore("host.invalid").load("key")
+        patient_store("host.invalid").load("key")
 
 
 def test_connecting_takes_too_long():
@@ -238,8 +247,9 @@ def test_connecting_takes_too_long():
             waiting = queue.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
-        with soon_unavailable():
-            MemcachedStore(listener.getsockname()).load("key")
+        store = patient_store(listener.getsockname())
+        with soon_unavailable(store):
+            store.load("key")
 
 
 def test_something_else_listens_there():
@@ -250,7 +260,7 @@ def test_something_else_listens_there():
         connection.sendall(b"HTTP/1.1 400 hidden\r\n\r\n")
 
     with serving(answer) as address:
-        store = MemcachedStore(address)
+        store = patient_store(address)
         for operation in (OPERATIONS["load"], OPERATIONS["create"]):
             with pytest.raises(StoreUnavailable) as caught:
                 operation(store, "key", None)
@@ -269,12 +279,12 @@ def saved_elsewhere():
 def test_stalled(start_memcached, operation):  # noqa: F811
     """SIGSTOP. Afterwards it goes on, and nobody gets an earlier answer."""
     server = start_memcached()
-    store, key, other = MemcachedStore(server.address), new_key(), new_key()
+    store, key, other = patient_store(server.address), new_key(), new_key()
     store.save(key, b"data", expires_at=LATER, replacing=None)
     store.save(other, b"other", expires_at=LATER, replacing=None)
     version = store.load(key).version
     server.stall()
-    with soon_unavailable():
+    with soon_unavailable(store):
         operation(store, key, version)
     server.go_on()
     assert store.load(other).data == b"other"
@@ -285,7 +295,7 @@ def test_stalled(start_memcached, operation):  # noqa: F811
 def test_many_wait_at_the_same_time(start_memcached, monkeypatch):  # noqa: F811
     """No caller waits for another's timeout: nobody's begins before everybody waits."""
     server = start_memcached()
-    store = MemcachedStore(server.address)
+    store = patient_store(server.address)
     server.stall()
     everybody, recv = threading.Barrier(8), connections.Socket.recv
 
@@ -297,7 +307,7 @@ def test_many_wait_at_the_same_time(start_memcached, monkeypatch):  # noqa: F811
         with pytest.raises(StoreUnavailable):
             store.load("key")
 
-    with monkeypatch.context() as patch, within(), ThreadPoolExecutor(8) as threads:
+    with monkeypatch.context() as patch, within(store), ThreadPoolExecutor(8) as threads:
         patch.setattr(connections.Socket, "recv", recv_together)
         list(threads.map(load, range(8)))
     assert not everybody.broken
@@ -311,7 +321,7 @@ def test_bytes_that_come_too_slowly(store, direct, proxy):
     key = new_key()
     direct.save(key, bytes(1_000_000), expires_at=LATER, replacing=None)
     proxy.delay(0.2)
-    with soon_unavailable():
+    with soon_unavailable(store):
         store.load(key)
     proxy.restore()
     assert store.load(key).data == bytes(1_000_000)
@@ -325,7 +335,7 @@ def test_all_steps_together(store, direct, proxy):
     asked = f"VALUE session:{key} 0 16 {token}\r\nwss1........data\r\nEND\r\n"
     proxy.delay(1)
     proxy.cut_reply_after(len(asked) + 2)
-    with within(answer=30, total=2.9), pytest.raises(StoreUnavailable):
+    with within(store, PATIENT, total=2.9), pytest.raises(StoreUnavailable):
         store.save(key, b"new", expires_at=LATER, replacing=version)
     proxy.restore()
     assert direct.load(key).data == b"new"
@@ -334,10 +344,10 @@ def test_all_steps_together(store, direct, proxy):
 def test_large_data_that_nobody_reads(start_memcached):  # noqa: F811
     """Sending it takes no longer either."""
     server = start_memcached()
-    store = MemcachedStore(server.address)
+    store = patient_store(server.address)
     store.load("key")
     server.stall()
-    with soon_unavailable():
+    with soon_unavailable(store):
         store.save("key", bytes(store.max_bytes), expires_at=LATER, replacing=None)
     server.go_on()
     store.close()
@@ -358,7 +368,7 @@ def test_load_is_never_a_part(store, direct, proxy, count, stop):
     assert store.load(other).data == b"other"
     if stop:
         proxy.stop_reply_after(count)
-        with soon_unavailable():
+        with soon_unavailable(store):
             store.load(key)
     else:
         proxy.cut_reply_after(count)
@@ -388,9 +398,9 @@ def arrived(fault):
     return fault.startswith("reply")
 
 
-def awaited():
+def awaited(store):
     """The answer that does not come ends the wait; there is all the time to look for it."""
-    return within(connect=30, answer=1.5, total=30)
+    return within(store, Timeouts(connect=30, answer=1.5), total=30)
 
 
 def test_create_whose_reply_was_lost(store, direct, proxy, fault):
@@ -399,7 +409,7 @@ def test_create_whose_reply_was_lost(store, direct, proxy, fault):
     store.load(key)
     FAULTS[fault](proxy)
     if arrived(fault):
-        with awaited():
+        with awaited(store):
             version = store.save(key, bytes(range(100)), expires_at=LATER, replacing=None)
         assert version == direct.load(key).version
         assert store.save(key, b"next", expires_at=LATER, replacing=version) is not None
@@ -427,7 +437,7 @@ def test_replace_whose_reply_was_lost(store, direct, proxy, fault):
     version = store.load(key).version
     FAULTS[fault](proxy)
     if arrived(fault):
-        with awaited():
+        with awaited(store):
             newer = store.save(key, bytes(range(100)), expires_at=LATER, replacing=version)
         assert newer == direct.load(key).version
         assert store.save(key, b"next", expires_at=LATER, replacing=newer) is not None
@@ -437,49 +447,46 @@ def test_replace_whose_reply_was_lost(store, direct, proxy, fault):
         assert direct.load(key).data == b"old"
 
 
-@pytest.mark.parametrize("name", ["replace, nothing left", "end"])
-def test_what_cannot_be_found_out(store, direct, proxy, name):
-    """Gone, but whether by us nobody can tell: an error, and no half of anything."""
+def test_what_cannot_be_found_out(store, direct, proxy):
+    """Gone, but whether by this store nobody can know: an error, and no half of anything."""
     key = new_key()
     direct.save(key, b"data", expires_at=LATER, replacing=None)
     version = store.load(key).version
     proxy.cut_reply_after(0)
     with pytest.raises(StoreUnavailable):
-        OPERATIONS[name](store, key, version)
+        OPERATIONS["replace, nothing left"](store, key, version)
     assert direct.load(key) is None
 
 
 @pytest.mark.parametrize("count", [0, 3])
 @pytest.mark.parametrize("direction", ["request", "reply"])
-def test_touch_and_delete_are_sent_again(store, direct, proxy, direction, count):
+def test_a_deletion_is_sent_again(store, direct, proxy, direction, count):
     """Twice does what once does."""
     key = new_key()
     direct.save(key, b"data", expires_at=LATER, replacing=None)
     store.load(key)
     cut = proxy.cut_reply_after if direction == "reply" else proxy.cut_request_after
     cut(count)
-    assert store.touch(key, expires_at=LATER + 60) is True
-    cut(count)
     store.delete(key)
     assert direct.load(key) is None
 
 
 def test_once_more_and_no_more():
-    """A server that closes every connection is not asked for ever."""
+    """A server that closes every connection is not asked forever."""
     asked = []
 
     def answer(connection):
         asked.append(connection.recv(1000))
 
     with serving(answer) as address, pytest.raises(StoreUnavailable):
-        MemcachedStore(address).load("key")
+        patient_store(address).load("key")
     assert asked == [b"gets session:key\r\n"] * 2
 
 
 def test_a_full_pool_whose_idle_connections_others_took(memcached, monkeypatch):  # noqa: F811
     """Between looking for them and closing them: what is reported is what happened."""
     client = PooledClient(memcached.address, max_pool_size=1)
-    store = MemcachedStore(client)
+    store = patient_store(client)
     one = client.client_pool.get()
     monkeypatch.setattr(ObjectPool, "free", property(lambda _: (one,)))
     monkeypatch.setattr(store._servers._only, "run", raise_reset)
@@ -498,11 +505,11 @@ def raise_reset(*_, **__):
 def test_killed_and_started_again(start_memcached, operation):  # noqa: F811
     """Unavailable while it is down. Then it works at once, although the connections were old."""
     server = start_memcached()
-    store, key = MemcachedStore(server.address), new_key()
+    store, key = patient_store(server.address), new_key()
     store.save(key, b"data", expires_at=LATER, replacing=None)
     version = store.load(key).version
     server.kill()
-    with soon_unavailable():
+    with soon_unavailable(store):
         operation(store, key, version)
     server.start()
     assert store.load(key) is None
@@ -514,7 +521,7 @@ def test_killed_and_started_again(start_memcached, operation):  # noqa: F811
 def test_a_restart_that_nobody_noticed(start_memcached, name):  # noqa: F811
     """All idle connections are dead, and no operation fails because of that."""
     server = start_memcached()
-    store, key = MemcachedStore(server.address), new_key()
+    store, key = patient_store(server.address), new_key()
     with ThreadPoolExecutor(4) as threads:
         barrier = threading.Barrier(4)
         list(threads.map(lambda _: (barrier.wait(), store.load(key)), range(4)))
@@ -531,12 +538,12 @@ def test_a_restart_that_nobody_noticed(start_memcached, name):  # noqa: F811
 def test_a_version_from_before_a_restart(start_memcached, by):  # noqa: F811
     """The server counts from 1 again; the same token is not the same version."""
     server = start_memcached()
-    store = MemcachedStore(server.address)
+    store = patient_store(server.address)
     version = store.save("key", b"old", expires_at=LATER, replacing=None)
     old = store.load("key").version
     server.kill()
     server.start()
-    MemcachedStore(server.address).close()
+    patient_store(server.address).close()
     store.save("key", b"new", expires_at=LATER, replacing=None)
     assert store.load("key").version.token == old.token
     outdated = old if by == "load" else version
@@ -554,7 +561,7 @@ def test_one_of_several_is_down(start_memcached, handed_in):  # noqa: F811
     client = handed_in and HashClient(
         addresses, use_pooling=handed_in is PooledClient, connect_timeout=30, timeout=30
     )
-    store = MemcachedStore(client or addresses)
+    store = patient_store(client or addresses)
     keys = [new_key() for _ in range(40)]
     for key in keys:
         store.save(key, key.encode(), expires_at=LATER, replacing=None)
@@ -568,8 +575,6 @@ def test_one_of_several_is_down(start_memcached, handed_in):  # noqa: F811
                 down += 1
                 with pytest.raises(StoreUnavailable):
                     store.save(key, b"", expires_at=LATER, replacing=None)
-                with pytest.raises(StoreUnavailable):
-                    store.touch(key, expires_at=LATER)
                 with pytest.raises(StoreUnavailable):
                     store.delete(key)
         assert 0 < down < 40
@@ -587,9 +592,9 @@ def test_one_of_several_is_down(start_memcached, handed_in):  # noqa: F811
 
 @pytest.mark.parametrize("size", [1_000, 100_000, 600_000])
 def test_full(start_memcached, size):  # noqa: F811
-    """Without eviction it refuses; what is there stays there, and can still be ended."""
+    """Without eviction it refuses; what is stored stays, and can still be deleted."""
     server = start_memcached("-m", "4", "-M", "-o", "slab_automove=0")  # else it may find room
-    store = MemcachedStore(server.address)
+    store = patient_store(server.address)
     versions = {}
 
     def fill():
@@ -604,7 +609,6 @@ def test_full(start_memcached, size):  # noqa: F811
         store.save("key-0", b"b" * size, expires_at=LATER, replacing=versions["key-0"])
     for key in versions:
         assert store.load(key).data == b"a" * size
-        assert store.touch(key, expires_at=LATER) is True
     store.delete("key-1")
     assert store.load("key-1") is None
     store.close()
@@ -613,7 +617,7 @@ def test_full(start_memcached, size):  # noqa: F811
 def test_evicting(start_memcached):  # noqa: F811
     """With eviction some are missing, as if they had expired; no operation fails because of it."""
     server = start_memcached("-m", "4", "-o", "slab_automove=0")  # which drops some uncounted
-    store = MemcachedStore(server.address)
+    store = patient_store(server.address)
     versions = {}
     for number in range(200):
         key = f"key-{number}"
@@ -623,7 +627,6 @@ def test_evicting(start_memcached):  # noqa: F811
     assert len(evicted) == server.stats()["evictions"] > 100
     assert all(each is None or each.data == bytes(50_000) for each in found.values())
     key = evicted[0]
-    assert store.touch(key, expires_at=LATER) is False
     assert store.save(key, b"", expires_at=LATER, replacing=versions[key]) is None
     store.delete(key)
     store.close()
@@ -646,7 +649,7 @@ def any_store(request, proxy):
         "HashClient": lambda: HashClient([address]),
     }
     given = ways[request.param]()
-    store = MemcachedStore(given)
+    store = patient_store(given)
     yield store
     (store if request.param == "own" else given).close()
 
@@ -682,7 +685,7 @@ def test_interrupted_in_the_middle_of_a_reply(any_store, direct, proxy):
             proxy.restore()
             assert any_store.load(two).data == b"two"
             assert any_store.load("missing") is None
-            assert any_store.touch(two, expires_at=LATER) is True
+            assert any_store.delete("missing") is None
     finally:
         signal.signal(signal.SIGALRM, before)
     wait_until(lambda: proxy.open_connections <= 1, "no connection is left open")
@@ -704,7 +707,7 @@ def test_answers_are_never_mixed_up(any_store, direct, proxy):
     def run(key):
         questions = [
             lambda: any_store.load(key).data == contents[key],
-            lambda: any_store.touch(key, expires_at=LATER) is True,
+            lambda: any_store.delete("missing-" + key) is None,
             lambda: any_store.load("missing-" + key) is None,
         ]
         for is_right in questions * 60:
@@ -745,17 +748,15 @@ GEVENT = """
 from gevent import monkey
 monkey.patch_all()
 import sys, time, gevent
-from pytest import MonkeyPatch
-from tests.support.patience import be_patient
+from tests.support.patience import PATIENT
 from tests.servers.proxy import FaultProxy
 from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.memcached.store import MemcachedStore
 
 later = time.time() + 3600
-limits = MonkeyPatch()
-be_patient(limits, "memcached")
 with FaultProxy(int(sys.argv[1])) as proxy:
-    store = MemcachedStore(f"127.0.0.1:{proxy.port}", prefix="gevent:")
+    store = MemcachedStore(f"127.0.0.1:{proxy.port}", prefix="gevent:", timeouts=PATIENT)
     keys = [f"key-{number}" for number in range(50)]
 
     def run(key):
@@ -771,18 +772,17 @@ with FaultProxy(int(sys.argv[1])) as proxy:
         job.get()
 
     # They wait together, and not one after the other, which takes 25 seconds.
-    limits.undo()
+    hasty = MemcachedStore(f"127.0.0.1:{proxy.port}", prefix="gevent:", timeouts=Timeouts())
     proxy.stall()
     def wait(key):
         try:
-            store.load(key)
+            hasty.load(key)
         except StoreUnavailable:
             return True
     start = time.monotonic()
     assert all(job.get() for job in [gevent.spawn(wait, key) for key in keys])
     assert time.monotonic() - start < 10
     proxy.restore()
-    be_patient(limits, "memcached")
 
     killed = gevent.spawn(store.load, keys[0])
     gevent.sleep(0)

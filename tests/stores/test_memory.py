@@ -45,16 +45,16 @@ def save(store, *keys, expires_at=9e9):
 
 
 def test_what_was_least_recently_used_goes_first(store):
-    """Loading, saving and touching are use; the newest always fits."""
-    save(store, "loaded", "saved", "touched")
+    """Loading and saving are use; the newest always fits."""
+    save(store, "first", "saved", "loaded")
     version = store.load("saved").version
     save(store, "a")
-    assert store.load("loaded") is None
+    assert store.load("first") is None
     store.save("saved", b"new", expires_at=9e9, replacing=version)
-    store.load("touched")
+    store.load("loaded")
     save(store, "b")
-    assert sorted(store.keys()) == ["b", "saved", "touched"]
-    store.touch("saved", expires_at=9e9)
+    assert sorted(store.keys()) == ["b", "loaded", "saved"]
+    store.load("saved")
     save(store, "c", "d")
     assert sorted(store.keys()) == ["c", "d", "saved"]
 
@@ -70,10 +70,16 @@ def test_what_has_expired_goes_before(store, clock, caplog):
     assert caplog.messages == []
 
 
-def test_a_moved_end_counts(store, clock):
-    """Neither the end before a touch nor that of a deleted record makes room."""
+def move(store, key, expires_at):
+    """Save it again, to expire at another time."""
+    found = store.load(key)
+    store.save(key, found.data, expires_at=expires_at, replacing=found.version)
+
+
+def test_a_moved_expiry_counts(store, clock):
+    """Neither the expiry before a save nor that of a deleted record makes room."""
     save(store, "a", "b", expires_at=clock() + 1)
-    store.touch("a", expires_at=9e9)
+    move(store, "a", 9e9)
     store.delete("b")
     save(store, "b", "c")
     clock.advance(2)
@@ -93,29 +99,29 @@ def test_dropping_is_warned_about_but_not_each_time(store, caplog):
 def test_the_next_warning_says_how_many_were_dropped(store, caplog, monkeypatch):
     """Those since the last."""
     save(store, *"abcdefg")
-    monkeypatch.setattr(memory, "WARN_EVERY", 0.0)
+    monkeypatch.setattr(memory, "WARNING_SECONDS", 0.0)
     caplog.clear()
     save(store, "h")
     assert "4 that had not expired" in caplog.messages[0]
 
 
 def test_nothing_is_scanned_and_nothing_piles_up(clock):
-    """A record saved and touched a thousand times leaves what one leaves, expired ones nothing."""
+    """A record saved a thousand times leaves what one leaves, expired ones nothing."""
     store = MemoryStore(clock=clock)
     for number in range(2000):
         save(store, f"{number}", expires_at=clock() + 5)
         store.link("ann", f"{number}", expires_at=clock() + 5)
-        store.touch(f"{number}", expires_at=clock() + 10)
+        move(store, f"{number}", clock() + 10)
         clock.advance(1)
     for _ in range(2000):
-        store.touch(f"{number}", expires_at=clock() + 10)
+        move(store, f"{number}", clock() + 10)
         store.link("ann", f"{number}", expires_at=clock() + 10)
-    kept = [store._records, store._ends, store._ends._heap]
-    kept += [store._note_ends, store._note_ends._heap, store._owners["ann"]]
+    kept = [store._records, store._expiries, store._expiries._heap]
+    kept += [store._owner_expiries, store._owner_expiries._heap, store._owners["ann"]]
     assert max(map(len, kept)) < 200
 
 
-def test_owners_without_notes_are_forgotten(store, clock):
+def test_owners_without_keys_are_forgotten(store, clock):
     """Users who come once leave nothing, whether they log out or not."""
     for number in range(100):
         store.link(f"user {number}", "key", expires_at=clock() + 1)
@@ -124,7 +130,7 @@ def test_owners_without_notes_are_forgotten(store, clock):
     clock.advance(2)
     store.purge()
     assert store._owners == {}
-    assert store._note_ends == {}
+    assert store._owner_expiries == {}
 
 
 @pytest.mark.parametrize("number", [0, -1])
@@ -140,7 +146,7 @@ def test_a_fork_never_happens_in_the_middle(store):
 
     def keep_using():
         while not stop.is_set():
-            store.touch("key", expires_at=9e9)
+            store.delete("key")
 
     def child():
         signal.alarm(30)

@@ -18,19 +18,13 @@ from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
 from tests.servers.mongodb import mongodb, mongodb_server, mongodb_url  # noqa: F401
-from tests.support.patience import be_patient
+from tests.support.patience import PATIENT
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.mongodb.store import MongoDBStore
 from wsgi_sessions.testing import ManualClock, StoreContract
 from wsgi_sessions.testing.contract import new_key
 
 DATABASE = "wsgi_sessions_test"
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a fault takes is in test_mongodb_faults.py."""
-    be_patient(monkeypatch, "mongodb")
 
 
 @pytest.fixture
@@ -70,7 +64,7 @@ class TestWithURL(StoreContract):
         self, mongodb_url: str, collection: str, clock: ManualClock
     ) -> Iterator[MongoDBStore]:
         url = f"{mongodb_url}/{DATABASE}?collection={collection}"
-        store = MongoDBStore.from_url(url, clock=clock)
+        store = MongoDBStore.from_url(url, timeouts=PATIENT, clock=clock)
         yield store
         store.close()
 
@@ -116,9 +110,6 @@ CALLS: dict[str, tuple[Callable[..., Any], str]] = {
     "create, refused": (lambda s, k, v, t: s.save(k, b"", expires_at=t, replacing=None), "update"),
     "end": (lambda s, k, v, t: s.save(k, b"", expires_at=0, replacing=v), "delete"),
     "create ended": (lambda s, k, v, t: s.save("new", b"", expires_at=0, replacing=None), "find"),
-    "touch": (lambda s, k, v, t: s.touch(k, expires_at=t), "update"),
-    "touch nothing": (lambda s, k, v, t: s.touch("none", expires_at=t), "update"),
-    "touch to the end": (lambda s, k, v, t: s.touch(k, expires_at=0), "delete"),
     "delete": (lambda s, k, v, t: s.delete(k), "delete"),
     "link": (lambda s, k, v, t: s.link("ann", k, expires_at=t), "update"),
     "unlink": (lambda s, k, v, t: s.unlink("ann", k), "delete"),
@@ -240,11 +231,11 @@ def test_ddl_says_what_is_made(mongodb: MongoClient, clock: ManualClock) -> None
     """One line for each index, with names quoted."""
     store = MongoDBStore(mongodb, database="d", collection='a"b', clock=clock)
     records = 'db.getSiblingDB("d").getCollection("a\\"b")'
-    links = 'db.getSiblingDB("d").getCollection("a\\"b_owners")'
+    owners = 'db.getSiblingDB("d").getCollection("a\\"b_owners")'
     assert store.ddl.splitlines() == [
         records + '.createIndex({"expires_at": 1}, {"expireAfterSeconds": 60})',
-        links + '.createIndex({"owner": 1}, {})',
-        links + '.createIndex({"expires_at": 1}, {"expireAfterSeconds": 60})',
+        owners + '.createIndex({"owner": 1}, {})',
+        owners + '.createIndex({"expires_at": 1}, {"expireAfterSeconds": 60})',
     ]
 
 
@@ -258,10 +249,10 @@ def has_ttl(documents: Any) -> bool:
 
 
 def test_the_indexes(store: MongoDBStore, documents: Any, clock: ManualClock) -> None:
-    """On the expiry, with a TTL where the server has that; for links on the owner too."""
+    """On the expiry, with a TTL where the server has that; those of owners on the owner too."""
     store.save("key", b"", expires_at=clock() + 60, replacing=None)
     store.link("ann", "key", expires_at=clock() + 60)
-    records, links = (
+    records, owners = (
         {index["key"][0][0]: index.get("expireAfterSeconds") for index in found.values()}
         for found in (
             documents.index_information(),
@@ -270,7 +261,7 @@ def test_the_indexes(store: MongoDBStore, documents: Any, clock: ManualClock) ->
     )
     ttl = 60 if has_ttl(documents) else None
     assert records == {"_id": None, "expires_at": ttl}
-    assert links == {"_id": None, "owner": None, "expires_at": ttl}
+    assert owners == {"_id": None, "owner": None, "expires_at": ttl}
 
 
 def test_an_index_that_is_there_already_is_fine(
@@ -287,13 +278,13 @@ def test_create_false_makes_no_index(
 ) -> None:
     """They are the operator's then."""
     url = f"{mongodb_url}/{DATABASE}?collection={collection}&create=false"
-    store = MongoDBStore.from_url(url, clock=clock)
+    store = MongoDBStore.from_url(url, timeouts=PATIENT, clock=clock)
     store.save("key", b"", expires_at=clock() + 60, replacing=None)
     store.close()
     assert set(documents.index_information()) == {"_id_"}
 
 
-def test_purge_takes_links_too(store: MongoDBStore, documents: Any, clock: ManualClock) -> None:
+def test_purge_takes_owners_too(store: MongoDBStore, documents: Any, clock: ManualClock) -> None:
     """They are not counted."""
     store.save("key", b"", expires_at=clock() + 60, replacing=None)
     store.link("ann", "key", expires_at=clock() + 60)
@@ -301,7 +292,7 @@ def test_purge_takes_links_too(store: MongoDBStore, documents: Any, clock: Manua
     clock.advance(61)
     assert store.purge() == 1
     assert documents.count_documents({}) == 0
-    assert [link["key"] for link in documents.database[f"{documents.name}_owners"].find()] == [
+    assert [entry["key"] for entry in documents.database[f"{documents.name}_owners"].find()] == [
         "other"
     ]
 
@@ -324,7 +315,7 @@ def test_the_names_in_the_url(mongodb_url: str) -> None:
     ("url", "says"),
     [
         ("mongodb://host/?colection=x", "colection"),
-        ("mongodb://host/?create=perhaps", "create is 'perhaps': true or false"),
+        ("mongodb://host/?create=perhaps", "'create' is 'perhaps': true or false"),
         ("mongodb://host/?tls=perhaps", "tls"),
         ("mongodb://host/?timeoutMS", "timeoutMS"),
         ("mongodb://user:s3cr3t:9@host", "percent-encoded"),
@@ -390,7 +381,7 @@ def test_close_leaves_a_client_that_was_handed_in(mongodb: MongoClient) -> None:
 
 def test_use_after_close_connects_again(mongodb_url: str, collection: str) -> None:
     """And close is fine twice."""
-    store = MongoDBStore(f"{mongodb_url}/{DATABASE}", collection=collection)
+    store = MongoDBStore(f"{mongodb_url}/{DATABASE}", collection=collection, timeouts=PATIENT)
     assert store.load("key") is None
     store.close()
     store.close()

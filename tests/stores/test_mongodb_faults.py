@@ -21,17 +21,17 @@ from pymongo.errors import AutoReconnect
 import wsgi_sessions.stores.mongodb.connections as mongodb_connections
 from tests.servers.mongodb import MongoDBServer, mongodb_server  # noqa: F401
 from tests.servers.proxy import FaultProxy
-from tests.support.patience import answered
+from tests.support.patience import PATIENT, answered, patient_url
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.mongodb.store import MongoDBStore
+from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from wsgi_sessions.testing import ManualClock
 from wsgi_sessions.testing.contract import new_key, together
 
 LATER = time.time() + 3600
 LIMIT = 20  # seconds until a fault is reported: a second, and the rest for a busy machine; pymongo
-# would take 30, or for ever. What the limits are exactly, test_a_second_attempt_… asks.
-PATIENT = "timeoutMS=30000&connectTimeoutMS=30000"  # where the limits are not the subject
-AWAITED = "timeoutMS=2000&connectTimeoutMS=30000"  # an answer that does not come ends the wait
+# would take 30, or forever. What the limits are exactly, test_a_second_attempt_… asks.
+AWAITED = "timeoutMS=2000"  # an answer that does not come ends the wait
 COUNTS = (0, 1, 15, 16, 50)  # bytes that pass: none, in the header, after it, in the command
 
 OPERATIONS: dict[str, Callable[[MongoDBStore, Any], Any]] = {
@@ -41,7 +41,6 @@ OPERATIONS: dict[str, Callable[[MongoDBStore, Any], Any]] = {
         "key", b"new", expires_at=LATER, replacing=version
     ),
     "end": lambda store, version: store.save("key", b"", expires_at=0, replacing=version),
-    "touch": lambda store, version: store.touch("key", expires_at=LATER),
     "delete": lambda store, version: store.delete("key"),
     "link": lambda store, version: store.link("ann", "key", expires_at=LATER),
     "unlink": lambda store, version: store.unlink("ann", "key"),
@@ -68,15 +67,17 @@ class Proxy(FaultProxy):
 
 
 class Line:
-    """A store that reaches the server through a proxy, by its own limits or those in *options*, and
-    one beside it that goes straight and is patient."""
+    """A store that reaches the server through a proxy, with *timeouts* and *options*, and one
+    beside it that goes straight and is patient."""
 
-    def __init__(self, server: MongoDBServer, options: str = "") -> None:
+    def __init__(
+        self, server: MongoDBServer, options: str = "", *, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ) -> None:
         self.collection = name = new_key()
         self.proxy = Proxy(server.port, name)
         url = f"mongodb://127.0.0.1:{self.proxy.port}/?{options}"
-        self.store = MongoDBStore(url, collection=name)
-        self.direct = MongoDBStore(f"{server.url}/?{PATIENT}", collection=name)
+        self.store = MongoDBStore(url, collection=name, timeouts=timeouts)
+        self.direct = MongoDBStore(server.url, collection=name, timeouts=PATIENT)
         self.version: Any = None
 
     def __enter__(self) -> Line:
@@ -132,13 +133,12 @@ def line(mongodb_server: MongoDBServer) -> Iterator[Line]:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost connection there is all the time to find the server again."""
-    monkeypatch.setattr(mongodb_connections, "AT_ONCE", 30)
-    monkeypatch.setattr(mongodb_connections, "LOOK_AGAIN", 30)
+    monkeypatch.setattr(mongodb_connections, "RECHECK_SECONDS", 30)
 
 
 @pytest.fixture
 def patient_line(mongodb_server: MongoDBServer, patience: None) -> Iterator[Line]:
-    with Line(mongodb_server, PATIENT) as line:
+    with Line(mongodb_server, timeouts=PATIENT) as line:
         yield line
 
 
@@ -180,8 +180,8 @@ def test_a_second_attempt_has_the_time_that_is_left(
         return "answer"
 
     assert connections.run(command) == "answer"
-    assert limits == [mongodb_connections.LOOK_AGAIN] * waits + [pytest.approx(left, abs=1e-3)]
-    assert mongodb_connections.LOOK_AGAIN < 0.55
+    assert limits == [mongodb_connections.RECHECK_SECONDS] * waits + [pytest.approx(left, abs=1e-3)]
+    assert mongodb_connections.RECHECK_SECONDS < 0.55
 
 
 # -- nothing arrives
@@ -229,7 +229,7 @@ def test_a_stopped_server(line: Line, mongodb_server: MongoDBServer) -> None:
 def test_a_slow_server(line: Line) -> None:
     """An answer that comes too late is not taken for that to a later question."""
     line.proxy.delay(5)
-    line.assert_unavailable("load", "touch")
+    line.assert_unavailable("load", "link")
     line.proxy.restore()
     line.assert_recovered()
     assert line.store.load("key") == (b"old", line.version)
@@ -251,14 +251,13 @@ def test_a_lost_answer_is_found_out(
         "load": lambda line, answer: answer == (b"old", line.version),
         "create": lambda line, answer: line.direct.load("new") == (b"new", answer),
         "replace": lambda line, answer: line.direct.load("key") == (b"new", answer),
-        "touch": lambda line, answer: answer is True,
         "delete": lambda line, answer: line.direct.load("key") is None,
         "link": lambda line, answer: line.direct.keys_of("ann") == ["key"],
     }
 
     def lose(number: int) -> None:
         operation = list(right)[number]
-        with Line(mongodb_server, AWAITED) as line:
+        with Line(mongodb_server, AWAITED, timeouts=PATIENT) as line:
             loss(line.proxy, count)
             assert right[operation](line, line.call(operation))
             line.assert_recovered()
@@ -330,7 +329,7 @@ def test_a_question_cut_short(mongodb_server: MongoDBServer, patience: None) -> 
     """Half a command does nothing; a replacement is sent again, a creation is an error."""
 
     def cut(number: int) -> None:
-        with Line(mongodb_server, PATIENT) as line:
+        with Line(mongodb_server, timeouts=PATIENT) as line:
             line.proxy.cut_request_after(COUNTS[number])
             new = line.call("replace")
             assert line.direct.load("key") == (b"new", new)
@@ -379,7 +378,7 @@ def test_connections_cut_while_idle(patient_line: Line) -> None:
 def test_wrong_password(mongodb_server: MongoDBServer) -> None:
     """Unavailable; neither name nor password is shown, nor in the causes."""
     address = mongodb_server.url.removeprefix("mongodb://")
-    store = MongoDBStore(f"mongodb://somebody:s3cr3t@{address}/?{PATIENT}")
+    store = MongoDBStore(f"mongodb://somebody:s3cr3t@{address}/", timeouts=PATIENT)
 
     for operation in ("load", "create"):
         with within_the_limit(), pytest.raises(StoreUnavailable, match="code 18") as caught:
@@ -392,7 +391,7 @@ def test_wrong_password(mongodb_server: MongoDBServer) -> None:
 
 def test_a_refusal_does_not_show_the_server_s_words(mongodb_server: MongoDBServer) -> None:
     """They may quote the command, with key and data; here, a name that is too long."""
-    store = MongoDBStore(f"{mongodb_server.url}/?{PATIENT}", collection="s3cr3t" * 50)
+    store = MongoDBStore(mongodb_server.url, collection="s3cr3t" * 50, timeouts=PATIENT)
     with pytest.raises(StoreUnavailable, match="code 73") as caught:
         store.save("key", b"data", expires_at=LATER, replacing=None)
     assert "s3cr3t" * 2 not in "".join(traceback.format_exception(caught.value))
@@ -426,7 +425,7 @@ def test_threads_through_a_bad_connection(patient_line: Line) -> None:
 
 def test_threads_that_are_first(mongodb_server: MongoDBServer) -> None:
     """All of them use one client, and none is left open."""
-    store = MongoDBStore(f"{mongodb_server.url}/?{PATIENT}", collection=new_key())
+    store = MongoDBStore(mongodb_server.url, collection=new_key(), timeouts=PATIENT)
     store.close()
     answers = together(8, lambda _: store.save("key", b"", expires_at=LATER, replacing=None))
     assert len([answer for answer in answers if answer is not None]) == 1
@@ -439,7 +438,7 @@ import sys, time
 import gevent
 from wsgi_sessions.stores.mongodb.store import MongoDBStore
 later = time.time() + 3600
-store = MongoDBStore(sys.argv[1], collection=sys.argv[2])
+store = MongoDBStore.from_url(sys.argv[1], collection=sys.argv[2])
 keys = [f"key{number}" for number in range(20)]
 for key in keys:
     store.save(key, key.encode(), expires_at=later, replacing=None)
@@ -462,7 +461,7 @@ print("all right")
 def test_gevent(mongodb_server: MongoDBServer) -> None:
     """Greenlets that are killed in the middle of a command leave no answer to the next one."""
     result = subprocess.run(
-        [sys.executable, "-c", GEVENT, f"{mongodb_server.url}/?{PATIENT}", new_key()],
+        [sys.executable, "-c", GEVENT, patient_url(f"{mongodb_server.url}/"), new_key()],
         capture_output=True,
         text=True,
         timeout=180,

@@ -85,13 +85,19 @@ def test_options_have_the_types_that_the_store_declares(tmp_path):
         ("sqlite:///", "sqlite:///relative/path.db"),
         ("sqlite:///:memory:", "MemoryStore"),
         ("sqlite:///a.db#b", "%23"),
-        ("sqlite:///a.db?tabel=x", "known: create, purge_every, table"),
-        ("sqlite:///a.db?clock=x", "known: create, purge_every, table"),
+        (
+            "sqlite:///a.db?tabel=x",
+            "known: answer_timeout, connect_timeout, create, purge_every, table",
+        ),
+        (
+            "sqlite:///a.db?clock=x",
+            "known: answer_timeout, connect_timeout, create, purge_every, table",
+        ),
         ("sqlite:///a.db?table=x&table=y", "twice"),
         ("sqlite:///a.db?table=x;y", "table"),
         ("sqlite:///a.db?create=maybe", "'create'"),
         ("sqlite:///a.db?purge_every=often", "'purge_every'"),
-        ("file:///tmp/x?table=x", "known: none"),
+        ("file:///tmp/x?table=x", "known: answer_timeout, connect_timeout"),
         ("memory://?max_sessions=0", "max_sessions"),
     ],
 )
@@ -128,3 +134,17 @@ def test_every_scheme_names_a_module_of_this_package(scheme):
     module, _, name = STORES[scheme].partition(":")
     imported = __import__(f"wsgi_sessions.stores.{module}", fromlist=[name])
     assert isinstance(getattr(imported, name), type)
+
+
+@pytest.mark.parametrize("url", [None, "sqlite:///wsgi-sessions.db"])
+def test_without_a_url_it_is_that_of_the_environment_else_a_file(url, tmp_path, monkeypatch):
+    """``WSGI_SESSIONS_STORE``; nothing is made yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WSGI_SESSIONS_STORE", raising=False)
+    store = open_store(url)
+    assert type(store) is SQLiteStore
+    assert store.path == str(tmp_path / "wsgi-sessions.db")
+    assert os.listdir(tmp_path) == []
+    monkeypatch.setenv("WSGI_SESSIONS_STORE", "memory://")
+    assert type(open_store()) is MemoryStore
+    assert type(open_store("sqlite:///other.db")) is SQLiteStore

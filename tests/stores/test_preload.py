@@ -13,11 +13,8 @@ from tests.support.store_urls import STORE_URLS
 
 APPLICATION = """
 import os
-import pytest
-from tests.support.patience import be_patient
 from wsgi_sessions import SessionManager, SessionMiddleware, open_store
 
-be_patient(pytest.MonkeyPatch(), os.environ["KIND"])
 store = open_store(os.environ["STORE"])
 manager = SessionManager(store, secret="x")
 for _ in range(3):                              # connections are open when the workers are forked
@@ -51,7 +48,7 @@ def test_four_workers_of_a_preloaded_application_keep_visitors_apart(
     if worker == "gthread":
         arguments += ["--threads", "4"]
 
-    with gunicorn("application:app", tmp_path, *arguments, STORE=store, KIND=name) as url:
+    with gunicorn("application:app", tmp_path, *arguments, STORE=store) as url:
         address = url.removeprefix("http://")
 
         def visit(visitor: int) -> set[str | None]:

@@ -27,6 +27,7 @@ from tests.servers.redis import (
 )
 from tests.support.patience import wait_until
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.redis.store import RedisStore
 from wsgi_sessions.testing import StoreContract
 
@@ -34,7 +35,6 @@ LATER = 4_000_000_000.0
 PATIENT = "socket_timeout=20&socket_connect_timeout=10"
 """What a URL says for tests that are not about time: a machine may stand still for a moment."""
 WAIT_SECONDS = 1
-WAITING = f"socket_timeout={2 * WAIT_SECONDS}"
 """So that replicas have that long, half of it, to confirm: more than the usual 250 ms."""
 
 
@@ -116,7 +116,7 @@ class TestContractOverOtherTransports(_Contract):
     moment, are never free in the child.
     """
 
-    test_nothing_ends_early = None
+    test_nothing_expires_early = None
     test_the_last_accepted_time_counts = None
     test_notes_expire = None
 
@@ -124,7 +124,7 @@ class TestContractOverOtherTransports(_Contract):
         """The same, with connections for all threads."""
         server = store._server
         for connection in [server._connect(server.deadline()) for _ in range(4)]:
-            server._keep(connection)
+            server._release(connection)
         super().test_threads_after_fork(store, later)
 
 
@@ -136,7 +136,7 @@ class TestContractWithClients(_Contract):
     pool's lock is held in that moment. With a URL the store has no lock.
     """
 
-    test_nothing_ends_early = None
+    test_nothing_expires_early = None
     test_threads_after_fork = None
 
 
@@ -172,7 +172,6 @@ OPERATIONS: dict[str, tuple[Callable[[RedisStore, str, Any], object], dict[str, 
         lambda store, key, version: store.save(key, b"", expires_at=0, replacing=version),
         {"evalsha": 1},
     ),
-    "touch": (lambda store, key, version: store.touch(key, expires_at=LATER), {"pexpire": 1}),
     "delete": (lambda store, key, version: store.delete(key), {"del": 1}),
     "link": (lambda store, key, version: store.link("ann", key, expires_at=LATER), {"evalsha": 1}),
     "unlink": (lambda store, key, version: store.unlink("ann", key), {"zrem": 1}),
@@ -239,16 +238,16 @@ def test_what_is_no_record_is_missing(store: RedisStore, way: Way) -> None:
 
 @pytest.mark.parametrize("way", ["url", "client"])
 @pytest.mark.parametrize("operation", ["replace", "delete", "compare and delete"])
-def test_wait_replicas(
-    redis_sentinel: RedisSentinel, monkeypatch: pytest.MonkeyPatch, way: str, operation: str
-) -> None:
+def test_wait_replicas(redis_sentinel: RedisSentinel, way: str, operation: str) -> None:
     """Confirmed by as many replicas as wanted, in one round trip, or StoreUnavailable in time."""
     server = redis_sentinel.first
     run, _ = OPERATIONS[operation]
-    monkeypatch.setattr("wsgi_sessions.stores.redis.client.WAIT_MILLISECONDS", WAIT_SECONDS * 1000)
+    timeouts = Timeouts(answer=2 * WAIT_SECONDS)
     with redis.Redis(port=server.port) as client:
-        target = f"{server.url}?{WAITING}" if way == "url" else client
-        confirmed, unconfirmed = (open_store(target, wait_replicas=count) for count in (1, 2))
+        target = server.url if way == "url" else client
+        confirmed, unconfirmed = (
+            open_store(target, wait_replicas=count, timeouts=timeouts) for count in (1, 2)
+        )
         for store in (confirmed, unconfirmed):
             version = store.save("key", b"data", expires_at=LATER, replacing=None)
             begun = time.monotonic()
@@ -264,7 +263,8 @@ def test_wait_replicas(
 
 def test_refused_saves_need_no_confirmation(redis_server: RedisServer) -> None:
     """Where nothing was written, nothing has to be confirmed."""
-    store = open_store(f"{redis_server.url}?{WAITING}", wait_replicas=1)
+    timeouts = Timeouts(answer=2 * WAIT_SECONDS)
+    store = open_store(redis_server.url, wait_replicas=1, timeouts=timeouts)
     assert store.save("key", b"", expires_at=LATER, replacing=b"12345678") is None
     store.delete("key")
     store.close()
@@ -316,10 +316,11 @@ def test_cluster_clients_that_could_not_keep_the_rules(redis_cluster: RedisClust
             RedisStore(client, wait_replicas=1)
 
 
+@pytest.mark.parametrize("timeout", ["socket_timeout=2", "answer_timeout=2"])
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])
-def test_options_in_the_url(redis_server: RedisServer, scheme: str) -> None:
+def test_options_in_the_url(redis_server: RedisServer, scheme: str, timeout: str) -> None:
     """from_url takes the store's options and redis-py's from the query string."""
-    options = "prefix=session:from-url:&wait_replicas=0&socket_timeout=2&db=4"
+    options = f"prefix=session:from-url:&wait_replicas=0&{timeout}&db=4"
     store = RedisStore.from_url(f"{scheme}://127.0.0.1:{redis_server.port}?{options}")
     store.save("key", b"data", expires_at=LATER, replacing=None)
     begun = time.monotonic()

@@ -14,22 +14,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-import wsgi_sessions.stores.sqlalchemy.engine as sqlalchemy_engine
-from tests.support.patience import be_patient
+from tests.support.patience import patient_url
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.sqlalchemy.engine import SERVER_SECONDS
 from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
 from wsgi_sessions.testing import StoreContract
 from wsgi_sessions.testing.contract import forked, new_key
 
 numbers = itertools.count()
 SERVERS = ["postgresql", "mariadb"]
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """The limits of time are for the tests of faults."""
-    be_patient(monkeypatch, *SERVERS)
 
 
 @pytest.fixture(params=[*SERVERS, "sqlite"])
@@ -61,12 +53,14 @@ def later() -> float:
 
 @pytest.fixture
 def open_store():
-    """Opens stores, and closes them at the end."""
+    """Opens stores, and closes them at the end. The limits of time are for the tests of faults."""
     opened = []
 
     def open_store(url, **options):
         for name, value in options.items():
             url += f"{'&' if '?' in url else '?'}{name}={value}"
+        if "answer_timeout" not in url:
+            url = patient_url(url)
         opened.append(SQLAlchemyStore.from_url(url))
         return opened[-1]
 
@@ -122,7 +116,6 @@ def test_each_operation_is_one_statement(request, open_store, later, server):
         connection = pooled.dbapi_connection  # the only one, for what follows too
     operations = {
         "SELECT .*data": lambda: store.load(key),
-        r"UPDATE \S+ SET expires_at": lambda: store.touch(key, expires_at=later),
         r"UPDATE \S+ SET version": lambda: store.save(
             key, b"new", expires_at=later, replacing=version
         ),
@@ -226,7 +219,7 @@ def test_many_processes_make_the_tables_at_once(url, later):
 
     def first_session():
         os.close(start)
-        store = SQLAlchemyStore.from_url(url)
+        store = SQLAlchemyStore.from_url(patient_url(url))
         os.read(starting_line, 1)  # returns when the parent closes its end
         key = new_key()
         assert store.save(key, b"data", expires_at=later, replacing=None) is not None
@@ -384,16 +377,15 @@ def test_neither_repr_nor_errors_show_the_password(open_store):
     assert "secret" not in f"{store!r} {caught.value!r} {caught.value.__cause__!r}"
 
 
-def test_options_of_the_driver_are_kept(open_store, postgresql_server, later, monkeypatch):
+def test_options_of_the_driver_are_kept(open_store, postgresql_server, later):
     """What is not the store's goes to the driver, beside the store's own settings."""
     url = f"{postgresql_server.url()}?application_name=shop&table=other_options"
     url += "&options=-c%20work_mem%3D123kB"
     open_store(url).save(new_key(), b"", expires_at=later, replacing=None)
-    monkeypatch.setattr(sqlalchemy_engine, "SERVER_SECONDS", SERVER_SECONDS)
-    store = open_store(url)
+    store = open_store(f"{url}&answer_timeout=20")
     with store._database.engine.connect() as connection:
         settings = [
             connection.exec_driver_sql(f"SHOW {name}").scalar()
             for name in ("application_name", "work_mem", "statement_timeout", "lock_timeout")
         ]
-    assert settings == ["shop", "123kB", "450ms", "450ms"]
+    assert settings == ["shop", "123kB", "18s", "18s"]

@@ -15,39 +15,46 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-import wsgi_sessions.stores.sqlalchemy.database as database
-import wsgi_sessions.stores.sqlalchemy.engine as limits
+import wsgi_sessions.stores.sqlalchemy.engine as engine_module
+import wsgi_sessions.stores.sqlalchemy.store as store_module
 from tests.servers.mariadb import MAX_ALLOWED_PACKET
 from tests.servers.proxy import FaultProxy
 from tests.stores.test_sqlalchemy import at, ordinary_engine
-from tests.support.patience import answered, be_patient, wait_until
+from tests.support.patience import PATIENT, answered, patient_url, wait_until
 from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores import Timeouts
+from wsgi_sessions.stores.sqlalchemy.limits import Limits, limits_of
 from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
 from wsgi_sessions.testing.contract import new_key, together
 
 ROOT = Path(__file__).parents[2]
 LATER = 4_000_000_000.0
-POOL_SECONDS = limits.POOL_SECONDS
 IN_TIME = 8.0
-"""Seven times what it may take; without one of the limits it is 10 s, 50 s, or for ever."""
+"""Seven times what it may take; without one of the limits it is 10 s, 50 s, or forever."""
 SERVERS = ["postgresql", "mariadb"]
 numbers = itertools.count()
 
 
 @pytest.fixture
-def no_hurry(monkeypatch):
-    be_patient(monkeypatch, *SERVERS)
+def no_hurry():
+    """Asked for by :data:`patient`."""
 
 
 patient = pytest.mark.usefixtures("no_hurry")
 """The test is not about limits of time."""
+
+
+@pytest.fixture
+def timed(request) -> Callable[[str], str]:
+    """Makes the URL of a store that has as much time as the test wants it to have."""
+    return patient_url if "no_hurry" in request.fixturenames else str
 
 
 @pytest.fixture(params=SERVERS)
@@ -68,9 +75,9 @@ def url(server) -> str:
 
 
 @pytest.fixture
-def direct(url):
+def direct(url, timed):
     """A store that no fault of the proxy's reaches. It has its tables."""
-    with closing(SQLAlchemyStore.from_url(url)) as store:
+    with closing(SQLAlchemyStore.from_url(timed(url))) as store:
         answered(lambda: store.load(new_key()))
         yield store
 
@@ -78,16 +85,14 @@ def direct(url):
 @contextmanager
 def unhurried(url: str) -> Iterator[SQLAlchemyStore]:
     """A store without limits of time, to arrange and to look with."""
-    with pytest.MonkeyPatch.context() as patch:
-        be_patient(patch, *SERVERS)
-        with closing(SQLAlchemyStore.from_url(url)) as store:
-            yield store
+    with closing(SQLAlchemyStore.from_url(patient_url(url))) as store:
+        yield store
 
 
 @pytest.fixture
-def store(url, proxy, server):
+def store(url, proxy, server, timed):
     """A store behind the proxy, not yet connected."""
-    with closing(behind(proxy, url, server)) as store:
+    with closing(behind(proxy, timed(url), server)) as store:
         yield store
 
 
@@ -120,13 +125,16 @@ def waiting_for_locks(server) -> int:
 @pytest.fixture
 def connecting(monkeypatch) -> list[object]:
     """Gets an item for each connection that a store built after this tries to make."""
-    tries, connect = [], limits._connect_bounded
+    tries, connect_within = [], engine_module._connect_within
 
-    def counted(*arguments):
-        tries.append(arguments[0])
-        return connect(*arguments)
+    def counted(limits):
+        def connect(dialect, record, args, options):
+            tries.append(dialect)
+            return connect_within(limits)(dialect, record, args, options)
 
-    monkeypatch.setattr(limits, "_connect_bounded", counted)
+        return connect
+
+    monkeypatch.setattr(engine_module, "_connect_within", counted)
     return tries
 
 
@@ -153,7 +161,6 @@ def each_operation(store, key, version):
         "create": lambda: store.save(new_key(), b"new", expires_at=LATER, replacing=None),
         "replace": lambda: store.save(key, b"lost", expires_at=LATER, replacing=version),
         "end": lambda: store.save(key, b"", expires_at=0.0, replacing=version),
-        "touch": lambda: store.touch(key, expires_at=LATER),
         "delete": lambda: store.delete(key),
         "purge": store.purge,
         "keys_of": lambda: store.keys_of("ann"),
@@ -162,11 +169,52 @@ def each_operation(store, key, version):
 
 def test_the_limits_add_up():
     """An operation ends within 1.2 s: by a statement sent twice, or one that waits for its turn."""
-    answer = limits.ANSWER_SECONDS
-    assert database.RETRY_SECONDS + limits.LOGIN_SECONDS + answer <= 1.2
-    assert limits.POOL_SECONDS + answer <= 1.2
-    assert limits.CONNECT_SECONDS <= limits.LOGIN_SECONDS
-    assert answer > limits.SERVER_SECONDS
+    limits = limits_of(Timeouts())
+    assert limits.retry + limits.login + limits.answer <= 1.2
+    assert limits.pool + limits.answer <= 1.2
+    assert limits.connect <= limits.login
+    assert limits.answer > limits.server
+
+
+def test_all_limits_come_from_the_timeouts():
+    """Twice the time is twice each limit; MySQL takes whole seconds for a lock."""
+    once, twice = limits_of(Timeouts(2, 4)), limits_of(Timeouts(4, 8))
+    assert [2 * limit for limit in once] == [*twice]
+    assert limits_of(Timeouts(answer=0.01)).lock == 1
+
+
+def test_two_stores_of_a_process_have_each_its_own_limits(server):
+    """Those of a connection are not those of its class."""
+    url = server.new_place(f"faults_{next(numbers)}")
+    hasty = f"{url}{'&' if '?' in url else '?'}connect_timeout=5&answer_timeout=0.3"
+    with unhurried(url) as store, closing(SQLAlchemyStore.from_url(hasty)) as other:
+        key = new_key()
+        version = store.save(key, b"before", expires_at=LATER, replacing=None)
+        answered(lambda: other.load(key))
+        with locked(server, url, key) as cursor:
+            results = []
+            save = each_operation(store, key, version)["replace"]
+            thread = threading.Thread(target=lambda: results.append(save()))
+            thread.start()
+            with unavailable():
+                other.save(key, b"lost", expires_at=LATER, replacing=version)
+            assert results == []
+            cursor.execute("ROLLBACK")
+            thread.join()
+    assert len(results) == 1
+    assert results[0] is not None
+
+
+@contextmanager
+def other_limits(**limits: float) -> Iterator[None]:
+    """Stores that are built here have these limits besides those of their timeouts."""
+
+    def changed(timeouts: Timeouts) -> Limits:
+        return limits_of(timeouts)._replace(**limits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_module, "limits_of", changed)
+        yield
 
 
 # -- the server is not there
@@ -185,7 +233,7 @@ def test_refused(store, proxy, saved):
 
 
 @pytest.mark.parametrize("connected", [True, False])
-@pytest.mark.parametrize("name", ["load", "replace", "touch"])
+@pytest.mark.parametrize("name", ["load", "replace", "keys_of"])
 def test_stalled(connecting, store, url, proxy, name, connected):
     """Accepted and never answered, whether a connection was open before or not: that is not tried
     a second time."""
@@ -275,8 +323,6 @@ def test_a_reply_cut_off_is_asked_for_again(store, direct, proxy, saved, count):
     version = store.save(other, b"other", expires_at=LATER, replacing=None)
     assert direct.load(other) == (b"other", version)
     proxy.cut_reply_after(count)
-    assert store.touch(key, expires_at=LATER) is True
-    proxy.cut_reply_after(count)
     store.delete(key)
     assert direct.load(key) is None
 
@@ -295,11 +341,12 @@ def test_a_request_cut_off_is_sent_again(store, direct, proxy, saved, count):
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 30])
-def test_a_reply_that_stops_is_not_waited_for(url, server, proxy, monkeypatch, count):
+def test_a_reply_that_stops_is_not_waited_for(url, server, proxy, count):
     """Unavailable, and the rest of that reply is nobody else's answer."""
     (key, version), (other, theirs) = saved_at(url), saved_at(url)
-    monkeypatch.setattr(limits, "SERVER_SECONDS", 30)  # the server does what it is asked for
-    with closing(behind(proxy, url, server)) as store:
+    with other_limits(server=30):  # the server does what it is asked for
+        behind_proxy = behind(proxy, url, server)
+    with closing(behind_proxy) as store:
         answered(lambda: store.load(other))
         proxy.stop_reply_after(count)
         with unavailable():
@@ -359,10 +406,11 @@ def test_answers_are_never_mixed_up(store, direct, proxy):
 
 
 @patient
-def test_all_connections_in_use(monkeypatch, url):
-    """A request does not queue for ever."""
-    monkeypatch.setattr(limits, "POOL_SECONDS", POOL_SECONDS)
-    with closing(SQLAlchemyStore.from_url(url)) as store:
+def test_all_connections_in_use(url):
+    """A request does not queue forever."""
+    with other_limits(pool=limits_of(Timeouts()).pool):
+        small = SQLAlchemyStore.from_url(patient_url(url))
+    with closing(small) as store:
         key = new_key()
         store.save(key, b"data", expires_at=LATER, replacing=None)
         engine = store._database.engine
@@ -380,7 +428,7 @@ def test_all_connections_in_use(monkeypatch, url):
 @patient
 def test_wrong_password(server):
     """Unavailable, without the password."""
-    store = SQLAlchemyStore(server.url(password="not it"))
+    store = SQLAlchemyStore(server.url(password="not it"), timeouts=PATIENT)
     with unavailable("(?i)password") as caught:
         store.load(new_key())
     assert "not it" not in str(caught.value)
@@ -389,7 +437,7 @@ def test_wrong_password(server):
 @patient
 def test_no_such_schema(server):
     """A place that is not there is not an empty table."""
-    store = SQLAlchemyStore(server.url(), schema="nowhere")
+    store = SQLAlchemyStore(server.url(), schema="nowhere", timeouts=PATIENT)
     with closing(store), unavailable("nowhere|denied|ddl"):
         store.load(new_key())
 
@@ -419,7 +467,7 @@ def test_read_only(server, url, direct):
     direct.close()
     with read_only(server, url):
         operations = each_operation(direct, key, version)
-        for name in ("create", "replace", "end", "touch", "delete"):
+        for name in ("create", "replace", "end", "delete"):
             with unavailable("read.only"):
                 operations[name]()
         assert direct.load(key) == (b"before", version)
@@ -429,7 +477,8 @@ def test_read_only(server, url, direct):
 @patient
 def test_larger_than_the_packet(mariadb_server):
     """Unavailable with the name of the setting; what was there stays."""
-    with closing(SQLAlchemyStore(mariadb_server.new_place(f"faults_{next(numbers)}"))) as store:
+    place = mariadb_server.new_place(f"faults_{next(numbers)}")
+    with closing(SQLAlchemyStore(place, timeouts=PATIENT)) as store:
         key = new_key()
         version = store.save(key, b"before", expires_at=LATER, replacing=None)
         for size in (MAX_ALLOWED_PACKET, MAX_ALLOWED_PACKET + 100, 2 * MAX_ALLOWED_PACKET):
@@ -462,11 +511,12 @@ def test_a_row_lock_is_held(server, url, direct):
     """Writes to that session are unavailable; reads of it and all other sessions go on."""
     (key, version), (other, _) = saved_at(url), saved_at(url)
     with locked(server, url, key):
-        for name in ("replace", "touch", "delete"):
+        for name in ("replace", "delete"):
             with unavailable():
                 each_operation(direct, key, version)[name]()
         assert answered(lambda: direct.load(key)) == (b"before", version)
-        assert answered(lambda: direct.touch(other, expires_at=LATER + 1)) is True
+        assert answered(lambda: direct.delete(other)) is None
+        assert answered(lambda: direct.load(other)) is None
         wait_until(lambda: not waiting_for_locks(server), "the server gives up too")
     with unhurried(url) as store:
         assert store.save(key, b"after", expires_at=LATER, replacing=version) is not None
@@ -492,10 +542,10 @@ def test_the_other_transaction_wins(server, url, direct):
 
 @patient
 def test_a_serialization_failure_is_tried_again(postgresql_server):
-    """Where transactions are serializable by default, a lost race is a refusal all the same."""
+    """Where transactions are serializable by default, a lost race is still a refusal."""
     url = postgresql_server.new_place(f"faults_{next(numbers)}")
     url += "&options=-c%20default_transaction_isolation=serializable"
-    with closing(SQLAlchemyStore.from_url(url)) as direct:
+    with closing(SQLAlchemyStore.from_url(patient_url(url))) as direct:
         test_the_other_transaction_wins(postgresql_server, url, direct)
 
 
@@ -503,7 +553,7 @@ def test_a_serialization_failure_is_tried_again(postgresql_server):
 def test_a_deadlock_is_tried_again(mariadb_server):
     """The victim starts anew, and the other transaction has gone on meanwhile."""
     name = f"faults_{next(numbers)}"
-    with closing(SQLAlchemyStore(mariadb_server.new_place(name))) as store:
+    with closing(SQLAlchemyStore(mariadb_server.new_place(name), timeouts=PATIENT)) as store:
         store.load(new_key())
         mariadb_server.execute(
             f"INSERT INTO {name}.sessions VALUES ('a', 1, 1, 'x'), ('b', 1, 2, 'x')"
@@ -539,7 +589,7 @@ def test_sqlite_is_locked(tmp_path):
         assert store.save(key, b"after", expires_at=LATER, replacing=version) is not None
         with store._database.engine.connect() as connection:
             milliseconds = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-        assert milliseconds == limits.ANSWER_SECONDS * 1000  # Python's default is 5 s
+        assert milliseconds == Timeouts().answer * 1000  # Python's default is 5 s
 
 
 @patient
@@ -562,11 +612,8 @@ from gevent import monkey
 monkey.patch_all()
 import sys, time
 import gevent
-import pytest
-from tests.support.patience import be_patient
 from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
 
-be_patient(pytest.MonkeyPatch(), "postgresql", "mariadb")
 url, slow = sys.argv[1:]
 store, delayed = SQLAlchemyStore.from_url(url), SQLAlchemyStore.from_url(slow)
 later = time.time() + 3600
@@ -617,7 +664,7 @@ def test_gevent(url, proxy, server):
     """Greenlets do not wait for each other, and one that gives up poisons no connection."""
     slow = url.replace(f":{server.port}/", f":{proxy.port}/")
     with subprocess.Popen(
-        [sys.executable, "-c", GREENLETS, url, slow],
+        [sys.executable, "-c", GREENLETS, patient_url(url), patient_url(slow)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -15,22 +15,14 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-import wsgi_sessions.stores.sqlite.connections as sqlite_connections
 import wsgi_sessions.stores.sqlite.store as sqlite
-from tests.support.patience import be_patient
+from tests.support.patience import PATIENT, answered
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.sqlite.store import BATCH, SQLiteStore
 from wsgi_sessions.testing import ManualClock, StoreContract
 from wsgi_sessions.testing.contract import forked, together
 
 LATER = 9e9
-BUSY_SECONDS = sqlite_connections.BUSY_SECONDS
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """Other processes write as long as they like."""
-    be_patient(monkeypatch, "sqlite")
 
 
 class TestContract(StoreContract):
@@ -42,7 +34,7 @@ class TestContract(StoreContract):
 
     @pytest.fixture
     def store(self, clock, tmp_path):
-        store = SQLiteStore(tmp_path / "sessions.db", clock=clock)
+        store = SQLiteStore(tmp_path / "sessions.db", timeouts=PATIENT, clock=clock)
         yield store
         store.close()
 
@@ -54,7 +46,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def store(path):
-    store = SQLiteStore(path)
+    store = SQLiteStore(path, timeouts=PATIENT)
     yield store
     store.close()
 
@@ -88,25 +80,25 @@ def open_files(path) -> int:
 def test_what_is_not_a_file_is_refused(path):
     """Every connection would have a database of its own; MemoryStore is the remedy."""
     with pytest.raises(ConfigurationError, match="MemoryStore"):
-        SQLiteStore(path)
+        SQLiteStore(path, timeouts=PATIENT)
 
 
 @pytest.mark.parametrize("table", ["", "a b", 'a"b', "1a", "a;", "a.b", "é"])
 def test_a_table_name_is_plain(path, table):
     """It becomes part of the statements."""
     with pytest.raises(ConfigurationError, match="table"):
-        SQLiteStore(path, table=table)
+        SQLiteStore(path, timeouts=PATIENT, table=table)
 
 
 def test_purge_every_is_not_negative(path):
     """0 is never."""
     with pytest.raises(ConfigurationError, match="purge_every"):
-        SQLiteStore(path, purge_every=-1)
+        SQLiteStore(path, timeouts=PATIENT, purge_every=-1)
 
 
 def test_building_does_nothing(path):
     """No file is made or opened."""
-    SQLiteStore(path)
+    SQLiteStore(path, timeouts=PATIENT)
     assert not path.exists()
 
 
@@ -122,7 +114,7 @@ def test_a_path_is_that_of_the_time_of_building(tmp_path, monkeypatch):
 
 def test_two_tables_in_one_file_are_two_stores(path, store):
     """Also with a name that is a word of SQL."""
-    other = SQLiteStore(path, table="select")
+    other = SQLiteStore(path, timeouts=PATIENT, table="select")
     save(store, data=b"one")
     save(other, data=b"two")
     assert store.load("key").data == b"one"
@@ -132,7 +124,7 @@ def test_two_tables_in_one_file_are_two_stores(path, store):
 
 def test_create_false_makes_nothing(path):
     """Neither file nor tables: both are the operator's, from the DDL that the store prints."""
-    store = SQLiteStore(path, create=False)
+    store = SQLiteStore(path, timeouts=PATIENT, create=False)
     with pytest.raises(StoreUnavailable, match="unable to open"):
         save(store)
     assert not path.exists()
@@ -175,7 +167,7 @@ def test_write_ahead_log_and_indexed_expiry(path, store):
 def test_a_database_that_is_removed_is_made_again(path, store, tmp_path):
     """All processes move to the new one without a restart, and lose nothing there."""
     version = save(store)
-    other = SQLiteStore(path)
+    other = SQLiteStore(path, timeouts=PATIENT)
     other.load("key")
     for file in list(tmp_path.iterdir()):
         file.unlink()
@@ -197,7 +189,7 @@ def test_closing_the_removed_database_spares_the_new_one(path, store, tmp_path):
     save(store)
     for file in list(tmp_path.iterdir()):
         file.unlink()
-    other = SQLiteStore(path)
+    other = SQLiteStore(path, timeouts=PATIENT)
     save(other, "new")
     store.close()
     assert path.with_name("sessions.db-wal").exists()
@@ -217,9 +209,9 @@ def test_a_table_that_is_dropped_is_made_again(path, store):
 # -- faults
 
 
-def test_a_locked_database_is_a_fault(path, store, monkeypatch):
+def test_a_locked_database_is_a_fault(path):
     """After half a second of waiting for the other writer; loads go on."""
-    monkeypatch.setattr(sqlite_connections, "BUSY_SECONDS", BUSY_SECONDS)
+    store = SQLiteStore(path)
     version = save(store)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -228,7 +220,8 @@ def test_a_locked_database_is_a_fault(path, store, monkeypatch):
             save(store, data=b"new", replacing=version)
         assert 0.3 < time.monotonic() - began < 4  # Python's default would be 5
         assert store.load("key").data == b"data"
-    assert save(store, data=b"new", replacing=version) is not None
+    assert answered(lambda: save(store, data=b"new", replacing=version)) is not None
+    store.close()
 
 
 def test_what_is_no_database_is_a_fault(path, store):
@@ -244,7 +237,7 @@ def test_what_is_no_database_is_a_fault(path, store):
 def test_a_path_that_cannot_be_opened_is_a_fault(tmp_path, kind):
     """Missing parents are not made."""
     path = tmp_path if kind == "a directory" else tmp_path / "missing" / "s.db"
-    store = SQLiteStore(path)
+    store = SQLiteStore(path, timeouts=PATIENT)
     for operation in (lambda: store.load("key"), lambda: save(store)):
         with pytest.raises(StoreUnavailable, match="unable to open"):
             operation()
@@ -307,7 +300,7 @@ def test_many_processes_make_the_tables_at_once(tmp_path):
         barrier = multiprocessing.get_context("fork").Barrier(4)
 
         def child(path=path, barrier=barrier):
-            store = SQLiteStore(path)
+            store = SQLiteStore(path, timeouts=PATIENT)
             barrier.wait()
             assert save(store, secrets.token_hex(8)) is not None
 
@@ -330,7 +323,7 @@ def test_connections_are_kept_and_closed(path, store):
 
 def test_a_store_that_is_dropped_closes_its_connections(path):
     """Without a word from the application."""
-    store = SQLiteStore(path)
+    store = SQLiteStore(path, timeouts=PATIENT)
     save(store)
     assert open_files(path) > 0
     del store
@@ -382,7 +375,7 @@ def test_a_child_holds_its_own_locks(path, store):
         os.read(ready[0], 1)
         store.load("parent")
         store.close()
-        with forked(lambda: save(SQLiteStore(path), "other")):
+        with forked(lambda: save(SQLiteStore(path, timeouts=PATIENT), "other")):
             pass
         os.write(go[1], b"x")
     for descriptor in (*ready, *go):
@@ -397,7 +390,7 @@ def test_a_child_holds_its_own_locks(path, store):
 def test_saves_purge_now_and_then(path):
     """As many as keep the table from growing; what is alive stays."""
     clock = ManualClock()
-    store = SQLiteStore(path, purge_every=5, clock=clock)
+    store = SQLiteStore(path, timeouts=PATIENT, purge_every=5, clock=clock)
     save(store, "alive")
     for _ in range(40):
         save(store, secrets.token_hex(8), expires_at=clock() + 1)
@@ -414,7 +407,7 @@ def test_saves_purge_now_and_then(path):
 def test_purge_every_zero_leaves_it_to_the_operator(path):
     """Nothing goes until purge is called."""
     clock = ManualClock()
-    store = SQLiteStore(path, purge_every=0, clock=clock)
+    store = SQLiteStore(path, timeouts=PATIENT, purge_every=0, clock=clock)
     for _ in range(30):
         save(store, secrets.token_hex(8), expires_at=clock() + 1)
         clock.advance(2)
@@ -426,7 +419,7 @@ def test_purge_every_zero_leaves_it_to_the_operator(path):
 def test_a_save_succeeds_though_its_purge_does_not(path):
     """What the save was asked for is done."""
     clock = ManualClock()
-    store = SQLiteStore(path, purge_every=1, clock=clock)
+    store = SQLiteStore(path, timeouts=PATIENT, purge_every=1, clock=clock)
     save(store, "old", expires_at=clock() + 1)
     clock.advance(2)
     query(path, "CREATE TRIGGER no BEFORE DELETE ON sessions BEGIN SELECT RAISE(ABORT, 'no'); END")
@@ -438,7 +431,7 @@ def test_a_save_succeeds_though_its_purge_does_not(path):
 
 def test_purge_works_in_small_transactions(path, store, monkeypatch):
     """What goes wrong in one does not undo those before; the lock is free in between."""
-    monkeypatch.setattr(sqlite, "LOCK_SECONDS", 30)  # else a busy machine makes smaller ones
+    monkeypatch.setattr(sqlite, "BATCH_SECONDS", 30)  # else a busy machine makes smaller ones
     save(store)
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
     query(path, f"INSERT INTO sessions {numbers} SELECT 'k' || i, i, 1.0, x'00' FROM n")

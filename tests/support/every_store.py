@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.patience import be_patient
+from tests.support.patience import PATIENT
 from tests.support.store_urls import STORE_URLS
 from wsgi_sessions.stores import open_store
 from wsgi_sessions.stores.base import Store
@@ -23,13 +23,13 @@ def memory_store(request: pytest.FixtureRequest, clock: Clock) -> Store:
 
 
 def file_store(request: pytest.FixtureRequest, clock: Clock) -> Store:
-    be_patient(request.getfixturevalue("monkeypatch"), "file")
-    return FileStore(request.getfixturevalue("tmp_path") / "sessions", clock=clock)
+    directory = request.getfixturevalue("tmp_path") / "sessions"
+    return FileStore(directory, timeouts=PATIENT, clock=clock)
 
 
 def sqlite_store(request: pytest.FixtureRequest, clock: Clock) -> Store:
-    be_patient(request.getfixturevalue("monkeypatch"), "sqlite")
-    store = SQLiteStore(request.getfixturevalue("tmp_path") / "sessions.db", clock=clock)
+    path = request.getfixturevalue("tmp_path") / "sessions.db"
+    store = SQLiteStore(path, timeouts=PATIENT, clock=clock)
     request.addfinalizer(store.close)
     return store
 
@@ -40,7 +40,6 @@ def on_server(name: str, *, shared: bool = True) -> Factory:
     urls: list[str] = []
 
     def server_store(request: pytest.FixtureRequest, clock: Clock) -> Store:
-        be_patient(request.getfixturevalue("monkeypatch"), name)
         if not urls or not shared:
             urls.insert(0, STORE_URLS[name](request))
         store = open_store(urls[0])

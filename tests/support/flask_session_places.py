@@ -16,9 +16,9 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from pymongo import MongoClient
 
-from tests.support.patience import SECONDS, be_patient
+from tests.support.patience import PATIENT
 from wsgi_sessions.flask.configuration import EXTENSION
-from wsgi_sessions.migration import flask_session_memcached
+from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
 
 RawAccess = Callable[[pytest.FixtureRequest, Flask, ExitStack], None]
 
@@ -103,9 +103,10 @@ PLACES: dict[str, RawAccess] = {
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For whoever imports it: no store and no reader gives up on a busy machine."""
-    be_patient(monkeypatch, "redis", "memcached", "mariadb", "mongodb")
-    monkeypatch.setattr(flask_session_memcached, "_TOTAL_SECONDS", SECONDS)
+    """For modules that import it: no reader gives up on a busy machine. The drop-in builds it, of
+    a configuration that knows no timeouts."""
+    defaults = FlaskSessionMemcachedReader.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "timeouts", PATIENT)
 
 
 @contextmanager

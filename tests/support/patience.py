@@ -8,73 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib import import_module
 from typing import TypeVar
 
-import pytest
-
 from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores import Timeouts
 
 T = TypeVar("T")
 
 SECONDS = 30
 
-_SQLALCHEMY = [
-    "sqlalchemy.database.RETRY_SECONDS",
-    "sqlalchemy.database.FORK_SECONDS",
-    "sqlalchemy.engine.CONNECT_SECONDS",
-    "sqlalchemy.engine.LOGIN_SECONDS",
-    "sqlalchemy.engine.ANSWER_SECONDS",
-    "sqlalchemy.engine.SERVER_SECONDS",
-    "sqlalchemy.engine.LOCK_SECONDS",
-    "sqlalchemy.engine.POOL_SECONDS",
-]
-
-LIMITS: dict[str, list[str]] = {
-    "memory": [],
-    "file": ["file.shard.LOCK_SECONDS"],
-    "sqlite": ["sqlite.connections.BUSY_SECONDS", "sqlite.connections.FORK_SECONDS"],
-    "redis": ["redis.connections.CONNECT_SECONDS", "redis.connections.ANSWER_SECONDS"],
-    "memcached": [
-        "memcached.store.TOTAL_SECONDS",
-        "memcached.connections.CONNECT_SECONDS",
-        "memcached.connections.ANSWER_SECONDS",
-        "checks.memcached.SECONDS",
-    ],
-    "sqlalchemy": _SQLALCHEMY,
-    "postgresql": [
-        *_SQLALCHEMY,
-        "sqlalchemy.psycopg.LOGIN_SECONDS",
-        "sqlalchemy.psycopg.ANSWER_SECONDS",
-    ],
-    "mariadb": [
-        *_SQLALCHEMY,
-        "sqlalchemy.pymysql.LOGIN_SECONDS",
-        "sqlalchemy.pymysql.ANSWER_SECONDS",
-    ],
-    "mongodb": [],
-}
-"""The constants that bound how long a kind of store waits, by their modules."""
+PATIENT = Timeouts(connect=SECONDS, answer=SECONDS)
+"""For the stores of tests that are not about limits of time."""
 
 
-def be_patient(patch: pytest.MonkeyPatch, *kinds: str) -> None:
-    """Let stores of these *kinds* that are built from now on, in this process and its forks, wait
-    for half a minute."""
-    limits = [name.rpartition(".")[::2] for kind in kinds for name in LIMITS[kind]]
-    # All are imported before any is changed, since one may import another's constants.
-    modules = [
-        import_module(
-            f"wsgi_sessions.{'cli' if module.startswith('checks') else 'stores'}.{module}"
-        )
-        for module, _ in limits
-    ]
-    for module, (_, name) in zip(modules, limits, strict=True):
-        patch.setattr(module, name, SECONDS)
-    if "mongodb" in kinds:
-        from wsgi_sessions.stores.mongodb.connections import OWN_CLIENT
-
-        for name in ("connectTimeoutMS", "timeoutMS"):
-            patch.setitem(OWN_CLIENT, name, SECONDS * 1000)
+def patient_url(url: str) -> str:
+    """The URL of a store that waits as long as :data:`PATIENT`."""
+    if url.startswith("memory:") or "answer_timeout=" in url:
+        return url
+    options = f"connect_timeout={SECONDS}&answer_timeout={SECONDS}"
+    return f"{url}{'&' if '?' in url else '?'}{options}"
 
 
 def wait_until(condition: Callable[[], object], what: str, *, seconds: float = SECONDS) -> None:

@@ -40,10 +40,6 @@ class RecordingStore:
         self._note("save")
         return self.inner.save(key, data, expires_at=expires_at, replacing=replacing)
 
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        self._note("touch")
-        return self.inner.touch(key, expires_at=expires_at)
-
     def delete(self, key: str) -> None:
         self._note("delete")
         self.inner.delete(key)

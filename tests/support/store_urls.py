@@ -1,4 +1,5 @@
-"""The URL of each store that several processes can use, as an operator would write it."""
+"""The URL of each store that several processes can use, as an operator would write it, with time
+for a busy machine."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import secrets
 from collections.abc import Callable
 
 import pytest
+
+from tests.support.patience import patient_url
 
 Fixture = pytest.FixtureRequest
 
@@ -30,7 +33,7 @@ def _mongodb(request: Fixture) -> str:
     return f"{request.getfixturevalue('mongodb_url')}/u{secrets.token_hex(4)}"
 
 
-STORE_URLS: dict[str, Callable[[Fixture], str]] = {
+_URLS: dict[str, Callable[[Fixture], str]] = {
     "sqlite": lambda request: f"sqlite:///{request.getfixturevalue('tmp_path')}/s.db",
     "file": lambda request: f"file://{request.getfixturevalue('tmp_path')}/sessions",
     "redis": _redis,
@@ -39,3 +42,10 @@ STORE_URLS: dict[str, Callable[[Fixture], str]] = {
     "mariadb": _mariadb,
     "mongodb": _mongodb,
 }
+
+
+def _with_time(url: Callable[[Fixture], str]) -> Callable[[Fixture], str]:
+    return lambda request: patient_url(url(request))
+
+
+STORE_URLS = {name: _with_time(url) for name, url in _URLS.items()}

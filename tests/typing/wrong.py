@@ -30,7 +30,6 @@ def options(app: WSGIApplication, store: MemoryStore) -> None:
     SessionMiddleware(app, store, fallback_secrets=[1])  # wrong
     SessionMiddleware(app, store, on_store_error="ignore")  # wrong
     SessionMiddleware(app, store, clock=1.0)  # wrong
-    SessionMiddleware(app, store, migrate_from=store)  # wrong
     SessionMiddleware(app, MemoryStore)  # wrong
     SessionMiddleware(store, app)  # wrong
     SessionMiddleware(store=store)  # wrong

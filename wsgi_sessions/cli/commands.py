@@ -12,9 +12,16 @@ from urllib.parse import urlsplit
 
 import click
 
-from wsgi_sessions.cli.checks import Checkable, Finding, Level, probe, reach_by_load
+from wsgi_sessions.cli.checks import Finding, Level, check_store
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores import DEFAULT_STORE, Store, open_store
+from wsgi_sessions.stores import (
+    DEFAULT_STORE,
+    Store,
+    close_store,
+    default_url,
+    evicts,
+    open_store,
+)
 
 __all__ = ["commands"]
 
@@ -42,8 +49,7 @@ def store_option(function: Any) -> Any:
         "--store",
         "url",
         metavar="URL",
-        envvar="WSGI_SESSIONS_STORE",
-        default=DEFAULT_STORE,
+        default=default_url,
         help=f"Where sessions are kept. Default: $WSGI_SESSIONS_STORE, else {DEFAULT_STORE}.",
     )(function)
 
@@ -52,7 +58,7 @@ def store_option(function: Any) -> Any:
 @store_option
 @click.pass_context
 def check(context: click.Context, url: str) -> None:
-    """Tell what is not so in a deployment.
+    """Report problems in a deployment.
 
     One line for each finding: ok, note, warning or error; what is, why it matters, and the remedy.
     Where tables or indexes are missing, the statements that make them follow. What the check
@@ -79,15 +85,14 @@ def new_secret() -> None:
 
 @contextmanager
 def opened(url: str) -> Iterator[Store]:
-    """The store of *url*, closed afterwards. What is wrong with either is said in a line."""
+    """The store of *url*, closed afterwards. What is wrong with either is one line."""
     store = _open(url)
     try:
         yield store
     except StoreUnavailable as error:
         raise Unavailable(f"cannot ask the store: {error}") from None
     finally:
-        if hasattr(store, "close"):
-            store.close()
+        close_store(store)
 
 
 def _open(url: str) -> Store:
@@ -109,15 +114,11 @@ def _open(url: str) -> Store:
 
 
 def _findings(store: Store) -> Iterator[Finding]:
-    yield _secret(store)
-    if isinstance(store, Checkable):
-        yield from store.findings()
-    else:
-        yield reach_by_load(store, type(store).__name__)
-        yield probe(store)
+    yield _check_secret(store)
+    yield from check_store(store)
 
 
-def _secret(store: Store) -> Finding:
+def _check_secret(store: Store) -> Finding:
     """The secret that signs cookies, as far as it can be seen from here."""
     secret = os.environ.get("WSGI_SESSIONS_SECRET", "")
     remedy = "WSGI_SESSIONS_SECRET in the environment, of what `wsgi-sessions new-secret` prints"
@@ -128,7 +129,7 @@ def _secret(store: Store) -> Finding:
             Level.WARNING, "WSGI_SESSIONS_SECRET is short", "it could be guessed", remedy
         )
     what = "WSGI_SESSIONS_SECRET is not set here"
-    if getattr(store, "evicts", False):
+    if evicts(store):
         return Finding(
             Level.ERROR,
             what,
@@ -139,6 +140,6 @@ def _secret(store: Store) -> Finding:
         Level.NOTE,
         what,
         "without secret= in the program, the workers share a random one through the store, and "
-        "who can write to the store can choose it",
+        "anyone who can write to the store can choose it",
         remedy,
     )

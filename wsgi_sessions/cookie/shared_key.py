@@ -49,7 +49,9 @@ class SharedSigner:
         self._signer: TokenSigner | None = None
         self._signers: list[TokenSigner] = []
         self._checked_at = 0.0
-        self.verifiers = [self._verifier(number) for number in range(len(cookie_names))]
+        self.verifiers: list[Callable[[str], Token | None]] = [
+            self._verifier(number) for number in range(len(cookie_names))
+        ]
         """For each cookie name, what a value proves; see :meth:`TokenSigner.verify`. The first call
         costs a round trip, two if this worker is the first."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,7 +13,7 @@ from wsgi_sessions.cookie import SHARED_KEY_NAME
 from wsgi_sessions.demo.report import Call, Report
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.record import Codec, MsgpackCodec
-from wsgi_sessions.stores import Store, Stored
+from wsgi_sessions.stores import OwnerIndex, Store, Stored, evicts, max_bytes_of
 
 __all__ = ["RecordingCodec", "RecordingStore", "recorded"]
 
@@ -52,12 +53,12 @@ class RecordingStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        for name in ("max_bytes", "evicts"):
-            if hasattr(store, name):
-                setattr(self, name, getattr(store, name))
-        for name in ("link", "unlink", "keys_of"):
-            if hasattr(store, name):
-                setattr(self, name, _recording(name, getattr(store, name)))
+        self.max_bytes: int = max_bytes_of(store, sys.maxsize)
+        self.evicts: bool = evicts(store)
+        if isinstance(store, OwnerIndex):
+            self.link: Callable[..., Any] = _recording("link", store.link)
+            self.unlink: Callable[..., Any] = _recording("unlink", store.unlink)
+            self.keys_of: Callable[..., Any] = _recording("keys_of", store.keys_of)
 
     def load(self, key: str) -> Stored | None:
         with _call("load", key) as call:
@@ -78,10 +79,6 @@ class RecordingStore:
         elif key != SHARED_KEY_NAME:
             _report().saved(key, data)
         return version
-
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        with _call("touch", key):
-            return self._store.touch(key, expires_at=expires_at)
 
     def delete(self, key: str) -> None:
         with _call("delete", key):

@@ -67,13 +67,13 @@ def store_behind(cache: Any, prefix: str) -> Store:
     if cache is None:
         return FileStore(directory_below(FILE_DIRECTORY))
     if "FileSystemCache" in kinds:
-        return FileStore(directory_below(cache._path))
+        return FileStore(directory_below(vars(cache)["_path"]))
     if "SimpleCache" in kinds:
         return MemoryStore()
     if "BaseRedisCache" in kinds:
-        return RedisStore(cache._write_client, prefix=prefix_of(cache) + prefix)
+        return RedisStore(vars(cache)["_write_client"], prefix=prefix_of(cache) + prefix)
     if "MemcachedCache" in kinds:
-        return MemcachedStore(cache._client, prefix=prefix_of(cache) + prefix)
+        return MemcachedStore(vars(cache)["_client"], prefix=prefix_of(cache) + prefix)
     if "MongoDbCache" in kinds:
         database = cache.client.database
         return MongoDBStore(database.client, database=database.name, collection=cache.client.name)
@@ -90,9 +90,9 @@ def reader_behind(cache: Any) -> Callable[..., Reader] | None:
     if cache is None:
         return partial(FlaskSessionFileReader, FILE_DIRECTORY)
     if "FileSystemCache" in kinds:
-        return partial(FlaskSessionFileReader, cache._path)
+        return partial(FlaskSessionFileReader, vars(cache)["_path"])
     if "BaseRedisCache" in kinds:
-        return partial(FlaskSessionRedisReader, cache._write_client)
+        return partial(FlaskSessionRedisReader, vars(cache)["_write_client"])
     if "MongoDbCache" in kinds:
         database, collection = cache.client.database, cache.client.name
         return partial(

@@ -50,7 +50,7 @@ from wsgi_sessions.session import (
     open_session,
     state_of,
 )
-from wsgi_sessions.stores import GuardedStore, Store
+from wsgi_sessions.stores import GuardedStore, Store, evicts, max_bytes_of
 
 __all__ = ["Finished", "SessionManager"]
 
@@ -102,7 +102,7 @@ class SessionManager:
             codec=settings.codec,
             cipher=RecordCipher(settings.encryption_keys) if settings.encryption_keys else None,
             lifetimes=Lifetimes(*settings.lifetimes),
-            max_bytes=min(settings.max_bytes, getattr(self.store, "max_bytes", settings.max_bytes)),
+            max_bytes=min(settings.max_bytes, max_bytes_of(self.store, settings.max_bytes)),
             permanent=settings.permanent,
             in_cookie=bool(encrypted),
             clock=settings.clock,
@@ -143,7 +143,7 @@ class SessionManager:
         return Identity(*keys, settings.owner, ValueCodec(settings.codec).loads)
 
     def _check_keeps_key(self, store: Store | CookieStore) -> None:
-        keeps_no_key = isinstance(store, CookieStore) or getattr(store, "evicts", False)
+        keeps_no_key = isinstance(store, CookieStore) or evicts(store)
         if self.options.secret is None and keeps_no_key:
             raise ConfigurationError(
                 f"{type(store).__name__} cannot keep a signing key that the workers share: "
@@ -237,7 +237,8 @@ class SessionManager:
             return _finished((status, headers, None))
         state.repository = self.repository  # of now, where a configuration changes
         if state.phase is SENT:
-            self.save_late(session)
+            if not streams:  # otherwise the application may yet raise, and nothing of it is saved
+                self.save_late(session)
         else:
             try:
                 state.save()

@@ -220,7 +220,7 @@ class Migration:
         encoded: dict[str, StoredValue] = {}
         for key, value in values.items():
             try:
-                encoded[_checked(key)] = self._repository.codec.dumps(value)
+                encoded[_checked(key)] = self._repository.codec.stored(value)
             except UnsupportedValue as error:
                 self._repository.log.warning(
                     "an old session was migrated without %a: %s", key, error.reason

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.stores import Store, open_store
+from wsgi_sessions.stores import Store, check_place_of, open_store
 
 __all__ = ["StoreOrURL", "check_place", "is_store", "store_of"]
 
@@ -55,11 +55,8 @@ def is_store(given: object) -> bool:
 def check_place(store: object, *, is_default: bool) -> None:
     """Raise :exc:`~wsgi_sessions.ConfigurationError` if a store on this host cannot be where it was
     said to be. Nothing is created."""
-    check = getattr(store, "check_place", None)
-    if check is None:
-        return
     try:
-        check()
+        check_place_of(store)
     except ConfigurationError as error:
         remedy = (
             "name another store by the environment's WSGI_SESSIONS_STORE or by store=…"

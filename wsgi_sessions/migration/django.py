@@ -20,6 +20,7 @@ from typing import Any
 from wsgi_sessions.manager import OldSession
 from wsgi_sessions.migration.table import Table
 from wsgi_sessions.migration.values import django_session, seconds
+from wsgi_sessions.stores import DEFAULT_TIMEOUTS, Timeouts
 
 __all__ = ["DjangoCookieReader", "DjangoDatabaseReader"]
 
@@ -80,13 +81,14 @@ class DjangoDatabaseReader:
         schema: str | None = None,
         lifetime: float | timedelta = TWO_WEEKS,
         permanent: bool = True,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         self.cookie_name = cookie_name
         self.lifetime: float = seconds(lifetime)
         self._permanent = permanent
         self._signed = Signed((secret, *fallback_secrets), "django.contrib.sessions.SessionStore")
         columns = ("session_key", "session_data", "expire_date")
-        self._table = Table(engine_or_url, table, schema, columns)
+        self._table = Table(engine_or_url, table, schema, columns, timeouts)
 
     def key(self, cookie_value: str) -> str | None:
         return cookie_value if _is_key(cookie_value) else None

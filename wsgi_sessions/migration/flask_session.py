@@ -20,6 +20,7 @@ from itsdangerous import BadSignature, Signer
 from wsgi_sessions.manager import OldSession
 from wsgi_sessions.migration.table import Table
 from wsgi_sessions.migration.values import as_bytes, decode, flask_session, seconds
+from wsgi_sessions.stores import DEFAULT_TIMEOUTS, Timeouts
 
 __all__ = [
     "FlaskSessionFileReader",
@@ -171,7 +172,8 @@ class FlaskSessionMongoDBReader(FlaskSessionReader):
 
 
 class FlaskSessionSQLAlchemyReader(FlaskSessionReader):
-    """Reads what is in the table *table*. *engine_or_url* is an SQLAlchemy ``Engine`` or URL."""
+    """Reads what is in the table *table*. *engine_or_url* is an SQLAlchemy ``Engine`` or URL,
+    for which *timeouts* hold."""
 
     def __init__(
         self,
@@ -179,10 +181,12 @@ class FlaskSessionSQLAlchemyReader(FlaskSessionReader):
         *,
         table: str = "sessions",
         schema: str | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._table = Table(engine_or_url, table, schema, ("session_id", "data", "expiry"))
+        columns = ("session_id", "data", "expiry")
+        self._table = Table(engine_or_url, table, schema, columns, timeouts)
 
     def _load(self, name: str) -> bytes | str | None:
         data = self._table.read(name)

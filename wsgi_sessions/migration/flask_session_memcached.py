@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from time import monotonic
 from typing import Any
 
-from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.migration.flask_session import FlaskSessionReader
-from wsgi_sessions.stores.memcached import Command, OwnServer, Servers, closed, servers_at
+from wsgi_sessions.stores import DEFAULT_TIMEOUTS, Timeouts
+from wsgi_sessions.stores.memcached import Command, connect
 
 __all__ = ["FlaskSessionMemcachedReader"]
-
-_TOTAL_SECONDS = 1.0
 
 
 class FlaskSessionMemcachedReader(FlaskSessionReader):
@@ -20,12 +17,16 @@ class FlaskSessionMemcachedReader(FlaskSessionReader):
     a ``Client``, ``PooledClient`` or ``HashClient`` of pymemcache.
 
     The client says only where the servers are: it may serve one thread at a time, or unpickle
-    what it finds. What other clients have spread over several servers cannot be found again.
+    what it finds; *timeouts* hold for the reader's own connections. What other clients have spread
+    over several servers cannot be found again.
     """
 
-    def __init__(self, client_or_server: Any, **options: Any) -> None:
+    def __init__(
+        self, client_or_server: Any, *, timeouts: Timeouts = DEFAULT_TIMEOUTS, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._servers = _servers(client_or_server)
+        self._servers = connect(client_or_server, timeouts)
+        self._total = 2 * timeouts.answer
         prefix = getattr(client_or_server, "key_prefix", b"")
         self._prefix = prefix.decode("ascii") + self._prefix
 
@@ -37,30 +38,8 @@ class FlaskSessionMemcachedReader(FlaskSessionReader):
         self._run(name, lambda client: client.delete(name, noreply=False))
 
     def _run(self, name: str, command: Command) -> Any:
-        server, deadline = self._servers.of(name), monotonic() + _TOTAL_SECONDS
-        try:
-            return server.run(command, deadline)
-        except closed():
-            server.close_idle()
-            return server.run(command, deadline)
+        return self._servers.run(name, command, monotonic() + self._total)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
         self._servers.close()
-
-
-def _servers(given: Any) -> Servers:
-    if isinstance(given, str):
-        return servers_at(given)
-    if hasattr(given, "hasher") and hasattr(given, "clients"):
-        hasher = copy.deepcopy(given.hasher)
-        for node in given.clients:
-            hasher.add_node(node)
-        nodes = {node: OwnServer(client.server) for node, client in given.clients.items()}
-        return Servers(nodes, hasher)
-    if hasattr(given, "server"):
-        return servers_at([given.server])
-    raise ConfigurationError(
-        f"old sessions in Memcached are read from an address, 'host:port', or by a client of "
-        f"pymemcache, not by a {type(given).__module__}.{type(given).__name__}"
-    )

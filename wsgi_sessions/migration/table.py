@@ -6,26 +6,31 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.stores import Timeouts
+from wsgi_sessions.stores.sqlalchemy import engine_of
 
 __all__ = ["Table"]
 
 
 class Table:
     """Reads and deletes rows by their key. *columns* name the key, the data, and the expiry, which
-    is in UTC."""
+    is in UTC. *timeouts* hold for an engine that is built from a URL."""
 
     def __init__(
-        self, engine_or_url: Any, name: str, schema: str | None, columns: tuple[str, str, str]
+        self,
+        engine_or_url: Any,
+        name: str,
+        schema: str | None,
+        columns: tuple[str, str, str],
+        timeouts: Timeouts,
     ) -> None:
         try:
             import sqlalchemy as sa
-
-            from wsgi_sessions.stores.sqlalchemy.engine import engine_of
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 'reading a table needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'
             ) from error
-        self._engine, _ = engine_of(engine_or_url)
+        self._engine = engine_of(engine_or_url, timeouts)
         self._name, self._schema = name, schema
         table = sa.table(name, *map(sa.column, columns[:2]), schema=schema)
         table.append_column(sa.column(columns[2], sa.DateTime))  # SQLite keeps it as text
@@ -45,13 +50,13 @@ class Table:
             if sa.inspect(self._engine).has_table(self._name, schema=self._schema):
                 raise
             return None
-        return None if row is None or _is_over(row[1]) else row[0]
+        return None if row is None or _is_expired(row[1]) else row[0]
 
     def delete(self, key: str) -> None:
         with self._engine.begin() as connection:
             connection.execute(self._delete, {"this": key})
 
 
-def _is_over(expiry: datetime | None) -> bool:
+def _is_expired(expiry: datetime | None) -> bool:
     now = datetime.now(UTC)
     return expiry is None or expiry <= (now if expiry.tzinfo else now.replace(tzinfo=None))

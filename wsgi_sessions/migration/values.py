@@ -13,11 +13,12 @@ import ormsgpack
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import OldSession
+from wsgi_sessions.migration.msgpack import loads as unpack_any_keys
 from wsgi_sessions.migration.restricted_pickle import loads as unpickle
 
 __all__ = ["as_bytes", "decode", "django_session", "flask_session", "seconds"]
 
-_MSGPACK = ormsgpack.OPT_DATETIME_AS_TIMESTAMP_EXT | ormsgpack.OPT_NON_STR_KEYS
+_MSGPACK = ormsgpack.OPT_DATETIME_AS_TIMESTAMP_EXT
 _END = os.urandom(16)
 _PACKED_END: bytes = ormsgpack.packb(_END)
 _log = ThrottledLog("wsgi_sessions")
@@ -31,7 +32,7 @@ def decode(data: bytes | str, *, allow_pickle: bool) -> dict[Any, Any] | None:
     """
     if isinstance(data, str):
         data = data.encode()
-    ways: list[Callable[[bytes], Any]] = [_unpack, json.loads]
+    ways: list[Callable[[bytes], Any]] = [_unpack, unpack_any_keys, json.loads]
     if allow_pickle:
         ways.append(unpickle)
     for loads in ways:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.record.codec import IMMUTABLE, Codec, MsgpackCodec
+from wsgi_sessions.record.codec import IMMUTABLE, Codec, Converted, MsgpackCodec
+from wsgi_sessions.record.containers import DEPTH, are_alike
 from wsgi_sessions.record.encryption import (
     OVERHEAD,
     RecordCipher,
@@ -23,9 +24,11 @@ from wsgi_sessions.record.record import (
     unpack,
     unpack_body,
 )
+from wsgi_sessions.record.stored_type import StoredType, UnknownTag
 from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, content, same
 
 __all__ = [
+    "DEPTH",
     "ENDED",
     "IMMUTABLE",
     "MAX_DEVICE",
@@ -33,11 +36,15 @@ __all__ = [
     "OWN_LIFETIME",
     "PERMANENT",
     "Codec",
+    "Converted",
     "MsgpackCodec",
     "Record",
     "RecordCipher",
+    "StoredType",
     "StoredValue",
+    "UnknownTag",
     "ValueCodec",
+    "are_alike",
     "content",
     "derive_key",
     "is_encrypted",

@@ -6,33 +6,44 @@ The bytes are MessagePack, made and read by ``ormsgpack``. What MessagePack has 
 ``None``, ``bool``, ``int`` of 64 bits, ``float``, ``str``, ``bytes``, ``list``, and ``dict`` with
 ``str`` keys. A plain value is one call of ``ormsgpack`` and one check that it was plain indeed,
 both without a line of Python per item. Any other takes the second way, over a flat copy of plain
-values and extension types: :mod:`wsgi_sessions.record.containers` for containers, and
-:mod:`wsgi_sessions.record.scalars` for all else.
+values and extension types: :mod:`wsgi_sessions.record.flatten` and back by
+:mod:`wsgi_sessions.record.containers`, with :mod:`wsgi_sessions.record.scalars` for what has no
+items. There an instance of a subclass becomes a value of its parent
+(:mod:`wsgi_sessions.record.parents`), and a type of the application's own is what the codec was
+given for it (:mod:`wsgi_sessions.record.stored_type`).
 
 Rules for whoever edits this
 ----------------------------
-* Types are compared exactly. A subclass would come back as its parent, so it is refused.
+* Types are compared exactly: only an exact value takes the first way. What a subclass overrides is
+  never called.
 * ``ormsgpack`` never calls into Python: there is no ``default``, and the ``ext_hook`` is written in
   C. Python code there would run while a list is half encoded, so that another thread could change
   the list; and what a signal handler raised would be swallowed.
 * ``ormsgpack`` must be 1.13.1 or newer: earlier ones allocate what an array's header announces,
   and crash on five bytes.
 * The same value gives the same bytes in every process, and ``dumps(loads(data)) == data``.
-* Nothing that is decoded is executed, and nothing is looked up by it but a time zone.
+* Nothing that is decoded is executed, and nothing is looked up by it but a time zone, and a tag
+  among those that the codec was given.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterable
 from gc import get_referents
 from typing import Any, Protocol
 
 from ormsgpack import packb, unpackb
 
-from wsgi_sessions.record.containers import DEPTH, OPTIONS, Extension, flatten, restore
+from wsgi_sessions.errors import UnsupportedValue
+from wsgi_sessions.record.containers import DEPTH, OPTIONS, Extension, restore
+from wsgi_sessions.record.flatten import LISTED, Flattener
+from wsgi_sessions.record.parents import full_name
 from wsgi_sessions.record.scalars import SCALARS
+from wsgi_sessions.record.stored_type import OwnTypes, StoredType
 
-__all__ = ["IMMUTABLE", "Codec", "MsgpackCodec"]
+__all__ = ["IMMUTABLE", "Codec", "Converted", "MsgpackCodec"]
 
 _PLAIN_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _PLAIN = _PLAIN_SCALARS | {list, dict}
@@ -41,11 +52,23 @@ IMMUTABLE: frozenset[type] = _PLAIN_SCALARS | {frozenset} | {scalar.type for sca
 """Exact types whose instances cannot change once handed out. Not ``tuple``: it may hold a list."""
 
 
+class Converted(bytes):
+    """The bytes of a value that does not come back as it was given. A session that gets them holds
+    from then on what comes back, so that it does not change its type between two requests."""
+
+    __slots__ = ()
+
+
 class Codec(Protocol):
-    """How one value of a session becomes bytes. Used by many threads at once."""
+    """How one value of a session becomes bytes. Used by many threads at once.
+
+    It may have an attribute ``immutable``: a tuple of types, beside :data:`IMMUTABLE`, whose values
+    never change in place.
+    """
 
     def dumps(self, value: Any) -> bytes:
-        """The bytes of *value*, the same in every process.
+        """The bytes of *value*, the same in every process; :class:`Converted` ones if it will come
+        back as something else.
 
         :raises UnsupportedValue: *value* would not come back the same. The path is relative to
             *value*: ``""`` is the value itself, ``[3].when`` the key ``"when"`` of its item 3. A
@@ -63,10 +86,27 @@ class Codec(Protocol):
 class MsgpackCodec:
     """MessagePack, extended so that every supported type comes back exactly. Holds no state.
 
+    An instance of a subclass is stored as its parent's, and an object with ``__html__`` as
+    ``Markup``; the log ``wsgi_sessions`` says so once for each type. *strict* refuses them instead.
+    *types* are types of the application's own: each a
+    :class:`~wsgi_sessions.record.StoredType`, or a tuple of its fields.
+
     A value may nest 64 levels deep. Costs no round trip.
+
+    :raises ConfigurationError: two of *types* have the same tag, or one is stored anyway.
     """
 
-    __slots__ = ()
+    _own = OwnTypes((), LISTED)
+    _strict = False
+    immutable: tuple[type, ...] = ()
+    """Those of *types* whose values never change in place."""
+
+    def __init__(self, *, types: Iterable[StoredType] = (), strict: bool = False) -> None:
+        if types:
+            self._own = OwnTypes(types, LISTED)
+            self.immutable = self._own.immutable
+        if strict:
+            self._strict = True
 
     def dumps(self, value: Any) -> bytes:
         try:
@@ -77,7 +117,17 @@ class MsgpackCodec:
         else:
             if _is_plain(value):
                 return data
-        return packb(flatten(value), option=OPTIONS)
+        flattener = Flattener(self._own, strict=self._strict)
+        data = packb(flattener.flatten(value), option=OPTIONS)
+        if not flattener.converted:
+            return data
+        try:
+            MsgpackCodec.loads(self, data)
+        except ValueError as error:  # two keys have become equal, for example
+            raise UnsupportedValue("", f"it would not come back: {error}") from None
+        for kind, parent in flattener.converted.values():
+            _report(full_name(kind), full_name(parent))
+        return Converted(data)
 
     def loads(self, data: bytes) -> Any:
         framed = _PAIR + data + _PACKED_END
@@ -86,7 +136,7 @@ class MsgpackCodec:
         except ValueError:
             # It has extensions; or it is damaged, and will fail again.
             value, end = unpackb(framed, ext_hook=Extension)
-            value = restore(value)
+            value = restore(value, self._own)
         else:
             if len(data) > DEPTH and _may_be_deep(framed) and not _is_plain(value):
                 raise ValueError(f"nested deeper than {DEPTH} levels")
@@ -103,6 +153,23 @@ _PACKED_END: bytes = packb(_END)
 
 _CONTAINER_BYTES = {*range(0x80, 0xA0), *range(0xDC, 0xE0)}
 _OTHER_BYTES = bytes(byte for byte in range(256) if byte not in _CONTAINER_BYTES)
+
+
+_MAX_REPORTED = 1000  # classes that are made as the program runs may have any number of names
+_log = logging.getLogger("wsgi_sessions")
+_reported: dict[str, object] = {}
+
+
+def _report(kind: str, parent: str) -> None:
+    """Once for each type in a process."""
+    this_time = object()
+    if len(_reported) < _MAX_REPORTED and _reported.setdefault(kind, this_time) is this_time:
+        _log.warning(
+            "sessions store a %s as %s, and give it back as that: convert it yourself, or give "
+            "its type to MsgpackCodec(types=…); MsgpackCodec(strict=True) refuses it",
+            kind,
+            parent,
+        )
 
 
 def _is_plain(value: Any) -> bool:

@@ -1,4 +1,5 @@
-"""Any supported value as a flat copy: in terms that ``ormsgpack`` encodes exactly; and back.
+"""Containers on the wire, and any supported value out of its flat copy, which
+:mod:`wsgi_sessions.record.flatten` makes: in terms that ``ormsgpack`` encodes exactly.
 
 Scalars that MessagePack lacks become the extension types 1 to 8 of
 :mod:`wsgi_sessions.record.scalars`. Containers stay arrays, so that ``ormsgpack`` does the nesting,
@@ -11,6 +12,8 @@ ext type      the items after it
 17  set       its items, sorted by their bytes
 18  frozenset the same
 19  dict      key, value, key, value; if any key is not a str
+20  another   one plain value; the extension's payload is the
+              tag of a type of the application's, in UTF-8
 === ========= =================================================
 
 This is a wire format: add to it, never change it.
@@ -20,15 +23,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from itertools import chain
 from typing import Any
 
 import ormsgpack
 
-from wsgi_sessions.errors import UnsupportedValue
-from wsgi_sessions.record.scalars import SCALARS, Scalar, decode, utf8
+from wsgi_sessions.record.scalars import decode
+from wsgi_sessions.record.stored_type import OWN_TYPE, OwnTypes
 
-__all__ = ["DEPTH", "OPTIONS", "Extension", "flatten", "restore"]
+__all__ = ["ALIKE", "DEPTH", "OPTIONS", "Extension", "are_alike", "restore"]
 
 DEPTH = 64
 """Levels of containers, exactly. ``ormsgpack`` alone would write 255 and read 1022."""
@@ -54,158 +56,25 @@ options ``ormsgpack`` would read attributes of it."""
 Extension = slice
 
 
-def flatten(value: Any) -> Any:
-    """A copy of *value* that ``ormsgpack`` encodes exactly with :data:`OPTIONS`.
-
-    :raises UnsupportedValue: there is no such copy.
-    """
-    return _flatten(value, DEPTH)
-
-
-def restore(flat: Any) -> Any:
-    """The value that :func:`flatten` made *flat* of.
-
-    :raises ValueError: *flat* is not what :func:`flatten` makes.
-    """
-    try:
-        return _restore(flat, DEPTH)
-    except TypeError:
-        raise ValueError("a set or a dict holds a key that cannot be one") from None
-
-
-def _flatten(value: Any, room: int) -> Any:
-    """The same with *room* levels left."""
-    # By identity: a metaclass can make a type equal to another, or raise when it is hashed.
-    return _FLATTEN.get(id(type(value)), _refuse)(value, room)
-
-
-def _refuse(value: Any, _room: int) -> Any:
-    raise UnsupportedValue("", _why_unsupported(type(value)))
-
-
-def _flatten_tuple(value: tuple[Any, ...], room: int) -> list[Any]:
-    return [_TUPLE, *_flatten_items(value, room)]
-
-
-def _flatten_items(items: Iterable[Any], room: int) -> list[Any]:
-    _check_room(room)
-    flat: list[Any] = []
-    try:
-        # Here and below a copy, made in C and at once, as another thread may change the container.
-        # (A tuple of a dict's items is not: it allocates, so a garbage collection may run within.)
-        for item in tuple(items):
-            flat.append(_flatten(item, room - 1))
-    except UnsupportedValue as error:
-        raise UnsupportedValue(f"[{len(flat)}]{error.path}", error.reason) from None
-    return flat
-
-
-def _flatten_set(value: set[Any] | frozenset[Any], room: int) -> list[Any]:
-    _check_room(room)
-    flat, items = [], value.copy()
-    for item in items:
-        try:
-            flat.append(_flatten(item, room - 1))
-        except UnsupportedValue as error:
-            raise UnsupportedValue(_step(item) + error.path, error.reason) from None
-    _check_spread(items)
-    flat.sort(key=_pack)
-    return [_SET if type(value) is set else _FROZENSET, *flat]
-
-
-def _pack(flat: Any) -> bytes:
-    return ormsgpack.packb(flat, option=OPTIONS)
-
-
-def _flatten_dict(value: dict[Any, Any], room: int) -> dict[str, Any] | list[Any]:
-    _check_room(room)
-    keys, items, value = [], [], value.copy()
-    for key, item in value.items():
-        try:
-            keys.append(_flatten(key, room - 1))
-            items.append(_flatten(item, room - 1))
-        except UnsupportedValue as error:
-            raise UnsupportedValue(_step(key) + error.path, error.reason) from None
-    if set(map(type, keys)) <= {str}:
-        return dict(zip(keys, items, strict=True))
-    _check_spread(value)
-    return [_DICT, *chain.from_iterable(zip(keys, items, strict=True))]
-
-
-def _check_room(room: int) -> None:
-    if not room:
-        reason = f"nested deeper than {DEPTH} levels, or contains itself"
-        raise UnsupportedValue("", reason)
-
-
-def _check_spread(keys: Collection[Any]) -> None:
-    if _are_alike(keys):
-        raise UnsupportedValue("", f"more than {ALIKE} keys or items have the same hash")
-
-
-def _are_alike(keys: Collection[Any]) -> bool:
+def are_alike(keys: Collection[Any]) -> bool:
     """Whether too many have the same hash."""
     return len(keys) > ALIKE and Counter(map(hash, keys)).most_common(1)[0][1] > ALIKE
 
 
-def _step(key: Any) -> str:
-    """How a path shows *key*; what is long or of another type may say too much."""
-    if type(key) is str and len(key) <= 32 and key.isprintable():
-        return f".{key}" if key.isidentifier() else f"[{key!r}]"
-    if type(key) is int and key.bit_length() <= 64:
-        return f"[{key}]"
-    return f"[{type(key).__name__}]"
+def restore(flat: Any, own: OwnTypes) -> Any:
+    """The value that was flattened to *flat*.
+
+    :raises ValueError: nothing is flattened to that, or an application's type cannot be restored.
+    """
+    try:
+        return _restore(flat, DEPTH, own)
+    except ValueError:
+        raise
+    except Exception:  # noqa: BLE001
+        raise ValueError("a set or a dict holds a key that cannot be one") from None
 
 
-def _why_unsupported(kind: type) -> str:
-    for parent in kind.__mro__:
-        if id(parent) in _FLATTEN:
-            name = parent.__name__
-            return f"{kind.__name__} would come back as {name}: convert it to {name} yourself"
-    names = ", ".join(sorted(known.__name__ for known in _FLATTEN_TYPES))
-    return f"{kind.__name__} is not one of {names}"
-
-
-def _flatten_int(value: int, room: int) -> int | ormsgpack.Ext:
-    return value if -(1 << 63) <= value < 1 << 64 else _flatten_big_int(value, room)
-
-
-def _flatten_str(value: str, _room: int) -> str:
-    if not value.isascii():
-        utf8(value)
-    return value
-
-
-def _as_it_is(value: Any, _room: int) -> Any:
-    return value
-
-
-def _flatten_by(scalar: Scalar) -> Callable[[Any, int], ormsgpack.Ext]:
-    number, encode = scalar.number, scalar.encode
-    return lambda value, _room: ormsgpack.Ext(number, encode(value))
-
-
-_flatten_big_int = _flatten_by(SCALARS[0])
-_TUPLE, _SET, _FROZENSET, _DICT = (ormsgpack.Ext(number, b"") for number in range(16, 20))
-
-_FLATTEN_TYPES: dict[type, Callable[[Any, int], Any]] = {
-    **{scalar.type: _flatten_by(scalar) for scalar in SCALARS},
-    type(None): _as_it_is,
-    bool: _as_it_is,
-    int: _flatten_int,
-    float: _as_it_is,
-    str: _flatten_str,
-    bytes: _as_it_is,
-    list: _flatten_items,
-    tuple: _flatten_tuple,
-    set: _flatten_set,
-    frozenset: _flatten_set,
-    dict: _flatten_dict,
-}
-_FLATTEN = {id(kind): flatten for kind, flatten in _FLATTEN_TYPES.items()}
-
-
-def _restore(flat: Any, room: int) -> Any:
+def _restore(flat: Any, room: int, own: OwnTypes) -> Any:
     kind = type(flat)
     if kind is Extension:
         return decode(flat.start, flat.stop)
@@ -214,25 +83,27 @@ def _restore(flat: Any, room: int) -> Any:
     if not room:
         raise ValueError(f"nested deeper than {DEPTH} levels")
     if kind is dict:
-        return dict(zip(flat, _restore_items(flat.values(), room - 1), strict=True))
-    shape = _shape(flat[0]) if flat else None
+        return dict(zip(flat, _restore_items(flat.values(), room - 1, own), strict=True))
+    shape = _shape(flat[0], own) if flat else None
     if shape is None:
-        return _restore_items(flat, room - 1)
-    return shape(_restore_items(flat[1:], room - 1))
+        return _restore_items(flat, room - 1, own)
+    return shape(_restore_items(flat[1:], room - 1, own))
 
 
-def _restore_items(items: Iterable[Any], room: int) -> list[Any]:
-    return [item if type(item) in _DONE else _restore(item, room) for item in items]
+def _restore_items(items: Iterable[Any], room: int, own: OwnTypes) -> list[Any]:
+    return [item if type(item) in _DONE else _restore(item, room, own) for item in items]
 
 
-def _shape(first: Any) -> Callable[[list[Any]], Any] | None:
-    if type(first) is Extension and not first.stop:
-        return _SHAPES.get(first.start)
-    return None
+def _shape(first: Any, own: OwnTypes) -> Callable[[list[Any]], Any] | None:
+    if type(first) is not Extension:
+        return None
+    if first.start == OWN_TYPE and first.stop:
+        return lambda items: own.restore(first.stop, items)
+    return None if first.stop else _SHAPES.get(first.start)
 
 
 def _restore_set(items: list[Any]) -> set[Any]:
-    if _are_alike(items):
+    if are_alike(items):
         raise ValueError(f"more than {ALIKE} items of a set have the same hash")
     value = set(items)
     if len(value) != len(items):
@@ -246,7 +117,7 @@ def _restore_frozenset(items: list[Any]) -> frozenset[Any]:
 
 def _restore_dict(items: list[Any]) -> dict[Any, Any]:
     keys = items[::2]
-    if _are_alike(keys):
+    if are_alike(keys):
         raise ValueError(f"more than {ALIKE} keys of a dict have the same hash")
     value = dict(zip(keys, items[1::2], strict=True))
     if 2 * len(value) != len(items):

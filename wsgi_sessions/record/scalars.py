@@ -37,7 +37,16 @@ from markupsafe import Markup
 
 from wsgi_sessions.errors import UnsupportedValue
 
-__all__ = ["SCALARS", "Scalar", "decode", "utf8"]
+__all__ = ["SCALARS", "Real", "Scalar", "decode", "utf8"]
+
+
+class Real:
+    """The classes of :mod:`datetime` themselves. freezegun, which stops the clock of a test, puts
+    subclasses in their place in every module, but not within a class."""
+
+    date: type[date] = next(kind for kind in date.__mro__ if kind.__module__ == "datetime")
+    datetime: type[datetime] = next(k for k in datetime.__mro__ if k.__module__ == "datetime")
+
 
 _DATETIME = struct.Struct(">H5BIB")
 _DATE = struct.Struct(">HBB")
@@ -109,7 +118,7 @@ def _encode_datetime(value: datetime) -> bytes:
 def _decode_datetime(payload: bytes) -> datetime:
     *parts, fold = _DATETIME.unpack_from(payload)
     zone = _decode_zone(payload[_DATETIME.size :])
-    return datetime(*parts, tzinfo=zone, fold=fold)  # type: ignore[misc]  # (*parts may be short)
+    return Real.datetime(*parts, tzinfo=zone, fold=fold)  # type: ignore[misc]  # (may be short)
 
 
 def _encode_date(value: date) -> bytes:
@@ -117,7 +126,7 @@ def _encode_date(value: date) -> bytes:
 
 
 def _decode_date(payload: bytes) -> date:
-    return date(*_DATE.unpack(payload))
+    return Real.date(*_DATE.unpack(payload))
 
 
 def _encode_time(value: time) -> bytes:
@@ -206,8 +215,8 @@ def _decode_zone(payload: bytes) -> tzinfo | None:
 SCALARS = (
     Scalar(1, int, _encode_int, _decode_int),
     Scalar(2, Decimal, _encode_decimal, _decode_decimal),
-    Scalar(3, datetime, _encode_datetime, _decode_datetime),
-    Scalar(4, date, _encode_date, _decode_date),
+    Scalar(3, Real.datetime, _encode_datetime, _decode_datetime),
+    Scalar(4, Real.date, _encode_date, _decode_date),
     Scalar(5, time, _encode_time, _decode_time),
     Scalar(6, timedelta, _encode_timedelta, _decode_timedelta),
     Scalar(7, UUID, _encode_uuid, _decode_uuid),

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from ormsgpack import packb
 
-from wsgi_sessions.record.codec import Codec
+from wsgi_sessions.record.codec import Codec, Converted
 
 __all__ = ["LARGE", "Large", "StoredValue", "ValueCodec", "content", "same", "stored_bytes"]
 
@@ -34,11 +34,12 @@ _INT_MIN, _INT_END = -(1 << 63), 1 << 63
 class ValueCodec:
     """A :class:`Codec` whose bytes are stored values: scalars are left as they are."""
 
-    __slots__ = ("_dumps", "_loads")
+    __slots__ = ("_dumps", "_loads", "immutable")
 
     def __init__(self, codec: Codec) -> None:
         self._dumps = codec.dumps
         self._loads = codec.loads
+        self.immutable: tuple[type, ...] = getattr(codec, "immutable", ())
 
     def dumps(self, value: Any) -> StoredValue:
         """The stored form of *value*. Raises :exc:`~wsgi_sessions.UnsupportedValue`."""
@@ -53,6 +54,13 @@ class ValueCodec:
         elif value is None or kind is bool or kind is float:
             return value  # type: ignore[no-any-return]
         return self._dumps(value)
+
+    def stored(self, value: Any) -> StoredValue:
+        """The same, of what *value* comes back as."""
+        data = self.dumps(value)
+        if type(data) is Converted:
+            return self.dumps(self._loads(bytes(data)))
+        return data
 
     def loads(self, stored: StoredValue) -> Any:
         """The value. Raises :exc:`ValueError` if it is damaged, or cannot be decoded here."""

@@ -2,9 +2,11 @@
 
 How this works. A record holds values as bytes. One that is asked for is decoded once and kept; if
 it is mutable, the bytes it was decoded from are remembered too, and comparing those with a fresh
-encoding is how changes inside it are found. Every change of a value goes into
-:class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into the
-fields below; :meth:`Draft.edit` makes them all on a record: once normally, again for each conflict.
+encoding is how changes inside it are found. A value that would come back as another (one of a
+subclass, as its parent) is that other from its assignment on; what was assigned is its *original*,
+in which changes are noticed too, for as long as the other has none. Every change of a value goes
+into :class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into
+the fields below; :meth:`Draft.edit` makes them all on a record: once, and again for each conflict.
 
 Rules for whoever edits this: no I/O and no clock. A mutable value that the application has in hand
 is watched for as long as its key exists.
@@ -13,16 +15,20 @@ is watched for as long as its key exists.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, Final
 
 from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.errors import UnsupportedValue
+from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
     OWN_LIFETIME,
     PERMANENT,
+    Converted,
     Record,
     StoredValue,
+    UnknownTag,
     ValueCodec,
     record_of,
     same,
@@ -38,6 +44,7 @@ SUPERSEDED_SECONDS: Final = 30.0
 server's worker timeout, 30 s by gunicorn's default."""
 
 _NO_BASES: Final[dict[str, StoredValue]] = {}
+_log = ThrottledLog("wsgi_sessions")
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
 
 
@@ -51,6 +58,7 @@ class Draft:
         "_known",
         "_loaded",
         "_merge_keys",
+        "_originals",
         "changes",
         "forced",
         "lifetime",
@@ -68,6 +76,8 @@ class Draft:
         """Values that were decoded, or assigned and are no scalars, by key."""
         self._known: Values = {}
         """The last known encoding of those among them that are mutable."""
+        self._originals: dict[str, Any] = {}
+        """What was assigned where the value, which is mutable, is another."""
         self._assigned: set[str] = set()
         """The keys that this request has put, saved or not; in-place changes are none."""
         self.forget()
@@ -109,16 +119,29 @@ class Draft:
         kind = type(data)
         if not (kind is bytes or kind is tuple):
             return data  # a scalar
-        value = self._codec.loads(data)  # type: ignore[arg-type]
-        self._keep(key, value, data)  # type: ignore[arg-type]
-        return value
+        return self._open(key, data)  # type: ignore[arg-type]
 
-    def get_all(self, stored: Values) -> None:
-        """Decode whatever is not decoded yet. Raises ``ValueError`` if something cannot be."""
+    def get_all(self, stored: Values) -> list[str]:
+        """The keys whose values can be had, after decoding whatever is not decoded yet. Raises
+        ``ValueError`` if something cannot be."""
+        keys = []
         for key, data in self.view(stored).items():
             kind = type(data)
-            if (kind is bytes or kind is tuple) and key not in self.live:
-                self._keep(key, self._codec.loads(data), data)
+            with suppress(KeyError):
+                if (kind is bytes or kind is tuple) and key not in self.live:
+                    self._open(key, data)
+                keys.append(key)
+        return keys
+
+    def _open(self, key: str, data: StoredValue) -> Any:
+        """As :meth:`get`. A value of a type that is gone costs itself only, and stays stored."""
+        try:
+            value = self._codec.loads(data)
+        except UnknownTag as error:
+            _log.warning("a value was left alone: %s", error)
+            raise KeyError(key) from None
+        self._keep(key, value, data)
+        return value
 
     def has(self, key: str, stored: Values) -> bool:
         return self.changes.current(key, stored.get(key, MISSING)) is not MISSING
@@ -130,25 +153,31 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        data = self.encode(key, value)
+        dumped = self._dump(key, value)
         if key in self._merge_keys:
             self._note_base(key)
+        data = self._hold(key, value, dumped)
         self._more().put(key, data)
         self._assigned.add(key)
-        self._keep(key, value, data)
+
+    def show(self, key: str, value: Any) -> None:
+        """Let this request read *value*, or what it would come back as, without changing *key*."""
+        data = self._dump(key, value)
+        converted = type(data) is Converted
+        self.live[key] = self._codec.loads(bytes(data)) if converted else value  # type: ignore[arg-type]
 
     def delete(self, key: str) -> None:
         if key in self._merge_keys:
             self._note_base(key)
         self._more().delete(key)
         self._assigned.discard(key)
-        self.live.pop(key, None)
-        self._known.pop(key, None)
+        self._drop(key)
 
     def clear(self, *, permanent: bool = False) -> None:
         self._more().clear()
         self.live.clear()
         self._known.clear()
+        self._originals.clear()
         self._assigned.clear()
         self.owner, self.permanent, self.lifetime = None, permanent, None
 
@@ -163,8 +192,7 @@ class Draft:
         keep = self._assigned.union(changes.computed)
         for key in {*changes.keys, *self.live} - keep:
             changes.forget(key)
-            self.live.pop(key, None)
-            self._known.pop(key, None)
+            self._drop(key)
         for key in self._assigned.difference(changes.keys).intersection(stored):  # saved before
             changes.put(key, stored[key])
         changes.cleared = True
@@ -196,12 +224,20 @@ class Draft:
         if not self._known:
             return
         for key, known in list(self._known.items()):
-            data = self.encode(key, self.live[key])
-            if not same(data, known):
-                if key in self._merge_keys:
-                    self._note_base(key)
-                self._known[key] = data
-                self._more().put(key, data)
+            value = self.live[key]
+            data = self._dump(key, value)
+            if type(data) is not Converted and same(data, known):
+                if key not in self._originals:
+                    continue
+                value = self._originals[key]
+                data = self._dump(key, value)
+                if same(bytes(data) if type(data) is Converted else data, known):
+                    continue
+            if key in self._merge_keys:
+                self._note_base(key)
+            held = self._hold(key, value, data)
+            if not same(held, known):
+                self._more().put(key, held)
 
     def _note_base(self, key: str) -> None:
         """Before the first change of a value under a merge key."""
@@ -215,12 +251,26 @@ class Draft:
             self.changes = Changes()
         return self.changes
 
+    def _hold(self, key: str, value: Any, data: StoredValue) -> StoredValue:
+        """Keep *value*, which was dumped to *data*, or what it would come back as."""
+        if type(data) is not Converted:
+            self._keep(key, value, data)
+            return data
+        plain = self._codec.loads(bytes(data))
+        held = self._codec.dumps(plain)
+        self._keep(key, plain, held)
+        if key in self._known:
+            self._originals[key] = value
+        return held
+
     def _keep(self, key: str, value: Any, data: StoredValue) -> None:
         """Hand out the same object again; and watch it, if it can change."""
+        if self._originals:
+            self._originals.pop(key, None)
         kind = type(data)
         if kind is bytes or kind is tuple:
             self.live[key] = value
-            if type(value) not in IMMUTABLE:
+            if not (type(value) in IMMUTABLE or isinstance(value, self._codec.immutable)):
                 self._known[key] = data
             elif self._known:
                 self._known.pop(key, None)
@@ -228,11 +278,23 @@ class Draft:
             self.live.pop(key, None)
             self._known.pop(key, None)
 
+    def _drop(self, key: str) -> None:
+        self.live.pop(key, None)
+        self._known.pop(key, None)
+        self._originals.pop(key, None)
+
     def encode(self, key: str, value: Any) -> StoredValue:
+        try:
+            return self._codec.stored(value)
+        except UnsupportedValue as error:
+            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
+
+    def _dump(self, key: str, value: Any) -> StoredValue:
+        """As the codec does it: perhaps :class:`~wsgi_sessions.record.Converted` bytes."""
         try:
             return self._codec.dumps(value)
         except UnsupportedValue as error:
-            raise UnsupportedValue(key + error.path, error.reason) from None
+            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
 
     # Storing
 
@@ -310,8 +372,7 @@ class Draft:
         computed, values = list(self.changes.computed), self.view({})
         for key in list(self.live):
             if key in computed or key not in self.changes:
-                del self.live[key]
-                self._known.pop(key, None)
+                self._drop(key)
         for key in computed:
             self.changes.put(key, values[key])
 
@@ -337,5 +398,4 @@ class Draft:
             known = self._known.get(key)
             gone = known is None or data is MISSING
             if gone or (key in recomputed and not same(known, data)):
-                del self.live[key]
-                self._known.pop(key, None)
+                self._drop(key)

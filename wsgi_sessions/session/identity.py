@@ -45,8 +45,8 @@ class Identity:
         owner_of: OwnerOf | None,
         decode: Callable[[StoredValue], Any],
     ) -> None:
-        self.login_keys = tuple(login_keys)
-        self.fresh_keys = tuple(fresh_keys)
+        self.login_keys: tuple[str, ...] = tuple(login_keys)
+        self.fresh_keys: tuple[str, ...] = tuple(fresh_keys)
         self._owner_of = owner_of
         self._decode = decode
 

@@ -140,7 +140,7 @@ class Session(MutableMapping[str, Any]):
     def owner(self) -> str | None:
         """Who is logged in: what :meth:`login` was given, or what a login key says."""
         self._look()
-        return self._state.owner()
+        return self._state.rights().owner()
 
     @property
     def modified(self) -> bool:
@@ -216,10 +216,10 @@ class Session(MutableMapping[str, Any]):
         """Decodes all values, for the same reason; ``len`` decodes none."""
         draft = self._look()
         try:
-            draft.get_all(self._state.load().values)
+            return iter(draft.get_all(self._state.load().values))
         except ValueError:
             self._state.replace_undecodable()
-        return iter(list(draft.view(self._state.load().values)))
+            return iter(draft.get_all(self._state.load().values))
 
     def __reversed__(self) -> Iterator[str]:
         return reversed(list(self))
@@ -244,6 +244,12 @@ class Session(MutableMapping[str, Any]):
     def items(self) -> ItemsView[str, Any]:
         self._look()
         return super().items()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """As of a dict; what is returned is the value that the session holds."""
+        if key not in self:
+            self[key] = default
+        return self[key]
 
     def clear(self) -> None:
         """Remove everything: keys this request never saw and the owner too; ``permanent`` is again
@@ -340,7 +346,7 @@ class Session(MutableMapping[str, Any]):
             draft.note_assigned(key)
             self._state.settle(outcome, snapshot)
         if not snapshot.attached:
-            self._look().live[key] = made
+            self._look().show(key, made)
         agreed: T = self[key]
         return agreed
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from wsgi_sessions.stores.base import (
     CENTURY,
+    Expired,
     Listable,
     OwnerIndex,
     Purgeable,
+    Route,
     Store,
     Stored,
+    check_place_of,
+    close_store,
+    ddl_of,
+    evicts,
+    max_bytes_of,
     system_clock,
 )
 from wsgi_sessions.stores.breaker import Breaker, GuardedStore
@@ -20,19 +27,30 @@ from wsgi_sessions.stores.text import (
     parse_integer,
     parse_list,
 )
-from wsgi_sessions.stores.urls import DEFAULT_STORE, open_store
+from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from wsgi_sessions.stores.urls import DEFAULT_STORE, default_url, open_store
 
 __all__ = [
     "CENTURY",
     "DEFAULT_STORE",
+    "DEFAULT_TIMEOUTS",
     "Breaker",
+    "Expired",
     "GuardedStore",
     "Listable",
     "MemoryStore",
     "OwnerIndex",
     "Purgeable",
+    "Route",
     "Store",
     "Stored",
+    "Timeouts",
+    "check_place_of",
+    "close_store",
+    "ddl_of",
+    "default_url",
+    "evicts",
+    "max_bytes_of",
     "open_store",
     "parse_boolean",
     "parse_duration",

@@ -7,28 +7,45 @@ values, and it never looks inside the bytes.
 **Keys** are given by the library: 1 to 64 characters of ``A-Z a-z 0-9 _ -``, and case matters. A
 store puts its own prefix in front. **Data** is any ``bytes``, the empty string included.
 **Times** are seconds since the epoch, as a float. A store that keeps whole seconds rounds up, so
-that nothing ends early.
+that nothing expires early.
 
 Rules for all operations:
 
 * *One round trip, one key.* Never check-then-write in two commands: another process may be
   between them.
-* *A fault is not an answer.* Where the store cannot tell what is there, because it is unreachable,
-  too slow, full, read-only or refuses us, it raises :exc:`~wsgi_sessions.StoreUnavailable` and
-  leaves what was there intact. It never says "missing" or "refused" instead.
+* *A fault is not an answer.* Where the store cannot find out what is stored, because it is
+  unreachable, too slow, full, read-only or refuses us, it raises
+  :exc:`~wsgi_sessions.StoreUnavailable` and leaves the stored record intact. It never says
+  "missing" or "refused" instead.
 * *All or nothing.* A reader sees the old data or the new, also when the writer is killed.
 * *Threads and processes.* One instance is used by many threads at once, may be built (and used)
   before ``fork`` and used after it in parent and child, and works under gevent. Building it does
   no I/O.
-* *Own the client you build*, with short timeouts (250 ms to connect, 500 ms to answer). A client
-  that was handed in is used as it is.
+* *Own the client you build*, with short timeouts: a keyword ``timeouts``, by default
+  :class:`~wsgi_sessions.stores.Timeouts` ``(connect=0.25, answer=0.5)``. A client that was handed
+  in is used as it is.
 
-Optional attribute ``max_bytes``: the largest ``data`` this store can hold. The manager refuses
-larger records with :exc:`~wsgi_sessions.SessionTooLarge` before ``save`` is called.
+A store has three methods, those of :class:`Store`. It may have any of these besides; they are asked
+for by the functions named, and nowhere else:
 
-Optional method ``check_place()``, of stores that keep data in this host's files: raise
-:exc:`~wsgi_sessions.ConfigurationError` if the place cannot be written to, creating nothing. The
-middleware calls it when the application starts.
+===================  ===========================================================================
+``max_bytes: int``   The largest ``data`` that it can hold. The manager refuses larger records with
+                     :exc:`~wsgi_sessions.SessionTooLarge` before ``save`` is called.
+                     :func:`max_bytes_of`
+``evicts: bool``     True if it may drop records before they expire, to make room: then no shared
+                     signing key is kept in it. :func:`evicts`
+``close()``          Closes the connections that it opened and that are not in use. It can be used
+                     again, and opens new ones. :func:`close_store`
+``check_place()``    Of a store that keeps its data in files of this host: raises
+                     :exc:`~wsgi_sessions.ConfigurationError` if they cannot be written, and creates
+                     nothing. The middleware asks when the application starts.
+                     :func:`check_place_of`
+``ddl: str``         The statements that make the tables and indexes where they are missing.
+                     :func:`ddl_of`
+``from_url(url)``    A class method that makes the store of a URL; raises
+                     :exc:`~wsgi_sessions.ConfigurationError`, which never contains the URL.
+                     :func:`~wsgi_sessions.open_store`
+===================  ===========================================================================
 
 Optional abilities are protocols of their own: :class:`Purgeable`, :class:`Listable`,
 :class:`OwnerIndex`.
@@ -43,15 +60,22 @@ from operator import methodcaller
 from typing import NamedTuple, Protocol, runtime_checkable
 
 CENTURY = 100 * 366 * 86_400.0
-"""Seconds; what "forever" means to a store that needs an end."""
+"""Seconds; what "forever" means to a store that needs an expiry."""
 
 __all__ = [
     "CENTURY",
+    "Expired",
     "Listable",
     "OwnerIndex",
     "Purgeable",
+    "Route",
     "Store",
     "Stored",
+    "check_place_of",
+    "close_store",
+    "ddl_of",
+    "evicts",
+    "max_bytes_of",
     "system_clock",
 ]
 
@@ -76,44 +100,36 @@ class Stored(NamedTuple):
 
 @runtime_checkable
 class Store(Protocol):
-    """The four operations that every store has."""
+    """The three operations that every store has."""
 
     def load(self, key: str) -> Stored | None:
         """The data under *key* and its version; ``None`` if there is none or it has expired.
 
         What has expired is missing for every operation, whether or not the store has removed it.
-        Something under the key that this store did not write is missing too, if it can be told.
+        If a value was not written by this store and that can be detected, it counts as missing.
         """
 
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        """Store *data* if what is there now is what the caller thinks is there (compare-and-set).
+        """Store *data* if the stored record is the one the caller expects (compare-and-set).
 
-        ``replacing=None`` creates: refused if anything is there. Any other *replacing* is a version
-        that this store returned for this key: refused if something else, or nothing, is there now.
-        A moved expiry (:meth:`touch`) does not change the version.
+        ``replacing=None`` creates: refused if a record exists. Any other *replacing* is a version
+        that this store returned for this key: refused if another record, or none, exists now.
 
         Returns the new version, which is never ``None``; or ``None`` for refused, and then nothing
         has changed. Of any number of callers with the same *replacing*, exactly one succeeds.
 
         An *expires_at* that is not in the future is a **compare-and-delete**: accepted or refused
-        by the same rule, and if accepted nothing is there afterwards.
+        by the same rule, and if accepted nothing is stored afterwards.
 
         If the request was sent and the answer is lost, a store that can find out what happened
         does; otherwise it raises :exc:`~wsgi_sessions.StoreUnavailable`, and the save may or may
         not have happened, but not in part.
         """
 
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        """Let what is there expire at *expires_at* instead; ``False`` if nothing is there.
-
-        Never creates, never changes the data or the version. A time that is not in the future
-        ends it at once (and is ``True`` if something was there).
-        """
-
     def delete(self, key: str) -> None:
-        """Afterwards nothing is there. Nothing there already is fine."""
+        """Remove the record. It is no error if none exists."""
 
 
 @runtime_checkable
@@ -130,8 +146,8 @@ class Listable(Protocol):
     """A store that can enumerate what it holds, for operators; not for the request path."""
 
     def keys(self) -> Iterator[str]:
-        """The keys of what is there and has not expired, in no particular order. What comes or
-        goes meanwhile may or may not be among them."""
+        """The keys of the live records, in no particular order. What comes or goes during this
+        time may or may not be among them."""
 
 
 @runtime_checkable
@@ -139,11 +155,63 @@ class OwnerIndex(Protocol):
     """A store that can keep which keys belong to an owner, to end all sessions of one user."""
 
     def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        """Note that *key* belongs to *owner* until *expires_at*; noting it again moves the time.
-        *owner* is any non-empty string."""
+        """List *key* under *owner* until *expires_at*; listing it again moves the time. *owner* is
+        any non-empty string."""
 
     def unlink(self, owner: str, key: str) -> None:
-        """Forget that. Not noted is fine."""
+        """Take it off the list. It is no error if it is not on it."""
 
     def keys_of(self, owner: str) -> Iterable[str]:
-        """The keys noted for *owner*. A key whose record is gone may still be among them."""
+        """The keys listed under *owner*. A key whose record is gone may still be among them."""
+
+
+class Route(NamedTuple):
+    """How a store reaches its servers, without anything secret: for ``wsgi-sessions check``."""
+
+    hosts: tuple[str, ...]
+    """Names or addresses; the path of a socket, or an empty string, is this machine."""
+    encrypted: bool
+    verified: bool
+    """Whether the certificate is; means nothing where it is not encrypted."""
+    password: bool
+    """Whether one is sent."""
+
+
+class Expired(NamedTuple):
+    """What waits for a purge."""
+
+    records: int
+    """How many, counted up to the limit that was given."""
+    oldest: float
+    """Seconds since the first of them expired; 0 if there is none."""
+
+
+def max_bytes_of(store: Store, default: int) -> int:
+    """The store's ``max_bytes``, if it has that; else *default*."""
+    limit: int = getattr(store, "max_bytes", default)
+    return limit
+
+
+def evicts(store: Store) -> bool:
+    """Whether the store may drop records before they expire."""
+    return bool(getattr(store, "evicts", False))
+
+
+def close_store(store: Store) -> None:
+    """Close the store's own connections, if it has any."""
+    close = getattr(store, "close", None)
+    if close is not None:
+        close()
+
+
+def check_place_of(store: object) -> None:
+    """Raise :exc:`~wsgi_sessions.ConfigurationError` if the store knows that its files cannot be
+    written."""
+    check = getattr(store, "check_place", None)
+    if check is not None:
+        check()
+
+
+def ddl_of(store: Store) -> str:
+    """The statements that make the store's tables and indexes; empty if it needs none."""
+    return str(getattr(store, "ddl", ""))

@@ -129,7 +129,7 @@ class GuardedStore:
         self.breaker: Breaker = Breaker(log, clock)
         self._call = self.breaker.call
         self._store = store
-        self.has_owners: bool = hasattr(store, "link")
+        self.has_owners: bool = isinstance(store, OwnerIndex)
         self._owners = cast(OwnerIndex, store)
 
     def load(self, key: str) -> Stored | None:

@@ -4,57 +4,52 @@ from __future__ import annotations
 
 import heapq
 import logging
-import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.base import Stored, system_clock
-
-if TYPE_CHECKING:
-    from wsgi_sessions.cli.checks import Finding
+from wsgi_sessions.stores.forks import around_fork
 
 logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
-WARN_EVERY = 60.0
-"""Seconds between two warnings of one store: enough to be seen, and no flood under attack."""
+WARNING_SECONDS = 60.0
+"""Between two warnings of one store: enough to be seen, and no flood under attack."""
 
-# One lock for all: an operation takes about a microsecond, and fork can hold it meanwhile, so that
-# a child never starts with half an operation or with a lock that nobody will release.
+# One lock for all: an operation takes about a microsecond, and a fork holds it, so that a child
+# never starts with half an operation or with a lock that nobody will release.
 _lock = threading.Lock()
-os.register_at_fork(
-    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-)
+around_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 T = TypeVar("T", str, tuple[str, str])
 
 
-class _Ends(dict[T, float], Generic[T]):
-    """When each item ends, and which end next.
+class _Expiries(dict[T, float], Generic[T]):
+    """When each item expires, and which expires next.
 
-    The heap also keeps ends that were moved or removed meanwhile; they are skipped when they come
-    up, and the heap is built anew when they are the majority.
+    The heap also keeps times that were moved or removed since; they are skipped when they come up,
+    and the heap is built anew when they are the majority.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._heap: list[tuple[float, T]] = []
 
-    def set(self, item: T, end: float) -> None:
-        self[item] = end
-        heapq.heappush(self._heap, (end, item))
+    def set(self, item: T, expires_at: float) -> None:
+        self[item] = expires_at
+        heapq.heappush(self._heap, (expires_at, item))
         if len(self._heap) > 2 * len(self) + 100:
-            self._heap = [(end, item) for item, end in self.items()]
+            self._heap = [(moment, item) for item, moment in self.items()]
             heapq.heapify(self._heap)
 
-    def pop_ended(self, now: float) -> T | None:
+    def pop_expired(self, now: float) -> T | None:
         while self._heap and self._heap[0][0] <= now:
-            end, item = heapq.heappop(self._heap)
-            if self.get(item) == end:
+            expires_at, item = heapq.heappop(self._heap)
+            if self.get(item) == expires_at:
                 del self[item]
                 return item
         return None
@@ -65,7 +60,8 @@ class MemoryStore:
 
     When it is full, what has expired goes first, then what was least recently used, with a warning.
     Nothing is shared with other processes: with several workers each would have its own sessions.
-    No operation does I/O or raises :exc:`~wsgi_sessions.StoreUnavailable`.
+    No operation does I/O or raises :exc:`~wsgi_sessions.StoreUnavailable`, and none waits for
+    anything, so there are no ``timeouts``.
     """
 
     def __init__(
@@ -76,12 +72,12 @@ class MemoryStore:
         self._max_sessions = max_sessions
         self._clock = clock
         self._records: OrderedDict[str, Stored] = OrderedDict()  # least recently used first
-        self._ends: _Ends[str] = _Ends()
+        self._expiries: _Expiries[str] = _Expiries()
         self._versions = count(1)
         self._owners: dict[str, set[str]] = {}
-        self._note_ends: _Ends[tuple[str, str]] = _Ends()
+        self._owner_expiries: _Expiries[tuple[str, str]] = _Expiries()
         self._dropped = 0
-        self._warned_at = -WARN_EVERY
+        self._warned_at = -WARNING_SECONDS
 
     def load(self, key: str) -> Stored | None:
         now = self._clock()
@@ -102,21 +98,10 @@ class MemoryStore:
                 return version
             self._records[key] = Stored(data, version)
             self._records.move_to_end(key)
-            self._ends.set(key, expires_at)
+            self._expiries.set(key, expires_at)
             self._make_room(now)
         self._warn()
         return version
-
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        now = self._clock()
-        with _lock:
-            if self._live(key, now) is None:
-                return False
-            if expires_at <= now:
-                self._drop(key)
-            else:
-                self._ends.set(key, expires_at)
-            return True
 
     def delete(self, key: str) -> None:
         with _lock:
@@ -127,61 +112,50 @@ class MemoryStore:
         removed = 0
         while removed < limit:  # the lock is free between two
             with _lock:
-                if not self._drop_ended(now):
+                if not self._drop_expired(now):
                     break
             removed += 1
-        self._purge_notes(limit)
+        self._purge_owners(limit)
         return removed
 
     def keys(self) -> Iterator[str]:
         now = self._clock()
         with _lock:
-            live = [key for key, end in self._ends.items() if end > now]
+            live = [key for key, expires_at in self._expiries.items() if expires_at > now]
         return iter(live)
 
     def link(self, owner: str, key: str, *, expires_at: float) -> None:
         with _lock:
             self._owners.setdefault(owner, set()).add(key)
-            self._note_ends.set((owner, key), expires_at)
-        self._purge_notes(2)
+            self._owner_expiries.set((owner, key), expires_at)
+        self._purge_owners(2)
 
     def unlink(self, owner: str, key: str) -> None:
         with _lock:
-            if self._note_ends.pop((owner, key), None) is not None:
-                self._forget(owner, key)
-
-    def findings(self) -> Iterator[Finding]:
-        """For ``wsgi-sessions check``."""
-        from wsgi_sessions.cli.checks import Finding, Level
-
-        yield Finding(
-            Level.WARNING,
-            "sessions are kept in the memory of one process",
-            "they are not shared between workers, and end with it",
-            "another store",
-        )
+            if self._owner_expiries.pop((owner, key), None) is not None:
+                self._unlist(owner, key)
 
     def keys_of(self, owner: str) -> list[str]:
         now = self._clock()
         with _lock:
-            noted = self._owners.get(owner, ())
-            return [key for key in noted if self._note_ends[owner, key] > now]
+            listed = self._owners.get(owner, ())
+            return [key for key in listed if self._owner_expiries[owner, key] > now]
 
     # What follows is called with the lock held.
 
     def _live(self, key: str, now: float) -> Stored | None:
         found = self._records.get(key)
-        if found is None or self._ends[key] <= now:
+        if found is None or self._expiries[key] <= now:
             return None
         self._records.move_to_end(key)
         return found
 
     def _drop(self, key: str) -> None:
         if self._records.pop(key, None) is not None:
-            del self._ends[key]
+            del self._expiries[key]
 
-    def _drop_ended(self, now: float) -> bool:
-        key = self._ends.pop_ended(now)
+    def _drop_expired(self, now: float) -> bool:
+        key = self._expiries.pop_expired(now)
         if key is None:
             return False
         del self._records[key]
@@ -189,13 +163,13 @@ class MemoryStore:
 
     def _make_room(self, now: float) -> None:
         """Two expired records a save, so that they never pile up; then the least recently used."""
-        self._drop_ended(now)
-        self._drop_ended(now)
+        self._drop_expired(now)
+        self._drop_expired(now)
         if len(self._records) > self._max_sessions:
             self._drop(next(iter(self._records)))
             self._dropped += 1
 
-    def _forget(self, owner: str, key: str) -> None:
+    def _unlist(self, owner: str, key: str) -> None:
         keys = self._owners[owner]
         keys.discard(key)
         if not keys:
@@ -203,17 +177,17 @@ class MemoryStore:
 
     # And what follows is not.
 
-    def _purge_notes(self, limit: int) -> None:
+    def _purge_owners(self, limit: int) -> None:
         now = self._clock()
         for _ in range(limit):
             with _lock:
-                note = self._note_ends.pop_ended(now)
-                if note is None:
+                listed = self._owner_expiries.pop_expired(now)
+                if listed is None:
                     return
-                self._forget(*note)
+                self._unlist(*listed)
 
     def _warn(self) -> None:
-        if self._dropped and time.monotonic() - self._warned_at >= WARN_EVERY:
+        if self._dropped and time.monotonic() - self._warned_at >= WARNING_SECONDS:
             self._warned_at = time.monotonic()
             dropped, self._dropped = self._dropped, 0
             logger.warning(

@@ -9,16 +9,29 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.base import Store
-from wsgi_sessions.stores.text import parse_boolean, parse_float, parse_integer
+from wsgi_sessions.stores.text import parse_float
+from wsgi_sessions.stores.url_options import (
+    FLAG,
+    NUMBER,
+    SECONDS,
+    TEXT,
+    TIMEOUTS,
+    Parse,
+    timeouts_in,
+)
 
-__all__ = ["DEFAULT_STORE", "open_store"]
+__all__ = ["DEFAULT_STORE", "default_url", "open_store"]
+
+DEFAULT_STORE = "sqlite:///wsgi-sessions.db"
+"""The store where neither the program nor the environment names one."""
 
 STORES = {
     "memory": "memory:MemoryStore",
@@ -46,7 +59,22 @@ STORES = {
 """URL scheme → module in this package and class. The module is imported when it is needed."""
 
 
-DEFAULT_STORE = "sqlite:///wsgi-sessions.db"
+KINDS = {"str": TEXT, "int": NUMBER, "bool": FLAG, "float": parse_float}
+"""Annotation of a keyword argument → how it is written in a URL."""
+
+
+@runtime_checkable
+class OpensURL(Protocol):
+    """A store's class with its own way to read a URL."""
+
+    @classmethod
+    def from_url(cls, url: str) -> Store:
+        """The store that *url* names."""
+
+
+def default_url() -> str:
+    """The URL in the environment's ``WSGI_SESSIONS_STORE``, else :data:`DEFAULT_STORE`."""
+    return os.environ.get("WSGI_SESSIONS_STORE") or DEFAULT_STORE
 
 
 def open_store(url: str | None = None) -> Store:
@@ -54,15 +82,17 @@ def open_store(url: str | None = None) -> Store:
 
     ``memory://``, ``file:///abs/directory``, ``sqlite:///relative.db``, ``sqlite:////abs/path.db``
     (three slashes relative, four absolute), ``redis://…``, ``memcached://…``,
-    ``postgresql+psycopg://…``, ``mongodb://…``. Options follow in the query: ``?table=logins``.
-    ``None`` stands for the environment's ``WSGI_SESSIONS_STORE``, else for an SQLite file in the
-    working directory.
+    ``postgresql+psycopg://…``, ``mongodb://…``. Options follow in the query: ``?table=logins``;
+    for all stores that can wait ``connect_timeout`` and ``answer_timeout``, in seconds.
+
+    Without *url* it is the one in the environment's ``WSGI_SESSIONS_STORE``, by default an SQLite
+    file, ``wsgi-sessions.db``, in the working directory.
 
     Raises :exc:`~wsgi_sessions.ConfigurationError`, which never contains the URL: it may hold a
     password.
     """
     if url is None:
-        url = os.environ.get("WSGI_SESSIONS_STORE") or DEFAULT_STORE
+        url = default_url()
     scheme, separator, _ = url.partition("://")
     target = STORES.get(scheme.lower()) if separator else None
     if target is None:
@@ -70,7 +100,7 @@ def open_store(url: str | None = None) -> Store:
         raise ConfigurationError(f"a store's URL begins with one of {known}")
     module, _, name = target.partition(":")
     cls = getattr(import_module(f"wsgi_sessions.stores.{module}"), name)
-    if hasattr(cls, "from_url"):
+    if issubclass(cls, OpensURL):
         return cast(Store, cls.from_url(url))
     parts = urlsplit(url)
     return cast(Store, cls(*_path(parts), **_options(parts, cls)))
@@ -90,30 +120,25 @@ def _path(parts: SplitResult) -> list[str]:
         raise ConfigurationError(
             f"{parts.scheme}:// needs a path and no host: {right[parts.scheme]} (three slashes)"
         )
-    return [path.removeprefix("/") if parts.scheme == "sqlite" else path]
+    if parts.scheme == "sqlite" or (os.name == "nt" and re.match("/[A-Za-z]:", path)):
+        path = path.removeprefix("/")
+    return [path]
 
 
 def _options(parts: SplitResult, cls: Callable[..., object]) -> dict[str, Any]:
     """The query as keyword arguments, converted to the types that the constructor declares."""
-    kinds = {
-        option.name: CONVERT[option.annotation]
-        for option in inspect.signature(cls).parameters.values()
-        if option.kind is option.KEYWORD_ONLY and option.annotation in CONVERT
-    }
-    options: dict[str, Any] = {}
+    kinds: dict[str, Parse] = {}
+    for option in inspect.signature(cls).parameters.values():
+        if option.name == "timeouts":
+            kinds.update(dict.fromkeys(TIMEOUTS, SECONDS))
+        elif option.kind is option.KEYWORD_ONLY and option.annotation in KINDS:
+            kinds[option.name] = KINDS[option.annotation]
+    given: dict[str, Any] = {}
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         if name not in kinds:
             known = ", ".join(sorted(kinds)) or "none"
             raise ConfigurationError(f"{parts.scheme}:// has no option {name!r}; known: {known}")
-        if name in options:
-            raise ConfigurationError(f"{parts.scheme}:// option {name!r} is there twice")
-        options[name] = kinds[name](f"{parts.scheme}:// option {name!r}", text)
-    return options
-
-
-CONVERT: dict[str, Callable[[str, str], object]] = {
-    "str": lambda _, text: text,
-    "int": parse_integer,
-    "float": parse_float,
-    "bool": parse_boolean,
-}
+        if name in given:
+            raise ConfigurationError(f"{parts.scheme}:// option {name!r} is given twice")
+        given[name] = kinds[name](f"{parts.scheme}:// option {name!r}", text)
+    return timeouts_in(given)

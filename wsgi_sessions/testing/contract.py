@@ -37,7 +37,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from wsgi_sessions.stores import Listable, OwnerIndex, Purgeable, Store
+from wsgi_sessions.stores import Listable, OwnerIndex, Purgeable, Store, max_bytes_of
 
 __all__ = ["ManualClock", "RealClock", "StoreContract"]
 
@@ -298,7 +298,7 @@ class StoreContract:
     def test_large_data(self, store: Store, later: float) -> None:
         """Half a megabyte, or as much as the store says it can hold."""
         key = new_key()
-        limit = getattr(store, "max_bytes", None) or 500_000
+        limit = max_bytes_of(store, 500_000)
         first, second = secrets.token_bytes(min(limit, 500_000)), secrets.token_bytes(limit)
         version = store.save(key, first, expires_at=later, replacing=None)
         assert store.load(key).data == first  # type: ignore[union-attr]
@@ -309,7 +309,6 @@ class StoreContract:
     def test_keys_at_the_limits(self, store: Store, later: float, key: str) -> None:
         """1 to 64 characters of the alphabet, in any order."""
         version = store.save(key, b"data", expires_at=later, replacing=None)
-        assert store.touch(key, expires_at=later) is True
         assert store.save(key, b"more", expires_at=later, replacing=version) is not None
         assert store.load(key).data == b"more"  # type: ignore[union-attr]
         store.delete(key)
@@ -324,49 +323,13 @@ class StoreContract:
         """Case matters, and so does every character."""
         store.save(one, b"one", expires_at=later, replacing=None)
         assert store.load(two) is None
-        assert store.touch(two, expires_at=later) is False
         store.delete(two)
         assert store.save(two, b"two", expires_at=later, replacing=None) is not None
         assert store.load(one).data == b"one"  # type: ignore[union-attr]
         store.delete(one)
         assert store.load(two).data == b"two"  # type: ignore[union-attr]
 
-    # -- touch, delete
-
-    def test_touch_never_creates(self, store: Store, later: float) -> None:
-        """Nothing there: False, and nothing there afterwards."""
-        key = new_key()
-        assert store.touch(key, expires_at=later) is False
-        assert store.load(key) is None
-        assert store.save(key, b"data", expires_at=later, replacing=None) is not None
-
-    @pytest.mark.parametrize("data", [b"", EVERY_BYTE])
-    def test_touch_does_not_disturb_replacing(
-        self, store: Store, later: float, data: bytes
-    ) -> None:
-        """Data and version are what they were, so a save under way succeeds, exactly once."""
-        key = new_key()
-        version = store.save(key, data, expires_at=later, replacing=None)
-        before = store.load(key)
-        assert before is not None
-        assert store.touch(key, expires_at=later + 60) is True
-        assert store.touch(key, expires_at=later - 60) is True
-        after = store.load(key)
-        assert after is not None
-        assert after.data == data
-        newer = store.save(key, b"new", expires_at=later, replacing=version)
-        assert newer is not None
-        for outdated in (version, before.version, after.version):
-            assert store.save(key, b"lost", expires_at=later, replacing=outdated) is None
-
-    def test_touch_between_load_and_save(self, store: Store, later: float) -> None:
-        """The version that a load returned is good after a touch too."""
-        key = new_key()
-        store.save(key, b"old", expires_at=later, replacing=None)
-        found = store.load(key)
-        assert found is not None
-        store.touch(key, expires_at=later + 60)
-        assert store.save(key, b"new", expires_at=later, replacing=found.version) is not None
+    # -- delete
 
     def test_delete(self, store: Store, later: float) -> None:
         """Gone for every operation; again is fine; the key can be created anew."""
@@ -375,7 +338,6 @@ class StoreContract:
         store.delete(key)
         store.delete(key)
         assert store.load(key) is None
-        assert store.touch(key, expires_at=later) is False
         assert store.save(key, b"anew", expires_at=later, replacing=None) is not None
         assert store.load(key).data == b"anew"  # type: ignore[union-attr]
 
@@ -398,7 +360,6 @@ class StoreContract:
         version = store.save(key, b"data", expires_at=later, replacing=None)
         assert store.save(key, b"", expires_at=past, replacing=version) is not None
         assert store.load(key) is None
-        assert store.touch(key, expires_at=later) is False
         assert store.save(key, b"anew", expires_at=later, replacing=None) is not None
 
     def test_save_with_a_past_time_is_refused_where_something_else_is(
@@ -424,16 +385,6 @@ class StoreContract:
         assert store.save(key, b"data", expires_at=past, replacing=None) is not None
         assert store.load(key) is None
 
-    def test_touch_with_a_past_time_ends_it(self, store: Store, later: float, past: float) -> None:
-        """True because something was there, and then it is gone for every operation."""
-        key = new_key()
-        version = store.save(key, b"data", expires_at=later, replacing=None)
-        assert store.touch(key, expires_at=past) is True
-        assert store.touch(key, expires_at=past) is False
-        assert store.load(key) is None
-        assert store.save(key, b"back", expires_at=later, replacing=version) is None
-        assert store.save(key, b"anew", expires_at=later, replacing=None) is not None
-
     # -- expiry
 
     def test_what_has_expired_is_missing_for_every_operation(
@@ -442,15 +393,13 @@ class StoreContract:
         """Whether or not the store has removed it."""
 
         def arrange(end: float) -> dict[str, Hashable | None]:
-            keys = [new_key() for _ in range(6)]
+            keys = [new_key() for _ in range(5)]
             return {key: store.save(key, b"data", expires_at=end, replacing=None) for key in keys}
 
         versions = self.expired(clock, soon, arrange)
-        load, touch, create, replace, remove, delete = versions
+        load, create, replace, remove, delete = versions
         later += 60
         assert store.load(load) is None
-        assert store.touch(touch, expires_at=later) is False
-        assert store.load(touch) is None
         assert store.save(replace, b"new", expires_at=later, replacing=versions[replace]) is None
         assert store.load(replace) is None
         assert store.save(remove, b"", expires_at=0.0, replacing=versions[remove]) is None
@@ -463,51 +412,46 @@ class StoreContract:
     def test_the_last_accepted_time_counts(
         self, store: Store, clock: Clock, later: float, soon: float
     ) -> None:
-        """Save and touch move the end either way; what is refused moves nothing."""
+        """A save moves the expiry either way; what is refused moves nothing."""
 
         def arrange(end: float) -> list[str]:
-            keys = longer, shorter, touched, cut, kept, ended = [new_key() for _ in range(6)]
+            keys = longer, shorter, kept, ended = [new_key() for _ in range(4)]
             version = store.save(longer, b"", expires_at=end, replacing=None)
             store.save(longer, b"longer", expires_at=later, replacing=version)
             version = store.save(shorter, b"", expires_at=later, replacing=None)
             store.save(shorter, b"shorter", expires_at=end, replacing=version)
-            store.save(touched, b"touched", expires_at=end, replacing=None)
-            store.touch(touched, expires_at=later)
-            store.save(cut, b"cut", expires_at=later, replacing=None)
-            store.touch(cut, expires_at=end)
             store.save(kept, b"kept", expires_at=later, replacing=None)
             store.save(kept, b"", expires_at=end, replacing=None)
             store.save(ended, b"ended", expires_at=end, replacing=None)
             store.save(ended, b"", expires_at=later, replacing=None)
             return keys
 
-        longer, shorter, touched, cut, kept, ended = self.expired(clock, soon, arrange)
-        for key, data in ((longer, b"longer"), (touched, b"touched"), (kept, b"kept")):
+        longer, shorter, kept, ended = self.expired(clock, soon, arrange)
+        for key, data in ((longer, b"longer"), (kept, b"kept")):
             found = store.load(key)
             assert found is not None, data
             assert found.data == data
-        for key in (shorter, cut, ended):
+        for key in (shorter, ended):
             assert store.load(key) is None
 
-    def test_nothing_ends_early(self, store: Store, clock: Clock) -> None:
-        """A fraction of a second counts, for save and for touch."""
-        saved, touched = new_key(), new_key()
+    def test_nothing_expires_early(self, store: Store, clock: Clock) -> None:
+        """A fraction of a second counts, for creation and for replacement."""
+        created, replaced = new_key(), new_key()
         end = math.floor(clock()) + 2.6
-        store.save(saved, b"data", expires_at=end, replacing=None)
-        store.save(touched, b"data", expires_at=end + 60, replacing=None)
-        store.touch(touched, expires_at=end)
+        store.save(created, b"data", expires_at=end, replacing=None)
+        version = store.save(replaced, b"data", expires_at=end + 60, replacing=None)
+        store.save(replaced, b"data", expires_at=end, replacing=version)
         clock.advance(end - 0.25 - clock())
-        found = [store.load(saved), store.load(touched)]
+        found = [store.load(created), store.load(replaced)]
         assert all(found) or clock() >= end
 
     @pytest.mark.parametrize("days", [29, 31, 3650])
     def test_far_times(self, store: Store, clock: Clock, days: int) -> None:
-        """A time far ahead is ahead, for save and for touch."""
+        """A time far ahead is ahead, for creation and for replacement."""
         key = new_key()
         end = clock() + days * 86400
         version = store.save(key, b"data", expires_at=end, replacing=None)
         assert store.load(key).data == b"data"  # type: ignore[union-attr]
-        assert store.touch(key, expires_at=end + 1) is True
         assert store.save(key, b"more", expires_at=end, replacing=version) is not None
         assert store.load(key).data == b"more"  # type: ignore[union-attr]
 
@@ -555,24 +499,6 @@ class StoreContract:
                 processes.enter_context(forked(child))
         assert store.load(key).data == b"80"  # type: ignore[union-attr]
 
-    def test_touches_and_saves_at_the_same_time(self, store: Store, later: float) -> None:
-        """Touching in other threads refuses no save and takes nothing back."""
-        key = new_key()
-        store.save(key, b"0", expires_at=later, replacing=None)
-
-        def run(number: int) -> None:
-            if number:
-                for _ in range(30):
-                    assert store.touch(key, expires_at=later + number) is True
-                return
-            for count in range(1, 31):
-                version = store.load(key).version  # type: ignore[union-attr]
-                data = b"%d" % count
-                assert store.save(key, data, expires_at=later, replacing=version) is not None
-
-        together(3, run)
-        assert store.load(key).data == b"30"  # type: ignore[union-attr]
-
     def test_readers_see_the_old_or_the_new(self, store: Store, later: float) -> None:
         """Never a mixture, and never nothing, while it is replaced."""
         key = new_key()
@@ -616,7 +542,7 @@ class StoreContract:
 
     def test_threads_after_fork(self, store: Store, later: float) -> None:
         """The child's threads can use it, also if threads of the parent were using it."""
-        key = new_key()
+        key, other = new_key(), new_key()
         store.save(key, b"0", expires_at=later, replacing=None)
         connected, stop = threading.Barrier(4, timeout=60), threading.Event()
 
@@ -625,7 +551,7 @@ class StoreContract:
             connected.wait()
             while not stop.is_set():
                 store.load(key)
-                store.touch(key, expires_at=later)
+                store.delete(other)
                 stop.wait(0.0005)
 
         threads = [threading.Thread(target=keep_using) for _ in range(3)]

@@ -77,9 +77,6 @@ class PausingStore:
         save = partial(self._store.save, expires_at=expires_at, replacing=replacing)
         return self._call("save", key, save, key, data)
 
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        return self._call("touch", key, partial(self._store.touch, expires_at=expires_at), key)
-
     def delete(self, key: str) -> None:
         self._call("delete", key, self._store.delete, key)
 

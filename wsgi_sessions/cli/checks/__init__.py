@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.cli.checks.checks import (
-    Checkable,
-    Finding,
-    Level,
-    probe,
-    reach_by_load,
-)
+from wsgi_sessions.cli.checks.dispatch import check_store
+from wsgi_sessions.cli.checks.finding import Finding, Level
 
-__all__ = [
-    "Checkable",
-    "Finding",
-    "Level",
-    "probe",
-    "reach_by_load",
-]
+__all__ = ["Finding", "Level", "check_store"]

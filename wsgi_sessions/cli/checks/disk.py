@@ -1,4 +1,4 @@
-"""What is not so with a file or directory of sessions."""
+"""Problems with a file or directory of sessions, and their remedies."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
-from wsgi_sessions.cli.checks.checks import Finding, Level
+from wsgi_sessions.cli.checks.finding import Finding, Level
 
-LITTLE = 64 * 2**20
-"""Free bytes: some ten thousand sessions, and SQLite's log."""
-FEW = 10_000
-"""Free files."""
+MIN_FREE_BYTES = 64 * 2**20
+"""Some ten thousand sessions, and SQLite's log."""
+
+MIN_FREE_INODES = 10_000
 
 NETWORK = re.compile(r"nfs\d?|cifs|smb\w*|9p|afs|ceph|lustre|glusterfs|fuse\.\w*(ssh|gluster)\w*")
 
 
-def private(path: str) -> Finding:
+def check_private(path: str) -> Finding:
     """Whether only its owner can look into the file or directory at *path*."""
     status = os.stat(path)
+    if os.name == "nt":
+        return Finding(Level.NOTE, f"access rights of {path} not checked: Windows has others")
     if not status.st_mode & 0o077:
         return Finding(Level.OK, f"{path} is for its owner alone")
     mode = "700" if stat.S_ISDIR(status.st_mode) else "600"
@@ -32,9 +34,11 @@ def private(path: str) -> Finding:
     )
 
 
-def owned(path: str) -> Finding | None:
-    """What is wrong if another user than the application's looks, who would leave files that the
+def check_owner(path: str) -> Finding | None:
+    """An error if another user than the application's looks, who would leave files that the
     application cannot open."""
+    if os.name == "nt":
+        return None
     owner, user = os.stat(path).st_uid, os.geteuid()
     if owner == user:
         return None
@@ -46,8 +50,8 @@ def owned(path: str) -> Finding | None:
     )
 
 
-def can_be_made(path: str) -> Finding:
-    """Whether *path*, which is not there, can be made by this user."""
+def check_creatable(path: str) -> Finding:
+    """Whether *path*, which does not exist, can be made by this user."""
     parent = os.path.dirname(path)
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
@@ -61,11 +65,13 @@ def can_be_made(path: str) -> Finding:
     )
 
 
-def room(path: str) -> Iterator[Finding]:
+def check_room(path: str) -> Iterator[Finding]:
     """Whether there is room for more, as far as this user may use it."""
+    if os.name == "nt":
+        return
     status = os.statvfs(path)
     space = status.f_bavail * status.f_frsize
-    full = space < LITTLE or (status.f_files and status.f_favail < FEW)
+    full = space < MIN_FREE_BYTES or (status.f_files and status.f_favail < MIN_FREE_INODES)
     yield Finding(
         Level.WARNING if full else Level.OK,
         f"{space / 2**20:,.0f} MiB and {status.f_favail:,} files free at {path}",
@@ -73,8 +79,8 @@ def room(path: str) -> Iterator[Finding]:
     )
 
 
-def network(path: str) -> Iterator[Finding]:
-    """Whether *path* is on a file system of another machine, as far as Linux tells."""
+def check_local(path: str) -> Iterator[Finding]:
+    """Whether *path* is on a file system of another machine, as far as Linux shows it."""
     with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8") as mounts:
         kind = kind_of(os.path.realpath(path), mounts)
         if NETWORK.fullmatch(kind):

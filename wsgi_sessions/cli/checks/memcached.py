@@ -1,32 +1,35 @@
-"""What is not so at Memcached servers."""
+"""Problems at Memcached servers, and their remedies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from time import monotonic
-from typing import TYPE_CHECKING, Any
 
-import wsgi_sessions.cli.checks.checks as health
-from wsgi_sessions.cli.checks.checks import Finding, Level
+from wsgi_sessions.cli.checks.checks import (
+    check_answer_time,
+    check_clients,
+    check_clock,
+    check_operations,
+    check_route,
+    check_version,
+    is_local,
+)
+from wsgi_sessions.cli.checks.finding import Finding, Level
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.memcached import Server, failures, report
-
-if TYPE_CHECKING:
-    from wsgi_sessions.stores.memcached import MemcachedStore
+from wsgi_sessions.stores import Route
+from wsgi_sessions.stores.memcached import MemcachedStore
 
 MINIMUM = "1.4.14"
-"""``touch`` that works over the text protocol."""
-SECONDS = 1.0
+"""Of 2012; nothing older has been tried."""
 
 
-def findings(store: MemcachedStore, servers: list[Server], overhead: int) -> Iterator[Finding]:
-    """As :meth:`~wsgi_sessions.cli.checks.checks.Checkable.findings`. *overhead* is what an item
-    takes besides the data."""
-    yield from health.clients("memcached")
+def check(store: MemcachedStore) -> Iterator[Finding]:
+    """Each server, and the routes to them."""
+    servers = store.servers()
+    yield from check_clients("memcached")
     unreachable = 0
     for server in servers:
         try:
-            yield from _of_server(server, store.max_bytes, overhead)
+            yield from _check_server(store, server)
         except StoreUnavailable as error:
             unreachable += 1
             if unreachable == len(servers):
@@ -37,8 +40,7 @@ def findings(store: MemcachedStore, servers: list[Server], overhead: int) -> Ite
                 "its sessions are unavailable, those of the other servers are not",
                 "start it, or take it off the list of every process",
             )
-    hosts = [server.label.rpartition(":")[0] for server in servers]
-    yield from _exposure(hosts)
+    yield from _check_route(store.route())
     if len(servers) > 1:
         yield Finding(
             Level.NOTE,
@@ -53,15 +55,15 @@ def findings(store: MemcachedStore, servers: list[Server], overhead: int) -> Ite
         "another store, if that matters",
     )
     if not unreachable:
-        yield health.probe(store)
+        yield check_operations(store)
 
 
-def _of_server(server: Server, data: int, overhead: int) -> Iterator[Finding]:
-    yield health.reach(lambda: _stats(server), f"memcached at {server.label}")
-    stats, settings = _stats(server), _stats(server, "settings")
-    yield health.version("memcached", _text(stats[b"version"]), MINIMUM)
-    yield health.clock(lambda: float(_stats(server)[b"time"]))
-    yield _evictions(int(stats[b"evictions"]), int(stats[b"limit_maxbytes"]))
+def _check_server(store: MemcachedStore, server: str) -> Iterator[Finding]:
+    yield check_answer_time(lambda: store.stats(server), f"memcached at {server}")
+    stats, settings = store.stats(server), store.stats(server, "settings")
+    yield check_version("memcached", _text(stats[b"version"]), MINIMUM)
+    yield check_clock(lambda: float(store.stats(server)[b"time"]))
+    yield _check_evictions(int(stats[b"evictions"]), int(stats[b"limit_maxbytes"]))
     if not settings.get(b"cas_enabled", True):
         yield Finding(
             Level.ERROR,
@@ -69,36 +71,38 @@ def _of_server(server: Server, data: int, overhead: int) -> Iterator[Finding]:
             "it cannot compare, so saves would overwrite each other",
             "start it without -C",
         )
-    yield _item_size(int(settings[b"item_size_max"]), data + overhead, overhead)
+    yield _check_item_size(store, int(settings[b"item_size_max"]))
 
 
-def _exposure(hosts: list[str]) -> Iterator[Finding]:
-    """It has neither TLS here nor users, so there is one thing to be said, and not two."""
-    remote = [host for host in hosts if not health.is_local(host)]
+def _check_route(route: Route) -> Iterator[Finding]:
+    """It has neither TLS here nor users, so there is one finding, and not two."""
+    remote = [host for host in route.hosts if not is_local(host)]
     if not remote:
-        yield from health.exposure([], encrypted=False, password=False)
+        yield from check_route(route)
         return
     yield Finding(
         Level.WARNING,
         f"neither TLS nor a password at {', '.join(remote)}",
-        "whoever reaches the server can read, change and end sessions",
+        "anyone who reaches the server can read, change and end sessions",
         "a private network",
     )
 
 
-def _evictions(count: int, limit: int) -> Finding:
+def _check_evictions(count: int, limit: int) -> Finding:
     memory = f"{limit / 2**20:.0f} MiB of memory"
     if not count:
         return Finding(Level.OK, f"no evictions, {memory}")
     return Finding(
         Level.WARNING,
         f"{count} evictions since the server started, {memory}",
-        "sessions end before their time when the memory is full",
+        "sessions are dropped before they expire when the memory is full",
         "more memory (-m), or a server for sessions alone",
     )
 
 
-def _item_size(limit: int, item: int, overhead: int) -> Finding:
+def _check_item_size(store: MemcachedStore, limit: int) -> Finding:
+    overhead = store.item_overhead
+    item = store.max_bytes + overhead
     what = f"items of up to {limit:,} bytes (-I)"
     if limit >= item:
         return Finding(Level.OK, what)
@@ -108,16 +112,6 @@ def _item_size(limit: int, item: int, overhead: int) -> Finding:
         f"less than max_bytes allows, which needs {item:,}: large sessions fail only when sent",
         f"-I {item}, or max_bytes={max(limit - overhead, 1)} for store and sessions",
     )
-
-
-def _stats(server: Server, *arguments: str) -> dict[bytes, Any]:
-    try:
-        answer: dict[bytes, Any] = server.run(
-            lambda client: client.stats(*arguments), monotonic() + SECONDS
-        )
-    except failures() as error:
-        report(server.label, error)
-    return answer
 
 
 def _text(value: bytes | str) -> str:

@@ -1,76 +1,60 @@
-"""What is not so at a MongoDB server."""
+"""Problems at a MongoDB server, and their remedies."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
 
-import wsgi_sessions.cli.checks.checks as health
-from wsgi_sessions.cli.checks.checks import Finding, Level
+from wsgi_sessions.cli.checks.checks import (
+    COUNT_LIMIT,
+    check_clients,
+    check_clock,
+    check_expired,
+    check_load_time,
+    check_operations,
+    check_route,
+    check_version,
+    not_checked,
+)
+from wsgi_sessions.cli.checks.finding import Finding, Level
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.mongodb import Connection, Connections
-
-if TYPE_CHECKING:
-    from wsgi_sessions.stores.mongodb import MongoDBStore
+from wsgi_sessions.stores.mongodb import MongoDBStore
 
 MINIMUM = "4.0"
-INSECURE = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 
 
-def findings(
-    store: MongoDBStore, connections: Connections, url: str, *, create: bool
-) -> Iterator[Finding]:
-    """As :meth:`~wsgi_sessions.cli.checks.checks.Checkable.findings`."""
-    yield from health.clients("mongodb")
-    yield health.reach_by_load(store, "MongoDB")
-    if url:  # of a client that was handed in, whoever made it knows
-        yield from _exposure(url)
-    yield health.version("MongoDB", _command(connections, "buildInfo")["version"], MINIMUM)
-    yield health.clock(lambda: _server_time(connections))
-    yield _replication(_command(connections, "hello"))
+def check(store: MongoDBStore) -> Iterator[Finding]:
+    """Server, route to it, indexes, and what has expired."""
+    route = store.route()
+    yield from check_clients("mongodb")
+    yield check_load_time(store, "MongoDB")
+    if route:  # for a client that was handed in, that is the application's affair
+        yield from check_route(route)
+    yield check_version("MongoDB", store.command("buildInfo")["version"], MINIMUM)
+    yield check_clock(lambda: _server_time(store))
+    yield _check_replication(store.command("hello"))
     try:
-        there = connections.run(
-            lambda db: {name: _collection(db, name) for name in ("records", "links")}
-        )
+        collections = store.indexes()
     except StoreUnavailable as error:
-        yield health.not_asked("collections and indexes", error)
-        yield health.probe(store)
+        yield not_checked("collections and indexes", error)
+        yield check_operations(store)
         return
-    for name, indexes in there.items():
-        yield from _indexes(name, indexes, _ddl(store.ddl, connections, name), create)
-    if there["records"] is None:
+    what = ("sessions", "owners of sessions")
+    for held, (name, indexes) in zip(what, collections.items(), strict=True):
+        yield from _check_indexes(held, indexes, _ddl(store.ddl, name), store.create)
+    if next(iter(collections.values())) is None:
         return
-    yield _expired(connections)
-    yield health.probe(store)
+    yield check_expired(store.expired(COUNT_LIMIT))
+    yield check_operations(store)
 
 
-def _exposure(url: str) -> Iterator[Finding]:
-    parts = urlsplit(url)
-    query = {name.lower(): values[-1].lower() for name, values in parse_qs(parts.query).items()}
-    hosts = unquote(parts.netloc.rpartition("@")[2]).split(",")
-    default = "true" if parts.scheme == "mongodb+srv" else "false"
-    yield from health.exposure(
-        [re.sub(r":\d+$", "", host) for host in hosts],
-        encrypted=query.get("tls", query.get("ssl", default)) == "true",
-        verified=not any(query.get(name) == "true" for name in INSECURE),
-        password="@" in parts.netloc,
-    )
+def _server_time(store: MongoDBStore) -> float:
+    local: datetime = store.command("hello")["localTime"]
+    return local.replace(tzinfo=UTC).timestamp()
 
 
-def _command(connections: Connections, name: str) -> dict[str, Any]:
-    answer: dict[str, Any] = connections.run(lambda db: db.client.admin.command(name))
-    return answer
-
-
-def _server_time(connections: Connections) -> float:
-    there: datetime = _command(connections, "hello")["localTime"]
-    return there.replace(tzinfo=UTC).timestamp()
-
-
-def _replication(hello: dict[str, Any]) -> Finding:
+def _check_replication(hello: dict[str, Any]) -> Finding:
     if hello.get("setName") or hello.get("msg") == "isdbgrid":
         return Finding(Level.OK, "a replica set or a cluster; writes wait for a majority")
     return Finding(
@@ -81,18 +65,9 @@ def _replication(hello: dict[str, Any]) -> Finding:
     )
 
 
-def _collection(db: Connection, name: str) -> list[dict[str, Any]] | None:
-    """The indexes of a collection that is there."""
-    documents = getattr(db, name)
-    if documents.name not in documents.database.list_collection_names():
-        return None
-    return list(documents.index_information().values())
-
-
-def _indexes(
-    name: str, indexes: list[dict[str, Any]] | None, ddl: str, create: bool
+def _check_indexes(
+    what: str, indexes: list[dict[str, Any]] | None, ddl: str, create: bool
 ) -> Iterator[Finding]:
-    what = {"records": "sessions", "links": "owners of sessions"}[name]
     if indexes is None:
         level, then = (
             (Level.NOTE, ": the first session makes it")
@@ -122,17 +97,7 @@ def _indexes(
         )
 
 
-def _ddl(ddl: str, connections: Connections, name: str) -> str:
+def _ddl(ddl: str, collection: str) -> str:
     """The commands for one of the collections."""
-    collection = getattr(connections.current(), name).name
     lines = [line for line in ddl.splitlines() if f'.getCollection("{collection}")' in line]
     return "\n".join(lines)
-
-
-def _expired(connections: Connections) -> Finding:
-    now = datetime.now(UTC)
-    ended = {"expires_at": {"$lte": now}}
-    count = connections.run(lambda db: db.records.count_documents(ended, limit=health.MOST))
-    first = connections.run(lambda db: db.records.find_one(ended, sort=[("expires_at", 1)]))
-    age = (now - first["expires_at"].replace(tzinfo=UTC)).total_seconds() if first else 0.0
-    return health.expired(count, age)

@@ -1,49 +1,55 @@
-"""What is not so at a Redis or Valkey server."""
+"""Problems at a Redis or Valkey server, and their remedies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
-import wsgi_sessions.cli.checks.checks as health
-from wsgi_sessions.cli.checks.checks import Finding, Level
+from wsgi_sessions.cli.checks.checks import (
+    check_clients,
+    check_clock,
+    check_load_time,
+    check_operations,
+    check_route,
+    check_version,
+    is_local,
+    not_checked,
+)
+from wsgi_sessions.cli.checks.finding import Finding, Level
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.redis import Server
-
-if TYPE_CHECKING:
-    from wsgi_sessions.stores.redis import RedisStore
+from wsgi_sessions.stores import Route
+from wsgi_sessions.stores.redis import RedisStore
 
 MINIMUM = {"Redis": "6.0", "Valkey": "7.2"}
 
 
-def findings(store: RedisStore, server: Server, url: str) -> Iterator[Finding]:
-    """As :meth:`~wsgi_sessions.cli.checks.checks.Checkable.findings`. Of a cluster whose client was
-    handed in, one node is asked about itself. *url* is empty for a client."""
-    yield from health.clients("redis")
-    info = _info(server)
-    if url and isinstance(info, dict) and info.get("redis_mode", "standalone") != "standalone":
+def check(store: RedisStore) -> Iterator[Finding]:
+    """Server, route to it, memory and persistence. Of a cluster whose client was handed in, one
+    node is asked about itself."""
+    route = store.route()
+    yield from check_clients("redis")
+    info = _info(store)
+    if route and isinstance(info, dict) and info.get("redis_mode", "standalone") != "standalone":
         yield _wrong_kind(info["redis_mode"])
         return
-    yield health.reach_by_load(store, "Redis")
-    if url:  # of a client that was handed in, whoever made it knows
-        yield from _exposure(server, url)
+    yield check_load_time(store, "Redis")
+    if route:  # for a client that was handed in, that is the application's affair
+        yield from _check_access(store, route)
     try:
-        yield health.clock(lambda: _server_time(server))
+        yield check_clock(lambda: _server_time(store))
     except StoreUnavailable as error:
-        yield health.not_asked("the server's clock (TIME)", error)
+        yield not_checked("the server's clock (TIME)", error)
     if isinstance(info, dict):
-        yield from _of_server(info)
-        yield from _persistence(server, info)
+        yield from _check_server(info)
+        yield from _check_persistence(store, info)
     else:
-        yield health.not_asked("version, memory and persistence (INFO)", info)
-    yield health.probe(store)
+        yield not_checked("version, memory and persistence (INFO)", info)
+    yield check_operations(store)
 
 
-def _info(server: Server) -> dict[str, str] | StoreUnavailable:
+def _info(store: RedisStore) -> dict[str, str] | StoreUnavailable:
     """The fields of INFO; or why there are none."""
     try:
-        reply = _ask(server, "INFO")
+        reply = store.ask("INFO")
     except StoreUnavailable as error:
         return error
     if isinstance(reply, dict):  # a client that was handed in has parsed it
@@ -65,31 +71,22 @@ def _wrong_kind(mode: str) -> Finding:
     )
 
 
-def _exposure(server: Server, url: str) -> Iterator[Finding]:
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    verifies = query.get("ssl_cert_reqs", ["required"])[-1].lower() == "required"
-    host = None if parts.scheme == "unix" else parts.hostname
-    password = bool(parts.password or query.get("password"))
-    yield from health.exposure(
-        [host],
-        encrypted=parts.scheme in ("rediss", "valkeys"),
-        verified=verifies,
-        password=password,
-    )
-    if password and _lets_anybody_in(server):
+def _check_access(store: RedisStore, route: Route) -> Iterator[Finding]:
+    yield from check_route(route)
+    if route.password and _lets_anybody_in(store):
+        local = all(is_local(host) for host in route.hosts)
         yield Finding(
-            Level.NOTE if health.is_local(host) else Level.WARNING,
+            Level.NOTE if local else Level.WARNING,
             "the server's user 'default' has no password",
-            "whoever reaches the server can read, change and end sessions without one",
+            "anyone who reaches the server can read, change and end sessions without one",
             "ACL SETUSER default resetpass >PASSWORD, or ACL SETUSER default off",
         )
 
 
-def _lets_anybody_in(server: Server) -> bool:
+def _lets_anybody_in(store: RedisStore) -> bool:
     """Whether the default user needs no password, as far as we may know."""
     try:
-        reply = _ask(server, "ACL", "GETUSER", "default")
+        reply = store.ask("ACL", "GETUSER", "default")
     except StoreUnavailable:
         return False
     flags = dict(zip(reply[::2], reply[1::2], strict=False)) if isinstance(reply, list) else reply
@@ -97,15 +94,15 @@ def _lets_anybody_in(server: Server) -> bool:
     return {"on", "nopass"} <= names
 
 
-def _server_time(server: Server) -> float:
-    seconds, microseconds = _ask(server, "TIME")
+def _server_time(store: RedisStore) -> float:
+    seconds, microseconds = store.ask("TIME")
     return int(seconds) + int(microseconds) / 1e6
 
 
-def _of_server(info: dict[str, str]) -> Iterator[Finding]:
+def _check_server(info: dict[str, str]) -> Iterator[Finding]:
     kind = "Valkey" if "valkey_version" in info else "Redis"
-    yield health.version(kind, info.get(f"{kind.lower()}_version", "0"), MINIMUM[kind])
-    yield _eviction(info.get("maxmemory_policy", "unknown"), int(info.get("maxmemory", 0)))
+    yield check_version(kind, info.get(f"{kind.lower()}_version", "0"), MINIMUM[kind])
+    yield _check_eviction(info.get("maxmemory_policy", "unknown"), int(info.get("maxmemory", 0)))
     if int(info.get("evicted_keys", 0)):
         yield Finding(
             Level.WARNING,
@@ -122,7 +119,7 @@ def _of_server(info: dict[str, str]) -> Iterator[Finding]:
         )
 
 
-def _eviction(policy: str, maxmemory: int) -> Finding:
+def _check_eviction(policy: str, maxmemory: int) -> Finding:
     limit = f"maxmemory {maxmemory:,} bytes" if maxmemory else "no maxmemory"
     what = f"maxmemory-policy is {policy}, {limit}"
     if policy in ("noeviction", "volatile-ttl"):
@@ -130,19 +127,19 @@ def _eviction(policy: str, maxmemory: int) -> Finding:
     return Finding(
         Level.WARNING,
         what,
-        "any session may vanish at any time once the memory is full",
+        "any session may be dropped at any time once the memory is full",
         "CONFIG SET maxmemory-policy noeviction (or volatile-ttl), and in redis.conf",
     )
 
 
-def _persistence(server: Server, info: dict[str, str]) -> Iterator[Finding]:
+def _check_persistence(store: RedisStore, info: dict[str, str]) -> Iterator[Finding]:
     if info.get("aof_enabled") == "1":
         yield Finding(Level.OK, "append-only file on: sessions survive a restart")
         return
     try:
-        reply = _ask(server, "CONFIG", "GET", "save")
+        reply = store.ask("CONFIG", "GET", "save")
     except StoreUnavailable as error:
-        yield health.not_asked("snapshots (CONFIG GET save)", error)
+        yield not_checked("snapshots (CONFIG GET save)", error)
         return
     parsed = isinstance(reply, dict)  # by a client that was handed in
     saves = _text((reply.get("save") or reply.get(b"save", "")) if parsed else reply[1])
@@ -155,10 +152,6 @@ def _persistence(server: Server, info: dict[str, str]) -> Iterator[Finding]:
             "a restart of the server ends all sessions",
             "appendonly yes, if that matters",
         )
-
-
-def _ask(server: Server, *command: str) -> Any:
-    return server.call(command, server.deadline())
 
 
 def _text(value: bytes | str) -> str:

@@ -1,11 +1,10 @@
-"""What is not so in a database with sessions."""
+"""Problems in a database with sessions, and their remedies."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -13,19 +12,25 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-import wsgi_sessions.cli.checks.checks as health
-import wsgi_sessions.cli.checks.disk as health_disk
-from wsgi_sessions.cli.checks.checks import Finding, Level
+from wsgi_sessions.cli.checks.checks import (
+    COUNT_LIMIT,
+    check_answer_time,
+    check_clients,
+    check_clock,
+    check_expired,
+    check_operations,
+    check_route,
+    check_version,
+    not_checked,
+)
+from wsgi_sessions.cli.checks.disk import check_private
+from wsgi_sessions.cli.checks.finding import Finding, Level
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.sqlalchemy.database import Database
-from wsgi_sessions.stores.sqlalchemy.faults import describe
-from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES, Tables
-
-if TYPE_CHECKING:
-    from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
+from wsgi_sessions.stores import Route
+from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
 
 MINIMUM = {"postgresql": "10", "mysql": "5.7.8", "mariadb": "10.1.1", "sqlite": "3.24"}
-"""What the drivers speak to, and what has the time limits that the store sets."""
+"""The oldest that the drivers work with, and what has the time limits that the store sets."""
 
 NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 
@@ -35,78 +40,76 @@ EPOCH = {
 }
 
 
-def findings(store: SQLAlchemyStore, database: Database) -> Iterator[Finding]:
-    """As :meth:`~wsgi_sessions.cli.checks.checks.Checkable.findings`."""
-    tables, create = database.tables, database.create
-    yield from health.clients("sqlalchemy")
-    file = database.engine.url.database or ""
-    if database.engine.dialect.name == "sqlite":
+def check(store: SQLAlchemyStore) -> Iterator[Finding]:
+    """Server, route to it, tables, and what waits for a purge."""
+    yield from check_clients("sqlalchemy")
+    file = store.engine.url.database or ""
+    if store.engine.dialect.name == "sqlite":
         if not os.path.exists(file):  # connecting would make it
-            yield _missing(list(_both(tables)), create, store.ddl)
+            yield _missing(store, list(store.tables))
             return
-        yield health_disk.private(os.path.abspath(file))
+        yield check_private(os.path.abspath(file))
+    missing: list[sa.Table] = []
     try:
-        with database.engine.connect() as connection:
-            yield from _of_server(connection)
+        with store.engine.connect() as connection:
+            yield from _check_server(connection)
             inspector = sa.inspect(connection)
-            missing = [table for table in _both(tables) if not _is_there(inspector, table)]
+            missing += [table for table in store.tables if not _exists(inspector, table)]
             if missing:
-                yield _missing(missing, create, store.ddl)
-            for table in _both(tables):
+                yield _missing(store, missing)
+            for table in store.tables:
                 if table not in missing:
-                    yield from _columns(inspector, table)
-                    yield from _index(inspector, table, connection)
-            if tables.records in missing:
-                return
-            try:
-                yield _expired(connection, tables)
-            except SQLAlchemyError as error:
-                yield health.not_asked("what has expired", StoreUnavailable(describe(error)))
+                    yield from _check_columns(inspector, table)
+                    yield from _check_index(inspector, table, connection)
     except SQLAlchemyError as error:
-        raise StoreUnavailable(f"{database.name}: {describe(error)}") from None
+        raise store.unavailable(error) from None
+    if store.tables[0] in missing:
+        return
+    try:
+        yield check_expired(store.expired(COUNT_LIMIT))
+    except StoreUnavailable as error:
+        yield not_checked("what has expired", error)
     if not missing:
-        yield health.probe(store)
+        yield check_operations(store)
 
 
-def _of_server(connection: Connection) -> Iterator[Finding]:
+def _check_server(connection: Connection) -> Iterator[Finding]:
     dialect = connection.dialect
     name = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
-    yield health.reach(lambda: connection.execute(sa.text("SELECT 1")), NAMES[name])
+    yield check_answer_time(lambda: connection.execute(sa.text("SELECT 1")), NAMES[name])
     numbers = ".".join(str(number) for number in dialect.server_version_info or ())
-    yield health.version(NAMES[name], numbers, MINIMUM[name])
-    family = FAMILIES[dialect.name]
+    yield check_version(NAMES[name], numbers, MINIMUM[name])
+    family = "mysql" if name == "mariadb" else name
     if family != "sqlite":
-        yield from health.exposure(**_way(connection, family))
-        yield health.clock(lambda: float(connection.execute(sa.text(EPOCH[family])).scalar_one()))
-        yield _isolation(connection, family)
+        yield from check_route(_route(connection, family))
+        yield check_clock(lambda: float(connection.execute(sa.text(EPOCH[family])).scalar_one()))
+        yield _check_isolation(connection, family)
 
 
-def _way(connection: Connection, family: str) -> dict[str, Any]:
-    """What :func:`health.exposure` needs to know, of the connection that there is."""
+def _route(connection: Connection, family: str) -> Route:
+    """How this connection reaches its server."""
     url = connection.engine.url
     if family == "mysql":
         cipher = connection.execute(sa.text("SHOW STATUS LIKE 'Ssl_cipher'")).one()[1]
-        host = None if "unix_socket" in url.query else url.host
-        verified = bool({"ssl_ca", "ssl_verify_cert"} & url.query.keys())
-        return {
-            "hosts": [host],
-            "encrypted": bool(cipher),
-            "verified": verified,
-            "password": bool(url.password),
-        }
+        return Route(
+            hosts=("" if "unix_socket" in url.query else url.host or "",),
+            encrypted=bool(cipher),
+            verified=bool({"ssl_ca", "ssl_verify_cert"} & url.query.keys()),
+            password=bool(url.password),
+        )
     query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
     libpq = getattr(connection.connection.dbapi_connection, "pgconn", None)  # psycopg's
     options = {option.keyword: option.val for option in libpq.info} if libpq else {}
     hosts = (options.get(b"host") or (url.host or "").encode()).decode().split(",")
-    return {
-        "hosts": hosts,
-        "encrypted": bool(connection.execute(sa.text(query)).scalar()),
-        "verified": options.get(b"sslmode", b"verify-full") in (b"verify-ca", b"verify-full"),
-        "password": bool(libpq.used_password if libpq else url.password),
-    }
+    return Route(
+        hosts=tuple(hosts),
+        encrypted=bool(connection.execute(sa.text(query)).scalar()),
+        verified=options.get(b"sslmode", b"verify-full") in (b"verify-ca", b"verify-full"),
+        password=bool(libpq.used_password if libpq else url.password),
+    )
 
 
-def _isolation(connection: Connection, family: str) -> Finding:
+def _check_isolation(connection: Connection, family: str) -> Finding:
     if family == "postgresql":
         level = connection.execute(sa.text("SHOW default_transaction_isolation")).scalar_one()
     else:
@@ -129,34 +132,30 @@ def _isolation(connection: Connection, family: str) -> Finding:
     return Finding(Level.OK, what)
 
 
-def _both(tables: Tables) -> tuple[sa.Table, sa.Table]:
-    return tables.records, tables.owners
-
-
-def _is_there(inspector: sa.Inspector, table: sa.Table) -> bool:
+def _exists(inspector: sa.Inspector, table: sa.Table) -> bool:
     return inspector.has_table(table.name, schema=table.schema)
 
 
-def _missing(missing: list[sa.Table], create: bool, ddl: str) -> Finding:
+def _missing(store: SQLAlchemyStore, missing: list[sa.Table]) -> Finding:
     what = f"no table {' and no table '.join(table.fullname for table in missing)}"
-    if create:
+    if store.create:
         return Finding(
             Level.NOTE,
             what,
             "the first session makes it, with the rights of the application's user",
             "none, or run the statements below and pass create=false",
-            ddl,
+            store.ddl,
         )
     return Finding(
         Level.ERROR,
         what,
         "with create=false the store does not make it",
         "run the statements below",
-        ddl,
+        store.ddl,
     )
 
 
-def _columns(inspector: sa.Inspector, table: sa.Table) -> Iterator[Finding]:
+def _check_columns(inspector: sa.Inspector, table: sa.Table) -> Iterator[Finding]:
     found = {
         column["name"]: column["type"]
         for column in inspector.get_columns(table.name, schema=table.schema)
@@ -192,7 +191,9 @@ def _fits(wanted: sa.Column[Any], found: Any, dialect: Dialect) -> bool:
     return found.python_type is bytes
 
 
-def _index(inspector: sa.Inspector, table: sa.Table, connection: Connection) -> Iterator[Finding]:
+def _check_index(
+    inspector: sa.Inspector, table: sa.Table, connection: Connection
+) -> Iterator[Finding]:
     indexes = inspector.get_indexes(table.name, schema=table.schema)
     if any(index["column_names"][0] == "expires_at" for index in indexes):
         yield Finding(Level.OK, f"table {table.fullname} has an index on the expiry")
@@ -206,13 +207,3 @@ def _index(inspector: sa.Inspector, table: sa.Table, connection: Connection) -> 
         "run the statement below",
         f"{statement};\n",
     )
-
-
-def _expired(connection: Connection, tables: Tables) -> Finding:
-    """By this machine's clock, the difference to the database's has been told."""
-    end, now = tables.records.c.expires_at, time.time()
-    first = sa.select(end).where(end <= int(now * 1e6)).order_by(end).limit(health.MOST).subquery()
-    count, oldest = connection.execute(
-        sa.select(sa.func.count(), sa.func.min(first.c.expires_at))
-    ).one()
-    return health.expired(count, now - oldest / 1e6 if count else 0.0)

@@ -1,4 +1,4 @@
-"""What is not so with an SQLite file of sessions."""
+"""Problems with an SQLite file of sessions, and their remedies."""
 
 from __future__ import annotations
 
@@ -6,60 +6,61 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-import wsgi_sessions.cli.checks.checks as health
-import wsgi_sessions.cli.checks.disk as health_disk
-from wsgi_sessions.cli.checks.checks import Finding, Level
+from wsgi_sessions.cli.checks.checks import (
+    COUNT_LIMIT,
+    check_expired,
+    check_load_time,
+    check_operations,
+    check_version,
+)
+from wsgi_sessions.cli.checks.disk import (
+    check_creatable,
+    check_local,
+    check_owner,
+    check_private,
+    check_room,
+)
+from wsgi_sessions.cli.checks.finding import Finding, Level
 from wsgi_sessions.errors import StoreUnavailable
-
-if TYPE_CHECKING:
-    from wsgi_sessions.stores.sqlite import SQLiteStore
+from wsgi_sessions.stores import Expired, system_clock
+from wsgi_sessions.stores.sqlite import SQLiteStore
 
 MINIMUM = "3.24"
 """``ON CONFLICT … DO UPDATE``."""
 
 
-class Plan(NamedTuple):
-    """What the store wants to be there."""
-
-    path: str
-    table: str
-    ddl: list[str]
-    create: bool
-
-
-def findings(store: SQLiteStore, plan: Plan, now: float) -> Iterator[Finding]:
-    """As :meth:`~wsgi_sessions.cli.checks.checks.Checkable.findings`."""
-    yield health.version("SQLite", sqlite3.sqlite_version, MINIMUM)
-    directory = os.path.dirname(plan.path)
-    if not os.path.exists(plan.path):
-        if plan.create:
-            yield health_disk.can_be_made(plan.path)
-        yield _missing(plan, plan.ddl, f"table {plan.table}")
+def check(store: SQLiteStore) -> Iterator[Finding]:
+    """File, tables, and what waits for a purge. Looks over a connection of its own, since the
+    store's would change what is to be seen."""
+    yield check_version("SQLite", sqlite3.sqlite_version, MINIMUM)
+    directory = os.path.dirname(store.path)
+    if not os.path.exists(store.path):
+        if store.create:
+            yield check_creatable(store.path)
+        yield _missing(store, _statements(store), f"table {store.table}")
         return
-    yield health_disk.private(plan.path)
-    yield from health_disk.network(plan.path)
-    yield from health_disk.room(directory)
+    yield check_private(store.path)
+    yield from check_local(store.path)
+    yield from check_room(directory)
     try:
-        # Apart from the store's own connections, which would change what is to be seen.
-        with closing(sqlite3.connect(f"file:{quote(plan.path)}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(store.path)}?mode=ro", uri=True)) as connection:
             yield _journal(connection)
-            complaint = _compare(plan, connection)
+            complaint = _compare(store, connection)
             if complaint:
                 yield complaint
             if complaint and complaint.level is not Level.WARNING:
                 return
-            yield _expired(plan, connection, now)
+            yield check_expired(_expired(store, connection))
     except sqlite3.Error as error:
-        raise StoreUnavailable(f"SQLite database {plan.path}: {error}") from error
-    other_user = health_disk.owned(plan.path)
+        raise StoreUnavailable(f"SQLite database {store.path}: {error}") from error
+    other_user = check_owner(store.path)
     if other_user:
         yield other_user
         return
-    yield health.reach_by_load(store, "SQLite")
-    yield health.probe(store)
+    yield check_load_time(store, "SQLite")
+    yield check_operations(store)
 
 
 def _journal(connection: sqlite3.Connection) -> Finding:
@@ -74,10 +75,11 @@ def _journal(connection: sqlite3.Connection) -> Finding:
     )
 
 
-def _compare(plan: Plan, connection: sqlite3.Connection) -> Finding | None:
-    """What is not as the DDL makes it."""
+def _compare(store: SQLiteStore, connection: sqlite3.Connection) -> Finding | None:
+    """The difference between the file and what the DDL makes."""
+    ddl = _statements(store)
     with closing(sqlite3.connect(":memory:")) as model:
-        for statement in plan.ddl:
+        for statement in ddl:
             model.execute(statement)
         wanted, there = _schema(model), _schema(connection)
         for table in (name for kind, name in set(wanted) & set(there) if kind == "table"):
@@ -87,23 +89,27 @@ def _compare(plan: Plan, connection: sqlite3.Connection) -> Finding | None:
                     f"table {table} has other columns than the store's",
                     "it is another program's, or was made by hand",
                     "another table=, or the statements below on a new one",
-                    "".join(f"{statement};\n" for statement in plan.ddl),
+                    store.ddl,
                 )
     missing = [key for key in wanted if key not in there]
     statements = [
         statement
-        for statement, key in zip(plan.ddl, wanted, strict=True)
-        if key in missing or ("table", plan.table) not in there
+        for statement, key in zip(ddl, wanted, strict=True)
+        if key in missing or ("table", store.table) not in there
     ]
     if not missing:
         return None
     kinds = {kind for kind, _ in missing}
     names = ", ".join(f"{kind} {name}" for kind, name in missing)
-    return _missing(plan, statements, names) if "table" in kinds else _slow(names, statements)
+    return _missing(store, statements, names) if "table" in kinds else _slow(names, statements)
+
+
+def _statements(store: SQLiteStore) -> list[str]:
+    return [statement for statement in store.ddl.split(";\n") if statement]
 
 
 def _schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Kind and name of what is there, in the order in which it was made."""
+    """Kind and name of what exists, in the order in which it was made."""
     return connection.execute(
         "SELECT type, name FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
     ).fetchall()
@@ -115,9 +121,9 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[tuple[str, str, 
     return {(row[1], row[2].upper(), row[5]) for row in rows}
 
 
-def _missing(plan: Plan, statements: list[str], what: str) -> Finding:
+def _missing(store: SQLiteStore, statements: list[str], what: str) -> Finding:
     text = "".join(f"{statement};\n" for statement in statements)
-    if plan.create:
+    if store.create:
         return Finding(Level.NOTE, f"{what} not there: the first session makes it", statements=text)
     return Finding(
         Level.ERROR,
@@ -138,11 +144,12 @@ def _slow(names: str, statements: list[str]) -> Finding:
     )
 
 
-def _expired(plan: Plan, connection: sqlite3.Connection, now: float) -> Finding:
+def _expired(store: SQLiteStore, connection: sqlite3.Connection) -> Expired:
+    now = system_clock()
     ends = connection.execute(
-        f'SELECT count(*), min(expires_at) FROM (SELECT expires_at FROM "{plan.table}" '
+        f'SELECT count(*), min(expires_at) FROM (SELECT expires_at FROM "{store.table}" '
         "WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
-        (now, health.MOST),
+        (now, COUNT_LIMIT),
     )
     count, first = ends.fetchone()
-    return health.expired(count, now - first if count else 0.0)
+    return Expired(count, now - first if count else 0.0)

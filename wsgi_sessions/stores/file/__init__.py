@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.stores.file.shard import listing
 from wsgi_sessions.stores.file.store import FileStore
 
-__all__ = [
-    "FileStore",
-    "listing",
-]
+__all__ = ["FileStore"]

@@ -3,50 +3,45 @@
 How this works. A record is one file, ``<directory>/<shard>/<key in hexadecimal>``: hexadecimal
 because file systems may ignore case, 256 shards so that no directory gets large. The file holds a
 mark, the version (random, so never used again) and the data. Its modification time is when the
-record *ends*, so that ``touch`` changes neither data nor version and a purge need not open it.
+record *expires*, so that a purge need not open it.
 
 * Readers take no lock: what has a record's name is complete, because it got the name by rename.
-* Writers lock the shard directory (``flock``) for as long as the write takes. The lock of a killed
-  writer goes with it. The unfinished file it may leave has one fixed name in each shard, and the
-  next writer there removes it.
-* Names are opened relative to their shard, and neither shard nor file may be a symbolic link. What
-  is not a regular file of ours is missing for ``load``, and ``save`` puts the record in its place.
+* Writers lock the shard for as long as the write takes. The lock of a killed writer goes with it.
+  The unfinished file it may leave has one fixed name in each shard, and the next writer there
+  removes it.
+* Neither shard nor file may be a symbolic link. What is not a regular file of this store is missing
+  for ``load``, and ``save`` puts the record in its place.
+* There are two implementations of this: :mod:`descriptors`, with ``flock`` and names relative to an
+  open directory, and :mod:`paths` for Windows. They keep the same records, but have different
+  locks, so a directory belongs to processes of one kind.
 * There is no ``fsync``: a power cut may cost what was written in the last seconds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 import zlib
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.base import Stored, system_clock
-from wsgi_sessions.stores.file.shard import (
-    HEADER,
-    MARK,
-    OPEN_SHARD,
-    UNFINISHED,
-    end_of,
-    listing,
-    lock_shard,
-    name_of,
-    open_record,
-    remove,
-    set_end,
-    write_record,
-)
+from wsgi_sessions.stores.base import Expired, Stored, system_clock
+from wsgi_sessions.stores.file.layout import HEADER, MARK, UNFINISHED, Shards, name_of
 from wsgi_sessions.stores.given import path_of
 from wsgi_sessions.stores.place import check_writable
-
-if TYPE_CHECKING:
-    from wsgi_sessions.cli.checks import Finding
+from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
 
 __all__ = ["FileStore"]
+
+try:
+    from wsgi_sessions.stores.file import descriptors as _shards
+except (ImportError, AttributeError):  # no fcntl, no O_DIRECTORY: Windows
+    from wsgi_sessions.stores.file import paths as _shards  # type: ignore[no-redef]
+
+shards: Shards = _shards
+"""How shards are worked in on this system."""
 
 FIRST_READ = 16_384  # most records; allocating more costs every read what a second read costs few
 SHARDS = [f"{number:02x}" for number in range(256)]
@@ -68,15 +63,24 @@ class FileStore:
     The directory is made on first use. It and all in it are for the owner alone (0700, 0600),
     whatever the umask. One that others may write to is refused with
     :exc:`~wsgi_sessions.StoreUnavailable`, and so is what the operating system refuses: no space,
-    no permission, a lock that another process holds for half a second.
+    no permission, a lock that another process holds for longer than *timeouts* give it for an
+    answer, by default half a second; nothing else of them is used.
 
-    Expired records stay until :meth:`purge`: call it now and then, from cron for example.
+    On Windows the directory has the access rights that it inherits from the one around it, and a
+    write costs about as much as one of :class:`~wsgi_sessions.SQLiteStore`, whose locks it uses.
+
+    Expired records stay until :meth:`purge`: call it regularly, from cron for example.
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], *, clock: Callable[[], float] = system_clock
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        clock: Callable[[], float] = system_clock,
     ) -> None:
         self._directory = os.path.abspath(path_of("FileStore", directory))
+        self._lock_seconds = check_timeouts(timeouts).answer
         self._clock = clock
         self._trusted = False
         self._purged = 0
@@ -105,25 +109,15 @@ class FileStore:
                     return None
             version = os.urandom(16)
             if expires_at <= self._clock():
-                remove(shard, name_of(key))
+                shards.remove(shard, name_of(key))
             else:
-                write_record(shard, name_of(key), MARK + version + data, expires_at)
+                shards.write_record(shard, name_of(key), MARK + version + data, expires_at)
             return version
-
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        with (
-            self._shard(_shard_of(key), lock=True) as shard,
-            self._live(shard, key) as record,
-        ):
-            if record is None:
-                return False
-            set_end(record.file, expires_at)
-            return True
 
     def delete(self, key: str) -> None:
         with self._shard(_shard_of(key), lock=True) as shard:
             if shard is not None:
-                remove(shard, name_of(key))
+                shards.remove(shard, name_of(key))
 
     def purge(self, limit: int = 1000) -> int:
         """Remove up to *limit* expired records and what killed writers left; the number of records
@@ -138,71 +132,81 @@ class FileStore:
         return removed
 
     def keys(self) -> Iterator[str]:
-        """The keys of what is there and has not expired; one shard is read at a time."""
+        """The keys of the live records; one shard is read at a time."""
         for name in SHARDS:
             with self._shard(name) as shard:
                 now = self._clock()
-                live = [key for key, end in listing(shard) if end > now]
+                live = [key for key, expires_at in shards.listing(shard) if expires_at > now]
             yield from live
 
-    def findings(self) -> Iterator[Finding]:
-        """For ``wsgi-sessions check``: directory, room, and what waits for a purge."""
-        from wsgi_sessions.cli.checks.file import findings
+    @property
+    def directory(self) -> str:
+        """The absolute path of the directory."""
+        return self._directory
 
-        return findings(self, self._directory, self._clock())
+    def expired(self, limit: int) -> Expired:
+        """What waits for a purge; after *limit* records no further shard is read."""
+        now = self._clock()
+        ages: list[float] = []
+        for name in SHARDS:
+            with self._shard(name) as shard:
+                ages += [now - end for _, end in shards.listing(shard) if end <= now]
+            if len(ages) >= limit:
+                break
+        return Expired(len(ages), max(ages, default=0.0))
 
     def _purge_shard(self, name: str, limit: int) -> int:
         removed = 0
         with self._shard(name) as shard:
             now = self._clock()
-            expired = [key for key, end in listing(shard) if end <= now][:limit]
+            listed = shards.listing(shard)
+            expired = [key for key, expires_at in listed if expires_at <= now][:limit]
         for key in expired:
             with self._shard(name, lock=True) as shard:
-                if shard is not None and end_of(shard, name_of(key)) <= now:
-                    remove(shard, name_of(key))
+                if shard is not None and shards.expiry_of(shard, name_of(key)) <= now:
+                    shards.remove(shard, name_of(key))
                     removed += 1
         with self._shard(name, lock=True) as shard:
             if shard is not None:
-                remove(shard, UNFINISHED)  # no writer is at work while we hold the lock
+                shards.remove(shard, UNFINISHED)  # no writer is at work while we hold the lock
         return removed
 
     @contextlib.contextmanager
-    def _shard(self, name: str, *, make: bool = False, lock: bool = False) -> Iterator[int | None]:
-        """The open shard directory, or None if there is none. Faults become StoreUnavailable."""
+    def _shard(self, name: str, *, make: bool = False, lock: bool = False) -> Iterator[Any]:
+        """The open shard, or None if there is none. Faults become StoreUnavailable."""
         try:
-            shard = self._open_shard(name, make)
+            path = f"{self._directory}{os.sep}{name}"
+            try:
+                if not self._trusted:
+                    self._check()
+                shard = shards.open_shard(path, self._lock_seconds)
+            except FileNotFoundError:
+                shard = self._make_shard(path) if make else None
             try:
                 if lock and shard is not None:
-                    lock_shard(shard)
+                    shards.lock_shard(shard, self._lock_seconds)
                 yield shard
             finally:
                 if shard is not None:
-                    if lock:  # closing is not enough where a child has inherited the descriptor
-                        fcntl.flock(shard, fcntl.LOCK_UN)
-                    os.close(shard)
+                    if lock:
+                        shards.unlock_shard(shard)
+                    shards.close_shard(shard)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise StoreUnavailable(f"session directory {self._directory}: {reason}") from error
 
-    def _open_shard(self, name: str, make: bool) -> int | None:
-        path = os.path.join(self._directory, name)
-        try:
-            if not self._trusted:
-                self._check()
-            return os.open(path, OPEN_SHARD)
-        except FileNotFoundError:
-            if not make:
-                return None
+    def _make_shard(self, path: str) -> Any:
         os.makedirs(os.path.dirname(self._directory), exist_ok=True)
         _make_private(self._directory)
         self._check()
         _make_private(path)
-        return os.open(path, OPEN_SHARD)
+        return shards.open_shard(path, self._lock_seconds)
 
     def _check(self) -> None:
         """Refuse a directory in which others may have put records for us to find."""
         status = os.stat(self._directory)
-        if status.st_mode & 0o022 or status.st_uid not in (os.geteuid(), 0):
+        posix = hasattr(os, "geteuid")  # Windows has access lists, and reports a mode of 777
+        if posix and (status.st_mode & 0o022 or status.st_uid not in (os.geteuid(), 0)):
             raise StoreUnavailable(
                 f"session directory {self._directory} can be written to by other users: "
                 f"chown it to this user and chmod it to 700, or name a new directory inside it"
@@ -210,9 +214,9 @@ class FileStore:
         self._trusted = True
 
     @contextlib.contextmanager
-    def _live(self, shard: int | None, key: str, size: int = HEADER) -> Iterator[_Record | None]:
-        """The open record with its first *size* bytes, or None: missing, expired, or not ours."""
-        file = None if shard is None else open_record(shard, name_of(key))
+    def _live(self, shard: Any, key: str, size: int = HEADER) -> Iterator[_Record | None]:
+        """The open record with its first *size* bytes, or None if there is no live one."""
+        file = None if shard is None else shards.open_record(shard, name_of(key))
         if file is None:
             yield None
             return

@@ -14,7 +14,6 @@ CALLS: dict[str, dict[str, Any]] = {
     "gets": {"key": "k"},
     "add": {"key": "k", "value": b"", "expire": 1, "noreply": False},
     "cas": {"key": "k", "value": b"", "cas": b"1", "expire": 1, "noreply": False},
-    "touch": {"key": "k", "expire": 1, "noreply": False},
     "delete": {"key": "k", "noreply": False},
     "close": {},
 }

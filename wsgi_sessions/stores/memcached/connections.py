@@ -1,11 +1,11 @@
 """The connections to one Memcached server, of the store's own or of a client that was handed in.
 
-Rules for whoever edits this:
+Rules for maintainers:
 
 * A connection serves one caller at a time. Any exception, ``BaseException`` too (a gevent timeout,
-  ``KeyboardInterrupt``), closes it: a reply may still be on its way in it.
+  ``KeyboardInterrupt``), closes it: a reply may still arrive over it.
 * Connections belong to a process, by its pid (uWSGI forks without Python's hooks).
-* An operation is over by its deadline, however slowly the bytes come in.
+* An operation ends by its deadline, however slowly the bytes come in.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from time import monotonic
 from typing import Any
 
 from wsgi_sessions.stores.memcached.client import pymemcache
-
-CONNECT_SECONDS = 0.25
-ANSWER_SECONDS = 0.5
+from wsgi_sessions.stores.timeouts import Timeouts
 
 MAX_IDLE = 64
 """Connections kept for each server, which by default accepts 1024 from all processes together."""
@@ -49,13 +47,13 @@ class Server(ABC):
         can be seen to have been closed by the server; that costs a system call."""
         if self._process != os.getpid():
             self._leave_to_parent()
-        client = self._take(deadline, open_only)
+        client = self._acquire(deadline, open_only)
         try:
             result = command(client)
         except BaseException:
-            self._drop(client)
+            self._discard(client)
             raise
-        self._give_back(client)
+        self._release(client)
         return result
 
     def _leave_to_parent(self) -> None:
@@ -75,45 +73,46 @@ class Server(ABC):
         """Close the connections that are not in use."""
 
     @abstractmethod
-    def _take(self, deadline: float, open_only: bool) -> Any: ...
+    def _acquire(self, deadline: float, open_only: bool) -> Any: ...
 
     @abstractmethod
-    def _give_back(self, client: Any) -> None: ...
+    def _release(self, client: Any) -> None: ...
 
     @abstractmethod
-    def _drop(self, client: Any) -> None: ...
+    def _discard(self, client: Any) -> None: ...
 
 
 class OwnServer(Server):
     """The server at an address. There is no lock: what is done to the list is atomic."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, timeouts: Timeouts) -> None:
         super().__init__(label(address))
-        self._address = address
+        self._address, self._timeouts = address, timeouts
         self._new_client = pymemcache("client.base").Client
         self._idle: list[Any] = []
 
-    def _take(self, deadline: float, open_only: bool) -> Any:
+    def _acquire(self, deadline: float, open_only: bool) -> Any:
         while True:
             try:
                 client = self._idle.pop()
             except IndexError:
                 # Left to itself, it tries one address only, and each byte may take its timeout.
                 client = self._new_client(self._address)
-                client.sock = Socket(_connect(self._address, deadline), deadline)
+                connection = _connect(self._address, self._timeouts.connect, deadline)
+                client.sock = Socket(connection, self._timeouts.answer, deadline)
                 return client
             if not open_only or client.sock.is_open():
                 client.sock.deadline = deadline
                 return client
             client.close()
 
-    def _give_back(self, client: Any) -> None:
+    def _release(self, client: Any) -> None:
         if len(self._idle) < MAX_IDLE:
             self._idle.append(client)
         else:
             client.close()
 
-    def _drop(self, client: Any) -> None:
+    def _discard(self, client: Any) -> None:
         client.close()
 
     def close_idle(self) -> None:
@@ -126,20 +125,20 @@ class OwnServer(Server):
 
 class PooledClient(Server):
     """A ``PooledClient`` that was handed in. Its methods are not used, but its pool: at a
-    ``BaseException`` they leave the connection open, and counted as in use, for ever."""
+    ``BaseException`` they leave the connection open, and counted as in use, forever."""
 
     def __init__(self, client: Any) -> None:
         super().__init__(label(client.server), client.key_prefix)
         self._client = client
         self._pool = client.client_pool
 
-    def _take(self, *_: Any) -> Any:
+    def _acquire(self, *_: Any) -> Any:
         return self._pool.get()
 
-    def _give_back(self, client: Any) -> None:
+    def _release(self, client: Any) -> None:
         self._pool.release(client)
 
-    def _drop(self, client: Any) -> None:
+    def _discard(self, client: Any) -> None:
         self._pool.destroy(client)
 
     def close_idle(self) -> None:
@@ -170,14 +169,14 @@ class PlainClient(Server):
         self._client = client
         self._turn = Lock()
 
-    def _take(self, *_: Any) -> Any:
+    def _acquire(self, *_: Any) -> Any:
         self._turn.acquire()
         return self._client
 
-    def _give_back(self, *_: Any) -> None:
+    def _release(self, *_: Any) -> None:
         self._turn.release()
 
-    def _drop(self, client: Any) -> None:
+    def _discard(self, client: Any) -> None:
         try:
             client.close()
         finally:
@@ -194,16 +193,16 @@ class PlainClient(Server):
 class Socket:
     """What pymemcache needs of a socket, with an end to the waiting."""
 
-    __slots__ = ("_connection", "_size", "_until", "connected_at", "deadline")
+    __slots__ = ("_answer", "_connection", "_size", "_until", "connected_at", "deadline")
 
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self._connection = connection
+    def __init__(self, connection: socket.socket, answer: float, deadline: float) -> None:
+        self._connection, self._answer = connection, answer
         self.connected_at: float = monotonic()
         self.deadline: float = deadline
 
     def sendall(self, data: bytes) -> None:
         now = monotonic()
-        self._size, self._until = 4096, min(now + ANSWER_SECONDS, self.deadline)
+        self._size, self._until = 4096, min(now + self._answer, self.deadline)
         self._connection.settimeout(max(self._until - now, 0.001))
         self._connection.sendall(data)
 
@@ -228,20 +227,16 @@ class Socket:
         self._connection.close()
 
 
-def _connect(address: Address, deadline: float) -> socket.socket:
-    """A connection to the first address that accepts, in all within the time for connecting."""
-    until = min(monotonic() + CONNECT_SECONDS, deadline)
-    ways: list[tuple[int, Any]] = [(socket.AF_UNIX, address)]
-    if not isinstance(address, str):
-        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
-        ways = [(family, where) for family, _, _, _, where in found]
+def _connect(address: Address, seconds: float, deadline: float) -> socket.socket:
+    """A connection to the first address that accepts, in all within *seconds*."""
+    until = min(monotonic() + seconds, deadline)
     refused: OSError | None = None
-    for family, where in ways:
+    for family, where in _resolve(address):
         connection = socket.socket(family, socket.SOCK_STREAM)
         try:
             connection.settimeout(max(until - monotonic(), 0.001))
             connection.connect(where)
-            if family != socket.AF_UNIX:
+            if not isinstance(address, str):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             connection.close()
@@ -252,3 +247,13 @@ def _connect(address: Address, deadline: float) -> socket.socket:
         else:
             return connection
     raise refused or OSError("the host has no address")
+
+
+def _resolve(address: Address) -> list[tuple[int, Any]]:
+    """The socket families and addresses to try."""
+    if isinstance(address, str):
+        if not hasattr(socket, "AF_UNIX"):  # Windows
+            raise OSError("this system has no Unix sockets")
+        return [(socket.AF_UNIX, address)]
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    return [(family, where) for family, _, _, _, where in found]

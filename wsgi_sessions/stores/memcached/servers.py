@@ -1,6 +1,6 @@
 """The Memcached servers of a store, and which of them holds a key.
 
-No key ever moves because its server is down: its session would be missing, and later there twice.
+No key ever moves because its server is down: its session would be missing, and later stored twice.
 pymemcache's ``HashClient`` moves keys, and before it does, answers "missing" in place of a failed
 server; so of a ``HashClient`` only its clients and its hash are used.
 """
@@ -13,15 +13,17 @@ from hashlib import blake2b
 from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.stores.memcached.client import check, pymemcache
+from wsgi_sessions.stores.memcached.client import check, closed, pymemcache
 from wsgi_sessions.stores.memcached.connections import (
     Address,
+    Command,
     OwnServer,
     PlainClient,
     PooledClient,
     Server,
     label,
 )
+from wsgi_sessions.stores.timeouts import Timeouts
 
 
 class Servers:
@@ -37,9 +39,24 @@ class Servers:
         """The server that holds *name*."""
         return self._only or self._servers[self._hasher.get_node(name)]
 
-    def all(self) -> list[Server]:
-        """Every server."""
-        return list(self._servers.values())
+    def run(self, name: str, command: Command, deadline: float) -> Any:
+        """What *command* returns for a client of the server that holds *name*. It is sent once more
+        if the connection turned out to be closed."""
+        # Not by of(): one call less in each request.
+        server = self._only or self._servers[self._hasher.get_node(name)]
+        try:
+            return server.run(command, deadline)
+        except closed():
+            server.close_idle()  # the others are likely to be closed as well
+            return server.run(command, deadline)
+
+    def labels(self) -> list[str]:
+        """Every server's address as it is written."""
+        return [server.label for server in self._servers.values()]
+
+    def labelled(self, label: str) -> Server:
+        """The server with that address."""
+        return next(server for server in self._servers.values() if server.label == label)
 
     def close(self) -> None:
         """Close the idle connections that are not those of a client that was handed in."""
@@ -48,18 +65,38 @@ class Servers:
                 server.close_idle()
 
 
-def servers_at(given: str | list[Any] | tuple[Any, ...]) -> Servers:
+def servers_at(given: str | list[Any] | tuple[Any, ...], timeouts: Timeouts) -> Servers:
     """The servers at the addresses *given*, by rendezvous hashing: their order does not matter,
     and of *n* servers one that is added takes one in *n* + 1 keys."""
     if isinstance(given, str):
         given = given.split(",")
     elif isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], int):
         given = [given]  # a single (host, port), as pymemcache writes it
-    servers = {label(address): OwnServer(address) for address in map(_address, given)}
+    servers = {label(address): OwnServer(address, timeouts) for address in map(_address, given)}
     if not servers:
         raise ConfigurationError("MemcachedStore needs at least one server")
     rendezvous = pymemcache("client.rendezvous").RendezvousHash
     return Servers(servers, rendezvous(list(servers), hash_function=_score))
+
+
+def connect(client_or_server: Any, timeouts: Timeouts) -> Servers:
+    """Connections of one's own to the servers of a client, or at an address, ``"host:port"``.
+
+    The client says only where the servers are: it may serve one thread at a time, or unpickle what
+    it finds.
+    """
+    given = client_or_server
+    if isinstance(given, str):
+        return servers_at(given, timeouts)
+    if hasattr(given, "hasher") and hasattr(given, "clients"):
+        own = {node: OwnServer(each.server, timeouts) for node, each in given.clients.items()}
+        return Servers(own, _complete_hasher(given))
+    if hasattr(given, "server"):
+        return servers_at([given.server], timeouts)
+    raise ConfigurationError(
+        f"Memcached is reached at an address, 'host:port', or by a client of pymemcache, "
+        f"not by a {type(given).__module__}.{type(given).__name__}"
+    )
 
 
 def servers_of(client: Any) -> Servers:
@@ -67,10 +104,16 @@ def servers_of(client: Any) -> Servers:
     check(client)
     if not (hasattr(client, "hasher") and hasattr(client, "clients")):
         return Servers({None: _server_of(client)})
+    servers = {node: _server_of(each) for node, each in client.clients.items()}
+    return Servers(servers, _complete_hasher(client))
+
+
+def _complete_hasher(client: Any) -> Any:
+    """A copy of the hash that knows all servers, those too that the client has found dead."""
     hasher = copy.deepcopy(client.hasher)
     for node in client.clients:
-        hasher.add_node(node)  # also one that the client has found dead
-    return Servers({node: _server_of(each) for node, each in client.clients.items()}, hasher)
+        hasher.add_node(node)
+    return hasher
 
 
 def _server_of(client: Any) -> Server:

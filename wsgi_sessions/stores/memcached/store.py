@@ -1,22 +1,22 @@
 """Sessions in Memcached, over pymemcache.
 
-How this works, and the rules for whoever edits it:
+How this works, and the rules for maintainers:
 
 * Under a key there is a mark, eight random bytes that name the save, and the data. These random
-  bytes are the version: no two saves share them, and after a lost reply they tell whether the save
+  bytes are the version: no two saves share them, and after a lost reply they say whether the save
   happened.
-* Only ``add`` and ``cas`` write: a ``set`` that fails deletes what was there, these leave it.
-* ``cas`` compares the server's CAS token, and that is not enough: ``add`` and ``cas`` do not tell
+* Only ``add`` and ``cas`` write: a ``set`` that fails deletes what was stored, these leave it.
+* ``cas`` compares the server's CAS token, and that is not enough: ``add`` and ``cas`` do not return
   the token of what they stored, and a restarted server counts from 1 again. So a token is trusted
   only over a connection older than the request that fetched it; that connection would have ended
   with the server. Otherwise, seldom, a ``gets`` on the connection of the ``cas`` compares the
   random bytes first, and brings the token of today.
-* ``load``, ``touch`` and ``delete`` are sent once more if the connection turned out to be closed. A
-  save is not: it reads back and looks for its random bytes.
+* ``load`` and ``delete`` are sent once more if the connection turned out to be closed. A save is
+  not: it reads back and looks for its random bytes.
 * Expiry is sent in seconds from now, so that the hosts' clocks need not agree, plus two: the server
-  has whole seconds, and its tick, a little more than a second after the last, leaves one out now
-  and then. Beyond 30 days Memcached takes only a date. Nothing ends early; it may end up to three
-  seconds late.
+  has whole seconds, and its tick, a little more than a second after the last, occasionally leaves
+  one out. Beyond 30 days Memcached takes only a date. Nothing expires early; it may expire up to
+  three seconds late.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from wsgi_sessions.errors import ConfigurationError, SessionTooLarge, StoreUnavailable
-from wsgi_sessions.stores.base import Stored, system_clock
-from wsgi_sessions.stores.memcached.client import closed, failures, refusal, report
+from wsgi_sessions.stores.base import Route, Stored, system_clock
+from wsgi_sessions.stores.memcached.client import failures, refusal, report
 from wsgi_sessions.stores.memcached.connections import Command, Server
 from wsgi_sessions.stores.memcached.servers import servers_at, servers_of
-from wsgi_sessions.stores.text import parse_integer
+from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
+from wsgi_sessions.stores.url_options import NUMBER, TEXT, take_options
 
 if TYPE_CHECKING:
     from pymemcache import (  # type: ignore[import-untyped]
@@ -44,15 +45,10 @@ if TYPE_CHECKING:
         PooledClient,
     )
 
-    from wsgi_sessions.cli.checks import Finding
-
 __all__ = ["MemcachedStore"]
 
 Addresses = str | tuple[str, int] | Sequence[str | tuple[str, int]]
 """One server or several: ``"host:port"``, ``"host:port,host:port"``, pairs, paths of sockets."""
-
-TOTAL_SECONDS = 1.0
-"""For an operation, its second attempt included."""
 
 MARK = b"wss1"
 HEADER = len(MARK) + 8  # the mark, the name of the save
@@ -65,8 +61,8 @@ LONGEST_KEY = 64  # stores.base
 
 MONTH = 30 * 86400
 """Memcached takes a larger number of seconds for a date."""
-TICKS = 2
-"""Seconds by which the server's clock may go on too much before a record's end."""
+TICK_SLACK_SECONDS = 2
+"""By which the server's clock may advance too much before a record expires."""
 LAST_DATE = 2**31 - 1
 """Memcached 1.6 keeps 32 bits of a date: a later one would be long ago."""
 
@@ -77,10 +73,13 @@ class MemcachedStore:
     *servers_or_client* is ``"host:port"`` or ``"/path/to/socket"``, several of these in a list or
     separated by commas, or a ``Client``, ``PooledClient`` or ``HashClient`` of pymemcache. Every
     process must be given the same servers, spelt alike, in any order. While one of them is down,
-    its sessions raise :exc:`~wsgi_sessions.StoreUnavailable`, and the others go on. An operation is
-    over after 1.2 seconds whatever happens, looking up the host's name not counted.
+    its sessions raise :exc:`~wsgi_sessions.StoreUnavailable`, and the others go on.
 
-    A client handed in keeps its own timeouts (pymemcache's default is to wait for ever), is always
+    *timeouts* are by default 250 ms to connect and 500 ms to answer. An operation ends after twice
+    the time for an answer, 1 second, whatever happens, its second attempt included, looking up the
+    host's name not counted.
+
+    A client handed in keeps its own timeouts (pymemcache's default is to wait forever), is always
     asked for replies, and stays open at :meth:`close`. A plain ``Client`` serves one thread at a
     time. One that ignores errors or changes bytes is refused:
     :exc:`~wsgi_sessions.ConfigurationError`. Since it reconnects by itself, a version from before a
@@ -94,7 +93,10 @@ class MemcachedStore:
     """
 
     evicts = True
-    """Records may go before their time: nothing but sessions may be entrusted to this store."""
+    """Records may be dropped before they expire: nothing but sessions may be kept in this store."""
+
+    item_overhead = ITEM_OVERHEAD
+    """Bytes of a server's item that are not data."""
 
     def __init__(
         self,
@@ -102,10 +104,12 @@ class MemcachedStore:
         *,
         prefix: str = "session:",
         max_bytes: int = MAX_BYTES,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         given: Any = servers_or_client
+        self._total = 2 * check_timeouts(timeouts).answer
         known_by_address = isinstance(given, (str, list, tuple))
-        self._servers = servers_at(given) if known_by_address else servers_of(given)
+        self._servers = servers_at(given, timeouts) if known_by_address else servers_of(given)
         room = MAX_KEY - LONGEST_KEY - self._servers.longest_prefix
         if not re.fullmatch(r"[!-~]*", prefix) or len(prefix) > room:
             raise ConfigurationError(
@@ -117,8 +121,15 @@ class MemcachedStore:
     @classmethod
     def from_url(cls, url: str) -> MemcachedStore:
         """``memcached://host:port,host:port/?prefix=…&max_bytes=…``, or
-        ``memcached:///path/to/socket?prefix=…``. No port is 11211, no host is this one."""
-        servers, _, query = url.partition("://")[2].partition("?")
+        ``memcached:///path/to/socket?prefix=…``. No port is 11211, no host is this one. More
+        options are ``connect_timeout`` and ``answer_timeout``."""
+        address, options = take_options(url, {"prefix": TEXT, "max_bytes": NUMBER})
+        servers, separator, _ = address.partition("://")[2].partition("?")
+        if separator:
+            raise ConfigurationError(
+                "memcached:// takes the options prefix, max_bytes, connect_timeout and "
+                "answer_timeout, and no others"
+            )
         if not servers.startswith("/") or servers == "/":
             servers = servers.removesuffix("/") or "127.0.0.1"
             if "/" in servers or "@" in servers:
@@ -126,14 +137,6 @@ class MemcachedStore:
                     "memcached:// takes servers, or the path of a socket after a third slash: "
                     "memcached://host:port,host:port/?prefix=…, memcached:///run/memcached.sock"
                 )
-        options: dict[str, Any] = {}
-        for name, text in parse_qsl(query, keep_blank_values=True):
-            if name not in ("prefix", "max_bytes") or name in options:
-                raise ConfigurationError(
-                    f"memcached:// takes the options prefix and max_bytes, once: {name!r}"
-                )
-            named = f"memcached:// option {name!r}"
-            options[name] = parse_integer(named, text) if name == "max_bytes" else text
         return cls(unquote(servers), **options)
 
     def load(self, key: str) -> Stored | None:
@@ -160,7 +163,7 @@ class MemcachedStore:
             token = _token(client, name, replacing)
             return token and client.cas(name, value, token, expire=exptime, noreply=False)
 
-        server, deadline = self._servers.of(name), monotonic() + TOTAL_SECONDS
+        server, deadline = self._servers.of(name), monotonic() + self._total
         try:
             return version if server.run(write, deadline, open_only=True) else None
         except failures() as error:
@@ -172,44 +175,39 @@ class MemcachedStore:
                     return found.version
             report(server.label, error)
 
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        """One ``touch``."""
-        name, exptime = self._prefix + key, _exptime(expires_at)
-        # What is to end at once is not sent twice: the second reply would be "nothing there".
-        touched = self._run(
-            name,
-            lambda client: client.touch(name, expire=exptime, noreply=False),
-            again=exptime >= 0,
-        )
-        return bool(touched)
-
     def delete(self, key: str) -> None:
         """One ``delete``."""
         name = self._prefix + key
         self._run(name, lambda client: client.delete(name, noreply=False))
 
-    def findings(self) -> Iterator[Finding]:
-        """For ``wsgi-sessions check``: each server, and the ways to them."""
-        from wsgi_sessions.cli.checks.memcached import findings
+    def servers(self) -> list[str]:
+        """The addresses of all servers, as they are written."""
+        return self._servers.labels()
 
-        return findings(self, self._servers.all(), ITEM_OVERHEAD)
+    def stats(self, server: str, *arguments: str) -> dict[bytes, Any]:
+        """What *server*, one of :meth:`servers`, answers to ``stats``, for operators. One round
+        trip. Raises :exc:`~wsgi_sessions.StoreUnavailable`."""
+        asked, deadline = self._servers.labelled(server), monotonic() + self._total
+        try:
+            answer: dict[bytes, Any] = asked.run(lambda client: client.stats(*arguments), deadline)
+        except failures() as error:
+            report(server, error)
+        return answer
+
+    def route(self) -> Route:
+        """How the servers are reached: without TLS and without a password. No I/O."""
+        hosts = tuple(server.rpartition(":")[0] for server in self.servers())
+        return Route(hosts, encrypted=False, verified=False, password=False)
 
     def close(self) -> None:
         """Close the connections that are not in use. Used again, the store opens new ones."""
         self._servers.close()
 
-    def _run(self, name: str, command: Command, *, again: bool = True) -> Any:
-        server, deadline = self._servers.of(name), monotonic() + TOTAL_SECONDS
+    def _run(self, name: str, command: Command) -> Any:
         try:
-            try:
-                return server.run(command, deadline, open_only=not again)
-            except closed():
-                if not again:
-                    raise
-                server.close_idle()  # the others are likely to be closed as well
-                return server.run(command, deadline)
+            return self._servers.run(name, command, monotonic() + self._total)
         except failures() as error:
-            report(server.label, error)
+            report(self._servers.of(name).label, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +240,10 @@ def _read_back(server: Server, name: str, deadline: float) -> Stored | None:
 
 
 def _token(client: Any, name: str, version: _Version) -> bytes | None:
-    """The CAS token that *version* has on the connection of *client*; ``None`` if what is there is
-    something else."""
-    connected_at = getattr(getattr(client, "sock", None), "connected_at", 0.0)  # 0: not ours
+    """The CAS token that *version* has on the connection of *client*; ``None`` if another record,
+    or none, is stored."""
+    # 0 for a client that was handed in.
+    connected_at = getattr(getattr(client, "sock", None), "connected_at", 0.0)
     if version.token is not None and connected_at < version.asked_at:
         return version.token
     found = _read(client, name)
@@ -255,10 +254,14 @@ def _token(client: Any, name: str, version: _Version) -> bytes | None:
 
 
 def _exptime(expires_at: float) -> int:
-    """What Memcached calls so: -1 ends it at once, 0 never."""
+    """What Memcached calls so: -1 expires at once, 0 never."""
     left = expires_at - system_clock()
     if left <= 0:
         return -1
-    if left <= MONTH - TICKS:
-        return math.ceil(left) + TICKS
-    return math.ceil(expires_at) + TICKS if expires_at <= LAST_DATE - TICKS else 0
+    if left <= MONTH - TICK_SLACK_SECONDS:
+        return math.ceil(left) + TICK_SLACK_SECONDS
+    return (
+        math.ceil(expires_at) + TICK_SLACK_SECONDS
+        if expires_at <= LAST_DATE - TICK_SLACK_SECONDS
+        else 0
+    )

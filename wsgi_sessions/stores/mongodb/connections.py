@@ -1,17 +1,18 @@
-"""How :class:`~wsgi_sessions.stores.mongodb.store.MongoDBStore` reaches its server: client,
-collections, indexes, and what becomes of pymongo's errors."""
+"""How :class:`~wsgi_sessions.stores.mongodb.store.MongoDBStore` reaches its server: one
+connection for each process, its collections and indexes, and what is sent a second time."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.given import check_client
+from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.mongodb.client import check, faults_translated, own_client
+from wsgi_sessions.stores.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -19,27 +20,48 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-OWN_CLIENT: dict[str, Any] = {
-    "connectTimeoutMS": 250,
-    "timeoutMS": 550,  # for a command and all it waits for: 500 to answer, and what is around that
-    "retryReads": False,  # the store asks again where it is safe, whatever kind of server it is
-    "retryWrites": False,
-}
-# pymongo looks for a lost server every 500 ms, and notices in the same rhythm that it has waited
-# long enough: a wait of a little more than 500 ms ends after a second at the latest.
-LOOK_AGAIN = 0.51
-AT_ONCE = 0.1  # a command that failed later than this leaves no time for that wait
-MAJORITY_TIMEOUT = 500  # ms until a majority has a write, where the client sets no limit of its own
-TTL_SLACK = 60  # seconds by which the server's clock may be ahead of ours
+RECHECK_SECONDS = 0.51
+"""pymongo looks for a lost server every 500 ms, and notices in the same rhythm that it has waited
+long enough: a wait of a little more than 500 ms ends after a second at the latest."""
 
-TTL: dict[str, Any] = {"expireAfterSeconds": TTL_SLACK}
+TTL_SLACK_SECONDS = 60
+"""By which the server's clock may be ahead of ours."""
+
+TTL: dict[str, Any] = {"expireAfterSeconds": TTL_SLACK_SECONDS}
 INDEXES: dict[str, dict[str, dict[str, Any]]] = {
     "records": {"expires_at": TTL},
-    "links": {"owner": {}, "expires_at": TTL},
+    "owners": {"owner": {}, "expires_at": TTL},
 }
 INDEX_EXISTS = (85, 86)  # on the same field, with another name or other options
 NOT_IMPLEMENTED = 238
 UNAUTHORIZED = 13
+
+
+class Limits(NamedTuple):
+    """The time limits of a store, derived from its timeouts."""
+
+    own_client: dict[str, Any]
+    """The options of a client that the store builds."""
+    fast_failure: float
+    """Seconds: a command that failed later leaves no time to wait until pymongo has looked again
+    for a server."""
+    majority: int
+    """Milliseconds until a majority has a write, where the client sets no limit of its own."""
+
+
+def limits_of(timeouts: Timeouts) -> Limits:
+    """The limits of a store with these *timeouts*."""
+    return Limits(
+        own_client={
+            "connectTimeoutMS": round(timeouts.connect * 1000),
+            # For a command and all it waits for: to answer, and what is around that.
+            "timeoutMS": round(timeouts.answer * 1100),
+            "retryReads": False,  # the store asks again where it is safe, of whatever server
+            "retryWrites": False,
+        },
+        fast_failure=0.2 * timeouts.answer,
+        majority=round(timeouts.answer * 1000),
+    )
 
 
 class Connection(NamedTuple):
@@ -47,7 +69,7 @@ class Connection(NamedTuple):
 
     client: MongoClient[Any]
     records: Collection[dict[str, Any]]
-    links: Collection[dict[str, Any]]
+    owners: Collection[dict[str, Any]]
 
 
 Command = Callable[[Connection], _T]
@@ -61,11 +83,13 @@ class Connections:
         client_or_url: MongoClient[Any] | str,
         database: str | None,
         collection: str,
+        timeouts: Timeouts,
         *,
         create: bool,
     ) -> None:
         check(client_or_url)
         self._client = client_or_url
+        self._limits = limits_of(timeouts)
         self._database, self._collection = database, collection
         self._to_index = set(INDEXES) if create else set()
         # By process: a child needs a client of its own, and keeps its parent's, because to close
@@ -90,10 +114,12 @@ class Connections:
         *write* itself); where it does not, nobody does."""
         answer, lost = self._ask(write, again or write)
         if lost and not answer:
-            raise StoreUnavailable("MongoDB's answer was lost, and it cannot be told what it was")
+            raise StoreUnavailable(
+                "MongoDB's answer was lost: the write may or may not have happened"
+            )
         return answer
 
-    def create_indexes(self, name: Literal["records", "links"]) -> None:
+    def create_indexes(self, name: Literal["records", "owners"]) -> None:
         """Once in each process. Others may do it at the same time: the server makes them once."""
         if name in self._to_index:
             self.run(lambda db: _index(getattr(db, name), INDEXES[name]))
@@ -107,7 +133,7 @@ class Connections:
             f"db.getSiblingDB({json.dumps(documents.database.name)})"
             f".getCollection({json.dumps(documents.name)})"
             f".createIndex({json.dumps({field: 1})}, {json.dumps(options)})"
-            for documents, name in ((db.records, "records"), (db.links, "links"))
+            for documents, name in ((db.records, "records"), (db.owners, "owners"))
             for field, options in INDEXES[name].items()
         )
 
@@ -127,7 +153,7 @@ class Connections:
                 return command(db), False
             except AutoReconnect:
                 passed = time.monotonic() - started
-                if not _has_server(db.client, wait=passed < AT_ONCE):
+                if not _has_server(db.client, wait=passed < self._limits.fast_failure):
                     raise
                 with _rest_of_two(db.client, started):
                     return again(db), True
@@ -136,13 +162,17 @@ class Connections:
         from bson.codec_options import CodecOptions
         from pymongo import ReadPreference, WriteConcern
 
-        client = _own_client(self._client) if isinstance(self._client, str) else self._client
+        client = (
+            own_client(self._client, self._limits.own_client)
+            if isinstance(self._client, str)
+            else self._client
+        )
         if self._database is None:
             database = client.get_default_database("wsgi_sessions")
         else:
             database = client.get_database(self._database)
-        limit = client.write_concern.document.get("wtimeout", MAJORITY_TIMEOUT)
-        records, links = (
+        limit = client.write_concern.document.get("wtimeout", self._limits.majority)
+        records, owners = (
             database.get_collection(
                 name,
                 codec_options=CodecOptions(),
@@ -151,61 +181,7 @@ class Connections:
             )
             for name in (self._collection, f"{self._collection}_owners")
         )
-        return Connection(client, records, links)
-
-
-def check(client: MongoClient[Any] | str) -> None:
-    """Raise unless it can be used."""
-    try:
-        from pymongo.collection import Collection
-        from pymongo.database import Database
-    except ImportError as error:
-        raise ConfigurationError(
-            'MongoDBStore needs pymongo: pip install "wsgi-sessions[mongodb]"'
-        ) from error
-    if isinstance(client, str):
-        _check_url(client)
-        return
-    check_client(client, "server_info")
-    if isinstance(client, Database | Collection) or not hasattr(client, "get_default_database"):
-        raise ConfigurationError(
-            f"MongoDBStore needs a URL or a pymongo.MongoClient, not {type(client).__name__}; "
-            f"database= and collection= say where in it"
-        )
-
-
-def _check_url(url: str) -> None:
-    """Raise for options that pymongo would only warn of. Their values may be secret."""
-    from pymongo.errors import PyMongoError
-    from pymongo.uri_parser import split_options
-
-    for option in filter(None, url.partition("?")[2].split("&")):
-        try:
-            split_options(option)
-        except (PyMongoError, ValueError, TypeError):
-            raise ConfigurationError(
-                f"MongoDB URL: {option.partition('=')[0]!r} is no option, or not with that value. "
-                f"open_store has collection and create; all others are pymongo's. The database "
-                f"is the path of the URL"
-            ) from None
-
-
-def _own_client(url: str) -> MongoClient[Any]:
-    from pymongo import MongoClient
-    from pymongo.errors import PyMongoError
-
-    given = {option.partition("=")[0].lower() for option in url.partition("?")[2].split("&")}
-    options: dict[str, Any] = {
-        name: value for name, value in OWN_CLIENT.items() if name.lower() not in given
-    }
-    try:
-        return MongoClient(url, connect=False, **options)
-    except (PyMongoError, ValueError, TypeError) as error:
-        raise ConfigurationError(
-            f"not a MongoDB URL ({type(error).__name__}): it has the form "
-            f"mongodb://user:password@host:27017/database?option=value, "
-            f"user and password percent-encoded"
-        ) from None  # the parser quotes what may be the password
+        return Connection(client, records, owners)
 
 
 def _index(documents: Collection[dict[str, Any]], indexes: dict[str, dict[str, Any]]) -> None:
@@ -232,10 +208,10 @@ def _has_server(client: MongoClient[Any], *, wait: bool) -> bool:
     from pymongo.errors import ServerSelectionTimeoutError
 
     if not client.options.timeout:
-        return True  # its own patience decides
+        return True  # its own limits decide
     if wait:
         try:
-            with timeout(LOOK_AGAIN):
+            with timeout(RECHECK_SECONDS):
                 _ = client.is_mongos  # to know this, it has to find one
         except ServerSelectionTimeoutError:
             return False
@@ -250,19 +226,3 @@ def _rest_of_two(client: MongoClient[Any], started: float) -> AbstractContextMan
     if not limit:
         return nullcontext()
     return timeout(max(started + 2 * limit - time.monotonic(), 0.05))
-
-
-@contextmanager
-def faults_translated() -> Iterator[None]:
-    """Whatever pymongo raises is :exc:`StoreUnavailable`. A server's refusal is not shown, since it
-    may quote the command with key and data."""
-    from bson.errors import BSONError
-    from pymongo.errors import OperationFailure, PyMongoError
-
-    try:
-        yield
-    except OperationFailure as error:
-        name = (error.details or {}).get("codeName", type(error).__name__)
-        raise StoreUnavailable(f"MongoDB refused ({name}, code {error.code})") from None
-    except (PyMongoError, BSONError) as error:
-        raise StoreUnavailable(f"MongoDB did not answer ({type(error).__name__})") from error

@@ -4,13 +4,13 @@ A record is one document of one collection::
 
     {"_id": key, "data": binary, "version": int64, "expires_at": date}
 
-How this works, and the rules for whoever edits it:
+How this works, and the rules for maintainers:
 
 * Every operation is one command on one document, which MongoDB does as a whole or not at all.
 * Every replacement names the version that it makes, and accepts a document that already has it. If
   its answer is lost it can therefore be sent again: it matches what the first one left, or does
   what the first one did not. If it does neither, it was refused, or done and something else done
-  on top of it; nobody can tell, so it is an error.
+  on top of it; nobody can know, so it is an error.
 * A creation is never sent again: the first one could arrive last, after the record was deleted, and
   bring it back. It is only looked for.
 * A date has milliseconds: expiries are rounded up, the present is rounded down.
@@ -20,25 +20,29 @@ How this works, and the rules for whoever edits it:
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from wsgi_sessions.stores.base import Stored, system_clock
-from wsgi_sessions.stores.mongodb.connections import Connections, faults_translated
-from wsgi_sessions.stores.text import parse_boolean
+from wsgi_sessions.stores.base import Expired, Route, Stored, system_clock
+from wsgi_sessions.stores.mongodb.client import faults_translated
+from wsgi_sessions.stores.mongodb.connections import Connections
+from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
+from wsgi_sessions.stores.url_options import FLAG, TEXT, take_options
 
 if TYPE_CHECKING:
     from bson.datetime_ms import DatetimeMS
     from pymongo import MongoClient
     from pymongo.collection import Collection
 
-    from wsgi_sessions.cli.checks import Finding
     from wsgi_sessions.stores.mongodb.connections import Connection
 
 __all__ = ["MongoDBStore"]
 
+INSECURE = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 LAST_DATE = 253_402_300_799_999  # ms: the end of the year 9999, the last that tools can show
 
 
@@ -47,12 +51,12 @@ class MongoDBStore:
 
     *client_or_url* is a ``mongodb://`` or ``mongodb+srv://`` URL (default: localhost) or a
     ``pymongo.MongoClient``. With a URL the store makes a client of its own in each process, which
-    connects on first use, waits half a second for an answer and reports every fault within 1.2 s;
-    options in the URL win over that (``timeoutMS``). A client handed in is used as it is, with its
-    timeouts and its rules for ``fork``, and is not closed.
+    connects on first use, with *timeouts*: by default it waits half a second for an answer and
+    reports every fault within 1.2 s. Options in the URL win over that (``timeoutMS``). A client
+    handed in is used as it is, with its timeouts and its rules for ``fork``, and is not closed.
 
     *database* is by default the one in the client's URL, else ``wsgi_sessions``. The sessions of
-    owners are noted in a second collection, named *collection* with ``_owners`` added.
+    owners are listed in a second collection, named *collection* with ``_owners`` added.
 
     Writes wait for a majority (``w="majority"``), so no failover loses what was acknowledged; reads
     go to the primary. For some seconds of a failover two servers may think that they are primary:
@@ -78,32 +82,27 @@ class MongoDBStore:
         database: str | None = None,
         collection: str = "sessions",
         create: bool = True,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         clock: Callable[[], float] = system_clock,
     ) -> None:
         if client_or_url is None:
             client_or_url = "mongodb://localhost"
         self._url = client_or_url if isinstance(client_or_url, str) else ""
-        self._makes_indexes = create
-        self._connections = Connections(client_or_url, database, collection, create=create)
+        self.create: bool = create
+        self._connections = Connections(
+            client_or_url, database, collection, check_timeouts(timeouts), create=create
+        )
         self._clock = clock
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> MongoDBStore:
-        """The store for ``mongodb://host/database?collection=sessions&create=true``.
+        """The store for ``mongodb://host/database?collection=sessions&create=true``, with
+        ``connect_timeout`` and ``answer_timeout``.
 
         Other options in the URL are pymongo's; *options* are those of the constructor.
         """
-        address, _, query = url.partition("?")
-        theirs = []
-        for pair in filter(None, query.split("&")):
-            name, _, value = pair.partition("=")
-            if name == "collection":
-                options[name] = unquote_plus(value)
-            elif name == "create":
-                options[name] = parse_boolean(f"MongoDB URL: {name}", value)
-            else:
-                theirs.append(pair)
-        return cls(f"{address}?{'&'.join(theirs)}" if theirs else address, **options)
+        address, given = take_options(url, {"collection": TEXT, "create": FLAG})
+        return cls(address, **{**options, **given})
 
     def load(self, key: str) -> Stored | None:
         """One command. A document that is not of this store's shape is missing."""
@@ -123,7 +122,7 @@ class MongoDBStore:
         """One command; a second one if the answer to the first was lost."""
         version = secrets.randbits(63)
         if expires_at <= self._clock():
-            return version if self._end(key, replacing) else None
+            return version if self._compare_and_delete(key, replacing) else None
         content = {"data": data, "version": version, "expires_at": _date(expires_at)}
         if replacing is None:
             saved = self._create(key, content)
@@ -131,15 +130,6 @@ class MongoDBStore:
             wanted = {"_id": key, "version": {"$in": [replacing, version]}, **self._live()}
             saved = self._connections.accepted(lambda db: _set(db, wanted, content))
         return version if saved else None
-
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        """One command; a second one if the answer to the first was lost."""
-        wanted = {"_id": key, **self._live()}
-        if expires_at <= self._clock():
-            return self._connections.accepted(lambda db: _remove(db, wanted))
-        return self._connections.accepted(
-            lambda db: _set(db, wanted, {"expires_at": _date(expires_at)})
-        )
 
     def delete(self, key: str) -> None:
         """One command; a second one if the answer to the first was lost."""
@@ -156,27 +146,27 @@ class MongoDBStore:
                     yield document["_id"]
 
     def purge(self, limit: int = 1000) -> int:
-        """Two commands for records, and two for links of owners, which have the same limit and are
-        not counted."""
-        self._connections.run(lambda db: _remove_all(db.links, self._expired(), limit))
+        """Two commands for records, and two for entries of owners, which have the same limit and
+        are not counted."""
+        self._connections.run(lambda db: _remove_all(db.owners, self._expired(), limit))
         return self._connections.run(lambda db: _remove_all(db.records, self._expired(), limit))
 
     def link(self, owner: str, key: str, *, expires_at: float) -> None:
         """One command."""
-        self._connections.create_indexes("links")
+        self._connections.create_indexes("owners")
         wanted = {"_id": f"{key}:{owner}"}
-        link = {"owner": owner, "key": key, "expires_at": _date(expires_at)}
-        self._connections.run(lambda db: db.links.update_one(wanted, {"$set": link}, upsert=True))
+        entry = {"owner": owner, "key": key, "expires_at": _date(expires_at)}
+        self._connections.run(lambda db: db.owners.update_one(wanted, {"$set": entry}, upsert=True))
 
     def unlink(self, owner: str, key: str) -> None:
         """One command."""
-        self._connections.run(lambda db: db.links.delete_one({"_id": f"{key}:{owner}"}))
+        self._connections.run(lambda db: db.owners.delete_one({"_id": f"{key}:{owner}"}))
 
     def keys_of(self, owner: str) -> Iterable[str]:
         """One command for each batch, of the server's size."""
         wanted = {"owner": owner, **self._live()}
         return self._connections.run(
-            lambda db: [link["key"] for link in db.links.find(wanted, {"key": True})]
+            lambda db: [entry["key"] for entry in db.owners.find(wanted, {"key": True})]
         )
 
     @property
@@ -184,11 +174,36 @@ class MongoDBStore:
         """What *create* makes, as commands for ``mongosh``."""
         return self._connections.ddl
 
-    def findings(self) -> Iterator[Finding]:
-        """For ``wsgi-sessions check``: server, way to it, indexes, and what has expired."""
-        from wsgi_sessions.cli.checks.mongodb import findings
+    def command(self, name: str) -> dict[str, Any]:
+        """The server's answer to a command on the database ``admin``, for operators. Raises
+        :exc:`~wsgi_sessions.StoreUnavailable`, for a refusal too."""
+        answer: dict[str, Any] = self._connections.run(lambda db: db.client.admin.command(name))
+        return answer
 
-        return findings(self, self._connections, self._url, create=self._makes_indexes)
+    def indexes(self) -> dict[str, list[dict[str, Any]] | None]:
+        """The indexes of the collection of records and of that of owners, by their names; ``None``
+        for one that does not exist. Up to four commands."""
+        return self._connections.run(
+            lambda db: {
+                documents.name: _indexes(documents) for documents in (db.records, db.owners)
+            }
+        )
+
+    def expired(self, limit: int) -> Expired:
+        """What waits to be removed, counted up to *limit*. Two commands."""
+        records = self._connections.run(
+            lambda db: db.records.count_documents(self._expired(), limit=limit)
+        )
+        first = self._connections.run(
+            lambda db: db.records.find_one(self._expired(), sort=[("expires_at", 1)])
+        )
+        if first is None:
+            return Expired(0, 0.0)
+        return Expired(records, self._clock() - first["expires_at"].replace(tzinfo=UTC).timestamp())
+
+    def route(self) -> Route | None:
+        """How the servers are reached; ``None`` for a client that was handed in. No I/O."""
+        return _route(self._url) if self._url else None
 
     def close(self) -> None:
         """Close the connections of this process, unless the client was handed in. A later use
@@ -196,7 +211,7 @@ class MongoDBStore:
         self._connections.close()
 
     def _create(self, key: str, content: dict[str, Any]) -> bool:
-        """Put it where nothing is, or something that has expired."""
+        """Store it where no record is, or one that has expired."""
         self._connections.create_indexes("records")
         free = {"_id": key, **self._expired()}
         made = {"_id": key, "version": content["version"]}
@@ -205,7 +220,7 @@ class MongoDBStore:
             again=lambda db: db.records.find_one(made, {"_id": True}) is not None,
         )
 
-    def _end(self, key: str, replacing: Hashable | None) -> bool:
+    def _compare_and_delete(self, key: str, replacing: Hashable | None) -> bool:
         """Delete that version. What would be created already ended is only looked for."""
         if replacing is None:
             there = {"_id": key, "expires_at": {"$not": {"$lte": self._now()}}}
@@ -224,6 +239,25 @@ class MongoDBStore:
 
     def _expired(self) -> dict[str, Any]:
         return {"expires_at": {"$lte": self._now()}}
+
+
+def _route(url: str) -> Route:
+    parts = urlsplit(url)
+    query = {name.lower(): values[-1].lower() for name, values in parse_qs(parts.query).items()}
+    hosts = unquote(parts.netloc.rpartition("@")[2]).split(",")
+    default = "true" if parts.scheme == "mongodb+srv" else "false"
+    return Route(
+        hosts=tuple(re.sub(r":\d+$", "", host) for host in hosts),
+        encrypted=query.get("tls", query.get("ssl", default)) == "true",
+        verified=not any(query.get(name) == "true" for name in INSECURE),
+        password="@" in parts.netloc,
+    )
+
+
+def _indexes(documents: Collection[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    if documents.name not in documents.database.list_collection_names():
+        return None
+    return list(documents.index_information().values())
 
 
 def _date(seconds: float) -> DatetimeMS:

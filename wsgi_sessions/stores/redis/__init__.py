@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from wsgi_sessions.stores.redis.client import Server
 from wsgi_sessions.stores.redis.store import RedisStore
 
-__all__ = [
-    "RedisStore",
-    "Server",
-]
+__all__ = ["RedisStore"]

@@ -11,9 +11,7 @@ from typing import Any, Protocol
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.given import check_client
-
-WAIT_MILLISECONDS = 250
-"""How long replicas may take to confirm. The client's socket_timeout has to be longer."""
+from wsgi_sessions.stores.timeouts import Timeouts
 
 _REASONS = {
     "TimeoutError": "did not answer in time",
@@ -45,15 +43,15 @@ class Server(Protocol):
         self,
         command: Command,
         deadline: float,
-        confirmed: bool = False,
-        find_out: bool = False,
-        /,
+        *,
+        replicated: bool = False,
+        recognisable: bool = False,
     ) -> Any:
         """The reply to *command*.
 
-        *confirmed*: a write that as many replicas as configured have to acknowledge.
-        *find_out*: a save, which recognises its own work and so may be sent again after its reply
-        was lost in any way.
+        *replicated*: a write that as many replicas as configured have to acknowledge.
+        *recognisable*: a save, which recognises its own work and so may be sent again after its
+        reply was lost in any way.
 
         Raises :exc:`NoScript`, :exc:`WrongType`, and for all else ``StoreUnavailable``.
         """
@@ -66,7 +64,7 @@ class Server(Protocol):
 
 
 class NoScript(StoreUnavailable):
-    """This server has not seen the script yet, or was told to forget it."""
+    """This server has not seen the script yet, or has been flushed."""
 
 
 class WrongType(StoreUnavailable):
@@ -91,7 +89,7 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
     return StoreUnavailable(f"{server} {_REASONS.get(kind, f'failed ({shown})')}")
 
 
-def confirmed(replies: Sequence[Any], wanted: int) -> Any:
+def first_reply(replies: Sequence[Any], wanted: int) -> Any:
     """The first of the replies to a command and the ``WAIT`` behind it.
 
     Raises what either of them is, and :exc:`StoreUnavailable` if too few replicas have the write:
@@ -111,18 +109,28 @@ def confirmed(replies: Sequence[Any], wanted: int) -> Any:
 class Client:
     """A client that was handed in: ``redis.Redis``, of a Sentinel, ``RedisCluster``, Valkey's."""
 
-    def __init__(self, client: Any, *, wait_replicas: int = 0) -> None:
+    def __init__(self, client: Any, *, wait_replicas: int, timeouts: Timeouts) -> None:
         _check(client, wait_replicas)
         self._client = client
         self._wait_replicas = wait_replicas
+        self._wait = int(timeouts.answer * 500)
+        """Milliseconds that replicas may take: half the time for an answer, the other half is for
+        the network. The client's own ``socket_timeout`` has to be longer."""
 
     def deadline(self) -> float:
         return float("inf")  # the client's own timeouts count
 
-    def call(self, command: Command, _deadline: float, confirmed: bool = False, *_: Any) -> Any:
+    def call(
+        self,
+        command: Command,
+        deadline: float,  # noqa: ARG002 - the client's own timeouts count
+        *,
+        replicated: bool = False,
+        recognisable: bool = False,  # noqa: ARG002 - and its own retries
+    ) -> Any:
         try:
-            if confirmed and self._wait_replicas:
-                return self._call_confirmed(command)
+            if replicated and self._wait_replicas:
+                return self._call_replicated(command)
             if command[0] == "GET":  # the method names the key to a client-side cache
                 return self._client.get(command[1])
             return self._client.execute_command(*command)
@@ -131,12 +139,12 @@ class Client:
         except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
             raise unavailable(error) from None
 
-    def _call_confirmed(self, command: Command) -> Any:
+    def _call_replicated(self, command: Command) -> Any:
         pipeline = self._client.pipeline(transaction=False)
         pipeline.execute_command(*command)
-        pipeline.execute_command("WAIT", self._wait_replicas, WAIT_MILLISECONDS)
+        pipeline.execute_command("WAIT", self._wait_replicas, self._wait)
         replies = pipeline.execute(raise_on_error=False)
-        return confirmed(replies, self._wait_replicas)
+        return first_reply(replies, self._wait_replicas)
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         try:
@@ -145,7 +153,7 @@ class Client:
             raise unavailable(error) from None
 
     def close(self) -> None:
-        """Nothing: the client belongs to whoever made it."""
+        """Nothing: the client belongs to the application."""
 
 
 def _check(client: Any, wait_replicas: int) -> None:

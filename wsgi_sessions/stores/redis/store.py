@@ -9,21 +9,20 @@ import re
 import time
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.stores.base import Stored
+from wsgi_sessions.stores.base import Route, Stored
 from wsgi_sessions.stores.redis.client import Client, Command, NoScript, Server, WrongType
 from wsgi_sessions.stores.redis.connections import Connections
-from wsgi_sessions.stores.text import parse_integer
+from wsgi_sessions.stores.redis.url import route_of
+from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
+from wsgi_sessions.stores.url_options import NUMBER, TEXT, take_options
 
 if TYPE_CHECKING:
     from redis import Redis
     from redis.cluster import RedisCluster
     from valkey import Valkey
     from valkey.cluster import ValkeyCluster
-
-    from wsgi_sessions.cli.checks import Finding
 
 __all__ = ["RedisStore"]
 
@@ -59,7 +58,7 @@ return 1
 """
 )
 
-# The index of an owner lives as long as its last entry.
+# The list of an owner's keys lives as long as its last entry.
 _LINK = _script(
     """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
@@ -78,21 +77,22 @@ class RedisStore:
     *client_or_url* is a URL (``redis://``, ``rediss://`` for TLS, ``unix://``, ``valkey://``;
     ``None`` is ``redis://localhost:6379``) or a client: :class:`redis.Redis`, what a Sentinel's
     ``master_for`` returns, :class:`redis.cluster.RedisCluster`, or theirs of the ``valkey``
-    package. A URL is the fastest way, on connections of the store's own, with 250 ms to connect
-    and 500 ms to answer (``socket_connect_timeout`` and ``socket_timeout`` in the query string
-    change that): an operation is over after 1.2 seconds whatever happens, looking up the host's
-    name not counted. A client is used as it is, with its own timeouts and retries; redis-py's
+    package. A URL is the fastest way, on connections of the store's own, with *timeouts*: by
+    default 250 ms to connect and 500 ms to answer. An operation ends after twice the time for an
+    answer, 1 second, whatever happens, looking up the host's name not counted. (In the URL
+    ``connect_timeout`` and ``answer_timeout``, or redis-py's ``socket_connect_timeout`` and
+    ``socket_timeout``.) A client is used as it is, with its own timeouts and retries; redis-py's
     defaults, 5 seconds and 10 retries, are long for a web request, and its pool can deadlock in a
     child that is forked while other threads use it (a URL's connections cannot; but over TLS,
     OpenSSL can, if other threads connect in that moment).
 
     Each operation is one command on one key and one round trip. A record is a string key, its
-    value a random version of 8 bytes and the data, its end Redis's own expiry. What is sent is the
+    value a random version of 8 bytes and the data, its expiry Redis's own. What is sent is the
     time that is left by this host's clock: the server's clock does not matter, and a record may
-    outlive its time by as long as the command is under way.
+    outlive its time by as long as the command takes to arrive.
 
-    *prefix* stands before every key, ``prefix + "owner:"`` before the index of an owner. A user
-    of the server who can do nothing else::
+    *prefix* stands before every key, ``prefix + "owner:"`` before the list of an owner's keys. A
+    user of the server who can do nothing else::
 
         ACL SETUSER sessions on >PASSWORD resetkeys ~session:* -@all +get +set +getrange +exists
             +del +pexpire +pttl +eval +evalsha +zadd +zrem +zrangebyscore +zremrangebyscore
@@ -104,13 +104,13 @@ class RedisStore:
     **What a failover can lose.** Redis replicates asynchronously: when a replica takes over, the
     writes of the last moment may be gone. A session that was ended or regenerated in that moment
     is back, under its old cookie. With ``wait_replicas=n`` replacing saves and deletions wait, in
-    the same round trip and for at most 250 ms, until *n* replicas have them, and raise
-    :exc:`~wsgi_sessions.StoreUnavailable` otherwise, although the write was done at the server
-    that was asked. This makes the loss unlikely, not impossible: a replica that has not
-    acknowledged may be the one that takes over. A cluster client cannot do it.
+    the same round trip and for at most half the time for an answer (250 ms), until *n* replicas
+    have them, and raise :exc:`~wsgi_sessions.StoreUnavailable` otherwise, although the write was
+    done at the server that was asked. This makes the loss unlikely, not impossible: a replica
+    that has not acknowledged may be the one that takes over. A cluster client cannot do it.
 
     Give Redis ``maxmemory-policy noeviction`` (a full server refuses new sessions, loudly) or
-    ``volatile-ttl`` (it drops those that end next, silently).
+    ``volatile-ttl`` (it drops those that expire next, silently).
 
     Raises :exc:`~wsgi_sessions.ConfigurationError` for a client that cannot work: one for
     asyncio, one with ``decode_responses=True``, one that reads from replicas.
@@ -122,30 +122,25 @@ class RedisStore:
         *,
         prefix: str = "session:",
         wait_replicas: int = 0,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         if not _PREFIX.fullmatch(prefix):
             raise ConfigurationError(f"prefix {prefix!r} is not 1 to 64 of A-Z a-z 0-9 _ . : -")
         if client_or_url is None:
             client_or_url = "redis://localhost:6379"
-        if isinstance(client_or_url, str):
-            self._server: Server = Connections(client_or_url, wait_replicas=wait_replicas)
-        else:
-            self._server = Client(client_or_url, wait_replicas=wait_replicas)
+        way: Any = Connections if isinstance(client_or_url, str) else Client
+        self._server: Server = way(
+            client_or_url, wait_replicas=wait_replicas, timeouts=check_timeouts(timeouts)
+        )
         self._prefix = prefix
         self._url = client_or_url if isinstance(client_or_url, str) else ""
 
     @classmethod
     def from_url(cls, url: str) -> RedisStore:
-        """The store for *url*, with ``prefix`` and ``wait_replicas`` in its query string."""
-        place, _, query_string = url.partition("?")
-        query = dict(parse_qsl(query_string, keep_blank_values=True))
-        options: dict[str, Any] = {}
-        if "prefix" in query:
-            options["prefix"] = query.pop("prefix")
-        if "wait_replicas" in query:
-            text = query.pop("wait_replicas")
-            options["wait_replicas"] = parse_integer("wait_replicas in the Redis URL", text)
-        return cls(f"{place}?{urlencode(query)}", **options)
+        """The store for *url*, with ``prefix``, ``wait_replicas``, ``connect_timeout`` and
+        ``answer_timeout`` in its query string."""
+        address, options = take_options(url, {"prefix": TEXT, "wait_replicas": NUMBER})
+        return cls(address, **options)
 
     def load(self, key: str) -> Stored | None:
         """One ``GET``."""
@@ -164,7 +159,7 @@ class RedisStore:
         """One ``SET … NX`` to create, one ``EVALSHA`` to replace.
 
         A save whose reply was lost is sent once more and recognises its own work. If the server
-        has accepted something else since, it cannot tell: ``StoreUnavailable`` (a client that was
+        has accepted something else since, nobody can know: ``StoreUnavailable`` (a client that was
         handed in and repeats commands by itself says refused then).
         """
         deadline = self._server.deadline()
@@ -178,19 +173,14 @@ class RedisStore:
             accepted = not self._server.call(("EXISTS", name), deadline)
         return version if accepted else None
 
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        """One ``PEXPIRE``."""
-        server, left = self._server, _milliseconds_until(expires_at)
-        return bool(server.call(("PEXPIRE", self._prefix + key, left), server.deadline()))
-
     def delete(self, key: str) -> None:
         """One ``DEL``."""
         server = self._server
-        server.call(("DEL", self._prefix + key), server.deadline(), True)
+        server.call(("DEL", self._prefix + key), server.deadline(), replicated=True)
 
     def keys(self) -> Iterator[str]:
-        """``SCAN`` over all keys of the server, or of all servers of a cluster. One that is there
-        all the time is named at least once."""
+        """``SCAN`` over all keys of the server, or of all servers of a cluster. A record that
+        exists all the time is named at least once."""
         for name in self._server.scan(f"{self._prefix}*"):
             key = name.decode("utf-8", "replace").removeprefix(self._prefix)
             if _KEY.fullmatch(key):
@@ -199,26 +189,30 @@ class RedisStore:
     def link(self, owner: str, key: str, *, expires_at: float) -> None:
         """One ``EVALSHA`` on the owner's sorted set. Drops what has expired from it."""
         left = max(_milliseconds_until(expires_at), 1)
-        arguments = (self._index(owner), key, expires_at, time.time(), left)
+        arguments = (self._owner_list(owner), key, expires_at, time.time(), left)
         self._run(_LINK, arguments, self._server.deadline())
 
     def unlink(self, owner: str, key: str) -> None:
         """One ``ZREM``."""
         server = self._server
-        server.call(("ZREM", self._index(owner), key), server.deadline())
+        server.call(("ZREM", self._owner_list(owner), key), server.deadline())
 
     def keys_of(self, owner: str) -> Iterable[str]:
         """One ``ZRANGEBYSCORE``."""
         server = self._server
-        command = ("ZRANGEBYSCORE", self._index(owner), f"({time.time()}", "+inf")
+        command = ("ZRANGEBYSCORE", self._owner_list(owner), f"({time.time()}", "+inf")
         names = server.call(command, server.deadline())
         return [name.decode() for name in names]
 
-    def findings(self) -> Iterator[Finding]:
-        """For ``wsgi-sessions check``: server, way to it, memory and persistence."""
-        from wsgi_sessions.cli.checks.redis import findings
+    def ask(self, *command: str) -> Any:
+        """The server's reply to any command, for operators: bytes, numbers and lists of these; or
+        what a client that was handed in makes of it. Of a cluster one node is asked. One round
+        trip. Raises :exc:`~wsgi_sessions.StoreUnavailable`, for a refusal too."""
+        return self._server.call(command, self._server.deadline())
 
-        return findings(self, self._server, self._url)
+    def route(self) -> Route | None:
+        """How the server is reached; ``None`` for a client that was handed in. No I/O."""
+        return route_of(self._url) if self._url else None
 
     def close(self) -> None:
         """Close the store's own idle connections. It can be used again, and opens new ones."""
@@ -226,9 +220,9 @@ class RedisStore:
 
     def _create(self, name: str, value: bytes, left: int, deadline: float) -> bool:
         command = ("SET", name, value, "NX", "PX", left)
-        if self._server.call(command, deadline, False, True) is not None:
+        if self._server.call(command, deadline, recognisable=True) is not None:
             return True
-        # New ids are random: what is in the way is most likely this very save, sent again.
+        # New ids are random: what is stored is most likely this very save, sent again.
         front = ("GETRANGE", name, 0, VERSION_BYTES - 1)
         try:
             there = self._server.call(front, deadline)
@@ -247,14 +241,15 @@ class RedisStore:
     ) -> Any:
         """Run a script, by its digest, on the key that comes first in *arguments*; a server that
         does not know it, new or flushed, gets it."""
+        call = self._server.call
         try:
             command = ("EVALSHA", script.sha, 1, *arguments)
-            return self._server.call(command, deadline, is_save, is_save)
+            return call(command, deadline, replicated=is_save, recognisable=is_save)
         except NoScript:
             command = ("EVAL", script.text, 1, *arguments)
-            return self._server.call(command, deadline, is_save, is_save)
+            return call(command, deadline, replicated=is_save, recognisable=is_save)
 
-    def _index(self, owner: str) -> bytes:
+    def _owner_list(self, owner: str) -> bytes:
         return f"{self._prefix}owner:{owner}".encode("utf-8", "surrogatepass")
 
 

@@ -1,25 +1,24 @@
-"""Runs the statements of the SQLAlchemy store over an engine, and tells what went wrong.
+"""Runs the statements of the SQLAlchemy store over an engine, and reports what went wrong.
 
-How this works, and the rules for whoever edits it:
+How this works, and the rules for maintainers:
 
 * Statements go over the driver's own cursor on a connection checked out of the engine's pool; going
   through SQLAlchemy's Core would double the cost of an operation.
 * Any exception, ``BaseException`` too (a gevent timeout, ``KeyboardInterrupt``), costs the
-  connection it came over: an answer may still be on its way in it.
+  connection it came over: an answer may still arrive over it.
 * A connection that turns out to be closed, or to be to a server that only reads since a failover,
   is likely not the only one. So the idle ones are dropped too, and the statement is sent once more
   over a new one, if little time has gone by. All statements are such that this does no harm; the
   result says so, for those where it matters.
-* SQLite has locks inside, which a child would find held for ever if a thread of the parent was in
-  there. So a fork waits for the statements that are under way.
+* SQLite has locks inside, which a child would find held forever if a thread of the parent was in
+  there. So a fork waits for the statements that are running.
 * The tables are made when a statement fails because they are missing, so that a process that finds
-  them there asks nothing.
+  them asks nothing.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -32,23 +31,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.forks import around_fork
 from wsgi_sessions.stores.sqlalchemy.faults import Fault, describe
+from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES, Statement, Tables
 
 __all__ = ["Database", "Result"]
 
-RETRY_SECONDS = 0.2
-"""A second attempt begins within this time, so that an operation ends within 1.2 s."""
-
 CREATE_ATTEMPTS = 4
-
-FORK_SECONDS = 1.0
-"""For which a fork waits at most: a statement may take half of it."""
 
 logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
 REPEATABLE = {Fault.LOST, Fault.ROLLED_BACK, Fault.READ_ONLY}
-LARGE = 500_000  # bytes that some server's max_allowed_packet may not take, escaped
+SUSPECT_PACKET_BYTES = 500_000
+"""Escaped, they may be more than some server's max_allowed_packet."""
 
 
 class Result(NamedTuple):
@@ -64,10 +60,13 @@ class Result(NamedTuple):
 class Database:
     """An engine, and the tables in it."""
 
-    def __init__(self, engine: Engine, tables: Tables, *, own: bool, create: bool) -> None:
+    def __init__(
+        self, engine: Engine, tables: Tables, limits: Limits, *, own: bool, create: bool
+    ) -> None:
         self.engine: Engine = engine
         self.tables: Tables = tables
         self.create: bool = create
+        self.limits: Limits = limits
         self._own = own
         self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
@@ -88,7 +87,7 @@ class Database:
             self.engine.dispose()
 
     def _count(self) -> AbstractContextManager[object]:
-        return _under_way if self.engine.dialect.name == "sqlite" else nullcontext()
+        return _running if self.engine.dialect.name == "sqlite" else nullcontext()
 
     def renew_after_fork(self) -> None:
         """Leave the parent's connections to it; kept, since collecting one might close it."""
@@ -106,7 +105,7 @@ class Database:
             first = failed
         if first.fault is Fault.MISSING_TABLE and self.create:
             return self._attempt_with_tables(name, values)
-        if first.fault not in REPEATABLE or monotonic() - begun > RETRY_SECONDS:
+        if first.fault not in REPEATABLE or monotonic() - begun > self.limits.retry:
             raise self._unavailable(first, values) from first.error
         try:
             return self._attempt(name, values)._replace(resent=first.fault is Fault.LOST)
@@ -114,7 +113,7 @@ class Database:
             raise self._unavailable(failed, values) from failed.error
 
     def _attempt_with_tables(self, name: str, values: Mapping[str, Any]) -> Result:
-        """Carry out a statement that failed for want of the tables.
+        """Carry out a statement that failed because the tables are missing.
 
         One thread makes them. That can take longer than a statement may, most of all while other
         processes do so too.
@@ -142,8 +141,8 @@ class Database:
     def _create_tables(self) -> None:
         """Make the tables, unless another process does so at the same time.
 
-        That may fail, in PostgreSQL for instance, and is no error: what failed for want of the
-        table is tried again, and then tells.
+        That may fail, in PostgreSQL for instance, and is no error: what failed because the table
+        was missing is tried again, and reports it.
         """
         begin = {"postgresql": ["BEGIN"], "sqlite": ["BEGIN IMMEDIATE"]}
         around = begin.get(self.engine.dialect.name, [])  # MySQL's DDL has no transactions
@@ -158,8 +157,8 @@ class Database:
     def _cursor(self) -> Iterator[Any]:
         """The driver's cursor on a connection from the pool, each statement a transaction.
 
-        Of an engine handed in, a connection to PostgreSQL is in autocommit mode meanwhile, which
-        psycopg does without asking the server; another one is committed at the end.
+        Of an engine handed in, a connection to PostgreSQL is in autocommit mode during this time,
+        which psycopg does without asking the server; another one is committed at the end.
         """
         pool = self.engine.pool
         try:
@@ -212,8 +211,10 @@ class Database:
             reason += " (SQLAlchemyStore.ddl has the statements that make the tables"
             reason += "; this user may not, or it takes long)" if self.create else ")"
         elif failed.fault is Fault.TOO_LARGE or (
-            failed.fault is Fault.LOST and len(values.get("data", b"")) > LARGE and self._mysql
-        ):  # the server may close the connection before it can tell why
+            failed.fault is Fault.LOST
+            and len(values.get("data", b"")) > SUSPECT_PACKET_BYTES
+            and self._mysql
+        ):  # the server may close the connection before it can say why
             reason += " (is the record larger than the server's max_allowed_packet?)"
         return StoreUnavailable(f"{self.name}: {reason}")
 
@@ -223,7 +224,7 @@ class _Failed(Exception):
         self.fault, self.error = fault, error
 
 
-class _UnderWay:
+class _Running:
     """Counts the threads that are in SQLite. Nobody gets in during a fork."""
 
     def __init__(self) -> None:
@@ -239,27 +240,31 @@ class _UnderWay:
             self._threads -= 1
             self._condition.notify_all()
 
-    def before_fork(self) -> None:
+    def before_fork(self, seconds: float) -> None:
         self._condition.acquire()
-        self._condition.wait_for(lambda: not self._threads, FORK_SECONDS)
+        self._condition.wait_for(lambda: not self._threads, seconds)
 
     def after_fork(self) -> None:
         self._condition.release()
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
-_under_way = _UnderWay()
+_running = _Running()
 
 
 def _renew_after_fork() -> None:
-    global _under_way
-    _under_way = _UnderWay()
+    global _running
+    _running = _Running()
     for database in list(_databases):
         database.renew_after_fork()
 
 
-os.register_at_fork(
-    before=lambda: _under_way.before_fork(),
-    after_in_parent=lambda: _under_way.after_fork(),
+def _before_fork() -> None:
+    _running.before_fork(max((each.limits.fork for each in list(_databases)), default=0.0))
+
+
+around_fork(
+    before=_before_fork,
+    after_in_parent=lambda: _running.after_fork(),
     after_in_child=_renew_after_fork,
 )

@@ -14,15 +14,11 @@ from sqlalchemy.engine import URL, Dialect, Engine
 from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
 from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES
 
-CONNECT_SECONDS = 0.25
-LOGIN_SECONDS = 0.4  # with the authentication, which starts a process in PostgreSQL
-ANSWER_SECONDS = 0.5
-SERVER_SECONDS = 0.45  # the server gives up first, so that it does nothing we no longer wait for
-LOCK_SECONDS = 1  # the least that MySQL takes
-POOL_SIZE = 20
-POOL_SECONDS = 0.5  # for one of them; who waited need not connect
+MAX_IDLE = 20
+"""Connections in the pool, which opens no more."""
 
 DEFAULT_DRIVERS = {
     "postgresql": "psycopg",
@@ -33,39 +29,39 @@ DEFAULT_DRIVERS = {
 
 
 class Driver(NamedTuple):
-    """What to tell a driver, so that it keeps the limits and commits each statement."""
+    """What a driver needs to keep the limits and to commit each statement."""
 
     module: str
     package: str
-    arguments: Callable[[URL], dict[str, Any]]
+    arguments: Callable[[URL, Limits], dict[str, Any]]
 
 
-def _psycopg(url: URL) -> dict[str, Any]:
-    milliseconds = round(SERVER_SECONDS * 1000)
-    limits = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+def _psycopg(url: URL, limits: Limits) -> dict[str, Any]:
+    milliseconds = round(limits.server * 1000)
+    settings = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
     given = url.query.get("options", "")
-    return {"autocommit": True, "options": f"{limits} {given}".strip()}
+    return {"autocommit": True, "options": f"{settings} {given}".strip()}
 
 
-def _pymysql(_: URL) -> dict[str, Any]:
+def _pymysql(_: URL, limits: Limits) -> dict[str, Any]:
     # MySQL passes over the comment for MariaDB; MariaDB over that for MySQL from 5.7 on. MySQL has
     # a limit in milliseconds for SELECT only.
-    limits = (
-        f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, lock_wait_timeout = {LOCK_SECONDS}"
-        f" /*M! , max_statement_time = {SERVER_SECONDS} */"
-        f" /*!50708 , max_execution_time = {round(SERVER_SECONDS * 1000)} */"
+    settings = (
+        f"SET SESSION innodb_lock_wait_timeout = {limits.lock}, lock_wait_timeout = {limits.lock}"
+        f" /*M! , max_statement_time = {limits.server:.3f} */"
+        f" /*!50708 , max_execution_time = {round(limits.server * 1000)} */"
     )
     return {
         "autocommit": True,
-        "init_command": limits,
-        "connect_timeout": CONNECT_SECONDS,
-        "read_timeout": ANSWER_SECONDS,
-        "write_timeout": ANSWER_SECONDS,
+        "init_command": settings,
+        "connect_timeout": limits.connect,
+        "read_timeout": limits.answer,
+        "write_timeout": limits.answer,
     }
 
 
-def _pysqlite(_: URL) -> dict[str, Any]:
-    return {"isolation_level": None, "timeout": ANSWER_SECONDS}
+def _pysqlite(_: URL, limits: Limits) -> dict[str, Any]:
+    return {"isolation_level": None, "timeout": limits.answer}
 
 
 DRIVERS = {
@@ -76,8 +72,10 @@ DRIVERS = {
 }
 
 
-def engine_of(engine_or_url: Engine | URL | str) -> tuple[Engine, bool]:
-    """The engine handed in, or a new one; and whether it is the store's own."""
+def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine, bool]:
+    """The engine handed in, or a new one with these *limits*; and whether it is the store's own.
+
+    Raises :exc:`~wsgi_sessions.ConfigurationError` for one that cannot work."""
     if isinstance(engine_or_url, Engine):
         _check(engine_or_url)
         return engine_or_url, False
@@ -89,7 +87,7 @@ def engine_of(engine_or_url: Engine | URL | str) -> tuple[Engine, bool]:
         url = sa.make_url(engine_or_url)
     except (sa.exc.ArgumentError, ValueError):  # they quote the URL, and so the password
         raise ConfigurationError("this is no URL of SQLAlchemy's") from None
-    return _build(url), True
+    return _build(url, limits), True
 
 
 def _check(engine: Engine) -> None:
@@ -107,7 +105,7 @@ def _check(engine: Engine) -> None:
         )
 
 
-def _build(url: URL) -> Engine:
+def _build(url: URL, limits: Limits) -> Engine:
     """An engine for *url*. Connects to nothing."""
     driver = _driver(url := _with_driver(url))
     if driver.module == "sqlite3" and url.database in (None, "", ":memory:"):
@@ -117,11 +115,11 @@ def _build(url: URL) -> Engine:
         )
     engine = sa.create_engine(
         url,
-        connect_args=driver.arguments(url),
+        connect_args=driver.arguments(url, limits),
         poolclass=QueuePool,
-        pool_size=POOL_SIZE,
+        pool_size=MAX_IDLE,
         max_overflow=0,
-        pool_timeout=POOL_SECONDS,
+        pool_timeout=limits.pool,
         pool_use_lifo=True,
         pool_reset_on_return=None,  # no transaction is ever left open
         hide_parameters=True,
@@ -129,7 +127,7 @@ def _build(url: URL) -> Engine:
     if driver.module == "sqlite3":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     else:
-        sa.event.listen(engine, "do_connect", _connect_bounded)
+        sa.event.listen(engine, "do_connect", _connect_within(limits))
     return engine
 
 
@@ -162,11 +160,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def _connect_bounded(
-    dialect: Dialect, _record: object, args: list[Any], options: dict[str, Any]
-) -> Any:
-    """Connect with a connection class that keeps the limits which the driver cannot."""
-    module = importlib.import_module(f"wsgi_sessions.stores.sqlalchemy.{dialect.driver}")
-    if dialect.driver == "psycopg":
-        return module.BoundedConnection.connect(*args, **options)
-    return module.BoundedConnection(*args, **options)
+def _connect_within(limits: Limits) -> Callable[..., Any]:
+    """Connects with a connection class that keeps the limits which the driver cannot."""
+
+    def connect(dialect: Dialect, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
+        module = importlib.import_module(f"wsgi_sessions.stores.sqlalchemy.{dialect.driver}")
+        return module.connect(limits, *args, **options)
+
+    return connect

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pymysql.connections import Connection  # type: ignore[import-untyped,unused-ignore]
 
-from wsgi_sessions.stores.sqlalchemy.engine import ANSWER_SECONDS, LOGIN_SECONDS
+from wsgi_sessions.stores.sqlalchemy.limits import Limits
 
 
 class BoundedConnection(Connection):  # type: ignore[misc,unused-ignore]
@@ -20,6 +20,10 @@ class BoundedConnection(Connection):  # type: ignore[misc,unused-ignore]
     _reader: BoundedReader | None = None
     _deadline = 0.0
     _unverified: ClassVar[Any] = None
+
+    def __init__(self, limits: Limits, *args: Any, **options: Any) -> None:
+        self._limits = limits
+        super().__init__(*args, **options)  # which connects
 
     def _create_ssl_ctx(self, options: Any) -> Any:
         """The TLS context; that for no options, which verifies nothing, is made once.
@@ -43,11 +47,11 @@ class BoundedConnection(Connection):  # type: ignore[misc,unused-ignore]
         self._reader = None if file is None else BoundedReader(file, self)
 
     def connect(self, *args: Any, **kwargs: Any) -> None:
-        self.begin(LOGIN_SECONDS)
+        self.begin(self._limits.login)
         super().connect(*args, **kwargs)
 
     def query(self, *args: Any, **kwargs: Any) -> Any:
-        self.begin(ANSWER_SECONDS)
+        self.begin(self._limits.answer)
         return super().query(*args, **kwargs)
 
     def begin(self, seconds: float) -> None:
@@ -77,3 +81,8 @@ class BoundedReader:
 
     def close(self) -> None:
         self._file.close()
+
+
+def connect(limits: Limits, *args: Any, **options: Any) -> BoundedConnection:
+    """A connection that keeps to *limits*."""
+    return BoundedConnection(limits, *args, **options)

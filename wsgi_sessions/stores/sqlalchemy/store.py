@@ -11,16 +11,19 @@ import re
 import secrets
 from collections.abc import Hashable, Iterable, Iterator
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.base import Stored, system_clock
-from wsgi_sessions.stores.text import parse_boolean
+from wsgi_sessions.stores.base import Expired, Stored, system_clock
+from wsgi_sessions.stores.sqlalchemy.faults import describe
+from wsgi_sessions.stores.sqlalchemy.limits import limits_of
+from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
+from wsgi_sessions.stores.url_options import FLAG, TEXT, take_options
 
 if TYPE_CHECKING:
+    from sqlalchemy import Table
     from sqlalchemy.engine import URL, Engine
 
-    from wsgi_sessions.cli.checks import Finding
     from wsgi_sessions.stores.sqlalchemy.database import Result
 
 __all__ = ["SQLAlchemyStore"]
@@ -36,8 +39,9 @@ class SQLAlchemyStore:
 
     *engine_or_url* is a URL of SQLAlchemy's (``postgresql://``, ``mysql://``, ``mariadb://``,
     ``sqlite+pysqlite:///path``; the drivers are psycopg and PyMySQL), or an ``Engine`` of one of
-    these databases with any driver. From a URL the store builds an engine that allows 250 ms to
-    connect and 500 ms to answer. An engine handed in keeps its own limits (most drivers have none)
+    these databases with any driver. From a URL the store builds an engine with *timeouts*, by
+    default 250 ms to connect and 500 ms to answer: an operation ends after 1.1 seconds whatever
+    happens. An engine handed in keeps its own limits (most drivers have none)
     and its pool, from which the store takes a connection for each operation; no connection,
     ``Session`` or transaction that the application has open is touched. With it, MySQL and SQLite
     are sent a ``COMMIT`` after each statement, and what the pool sends when a connection comes
@@ -62,12 +66,14 @@ class SQLAlchemyStore:
         table: str = "sessions",
         schema: str | None = None,
         create: bool = True,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,44}", table):
             raise ConfigurationError(
                 "the name of the table has up to 45 letters, digits and underscores, "
                 f"and no digit first: {table!r}"
             )
+        limits = limits_of(check_timeouts(timeouts))
         try:
             from wsgi_sessions.stores.sqlalchemy.database import Database
             from wsgi_sessions.stores.sqlalchemy.engine import engine_of
@@ -76,26 +82,17 @@ class SQLAlchemyStore:
             raise ConfigurationError(
                 'SQLAlchemyStore needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'
             ) from error
-        engine, own = engine_of(engine_or_url)
-        self._database = Database(engine, Tables(table, schema), own=own, create=create)
+        engine, own = engine_of(engine_or_url, limits)
+        self._database = Database(engine, Tables(table, schema), limits, own=own, create=create)
         self._mysql = engine.dialect.name in ("mysql", "mariadb")
 
     @classmethod
     def from_url(cls, url: str) -> SQLAlchemyStore:
-        """The store for ``postgresql://user:password@host/database?table=…&schema=…&create=…``.
-
-        Other options in the query are the driver's.
+        """The store for ``postgresql://user:password@host/database?table=…&schema=…&create=…``,
+        with ``connect_timeout`` and ``answer_timeout``. Other options are the driver's.
         """
-        address, _, query = url.partition("?")
-        options: dict[str, Any] = {}
-        theirs = []
-        for pair in filter(None, query.split("&")):
-            name, _, value = pair.partition("=")
-            if name in ("table", "schema", "create"):
-                options[name] = parse_boolean(name, value) if name == "create" else value
-            else:
-                theirs.append(pair)
-        return cls(f"{address}?{'&'.join(theirs)}" if theirs else address, **options)
+        address, options = take_options(url, {"table": TEXT, "schema": TEXT, "create": FLAG})
+        return cls(address, **options)
 
     def __repr__(self) -> str:
         return f"<SQLAlchemyStore {self._database.name}>"
@@ -104,6 +101,22 @@ class SQLAlchemyStore:
     def ddl(self) -> str:
         """The statements that make the tables and indexes where they are missing."""
         return "".join(f"{statement};\n" for statement in self._database.ddl())
+
+    @property
+    def engine(self) -> Engine:
+        """The engine over which the store works."""
+        return self._database.engine
+
+    @property
+    def tables(self) -> tuple[Table, Table]:
+        """The table of records and that of owners, for Alembic for example: their ``metadata`` has
+        nothing else in it."""
+        return self._database.tables.records, self._database.tables.owners
+
+    @property
+    def create(self) -> bool:
+        """Whether the store makes its tables where they are missing."""
+        return self._database.create
 
     def load(self, key: str) -> Stored | None:
         """One ``SELECT``. A row with something else than bytes in it is missing."""
@@ -118,11 +131,11 @@ class SQLAlchemyStore:
         """One ``INSERT``, ``UPDATE`` or ``DELETE``.
 
         Raises :exc:`~wsgi_sessions.StoreUnavailable` too if the connection was lost and it is
-        unclear whether this save or another one has changed what was there.
+        unclear whether this save or another one has changed the stored record.
         """
         version = 1 + secrets.randbelow(LAST)  # 0 would be "none" for MySQL's last insert id
         if expires_at <= system_clock():
-            return version if self._end(key, replacing) else None
+            return version if self._compare_and_delete(key, replacing) else None
         values = {
             "this": key.encode(),
             "version": version,
@@ -137,27 +150,12 @@ class SQLAlchemyStore:
             saved = result.changed > 0
         return version if saved or _refused(result) else None
 
-    def _end(self, key: str, replacing: Hashable | None) -> bool:
-        """Carry out a save that leaves nothing there."""
-        if replacing is None:
-            return self.load(key) is None
-        result = self._database.run("end", this=key.encode(), replacing=replacing)
-        return result.changed > 0 or _refused(result)
-
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        """One ``UPDATE``; a ``DELETE`` for a time that is over."""
-        if expires_at <= system_clock():
-            result = self._database.run("end_any", this=key.encode())
-            return result.changed > 0 or _refused(result)
-        end = _microseconds(expires_at)
-        return self._database.run("touch", this=key.encode(), expires_at=end).changed > 0
-
     def delete(self, key: str) -> None:
         """One ``DELETE``."""
         self._database.run("delete", this=key.encode())
 
     def purge(self, limit: int = 1000) -> int:
-        """Remove up to *limit* expired records, and as many expired notes of owners.
+        """Remove up to *limit* expired records, and as many expired entries of owners.
 
         In batches of 200 by the index on the expiry, each a transaction of its own. Rows that are
         locked are passed over by PostgreSQL.
@@ -173,7 +171,7 @@ class SQLAlchemyStore:
         return removed
 
     def keys(self) -> Iterator[str]:
-        """One ``SELECT`` for every 1,000 keys."""
+        """One ``SELECT`` for each 1,000 keys."""
         last = b""
         while rows := self._database.run("keys", this=last).rows:
             for (key,) in rows:
@@ -194,15 +192,26 @@ class SQLAlchemyStore:
         rows = self._database.run("keys_of", owner=_digest(owner)).rows
         return [bytes(key).decode() for (key,) in rows]
 
-    def findings(self) -> Iterator[Finding]:
-        """For ``wsgi-sessions check``: server, way to it, tables, and what waits for a purge."""
-        from wsgi_sessions.cli.checks.sqlalchemy import findings
+    def expired(self, limit: int) -> Expired:
+        """What waits for a purge, counted up to *limit*. One ``SELECT``."""
+        [(records, oldest)] = self._database.run("expired", limit=limit).rows
+        return Expired(int(records), float(oldest or 0) / 1e6)
 
-        return findings(self, self._database)
+    def unavailable(self, error: Exception) -> StoreUnavailable:
+        """A driver's or SQLAlchemy's *error* as the store reports it: in one line, without the
+        details in which servers quote a row's values."""
+        return StoreUnavailable(f"{self._database.name}: {describe(error)}")
 
     def close(self) -> None:
         """Close the connections, unless the engine was handed in. The store can still be used."""
         self._database.close()
+
+    def _compare_and_delete(self, key: str, replacing: Hashable | None) -> bool:
+        """Carry out a save that leaves nothing stored."""
+        if replacing is None:
+            return self.load(key) is None
+        result = self._database.run("compare_and_delete", this=key.encode(), replacing=replacing)
+        return result.changed > 0 or _refused(result)
 
 
 def _microseconds(moment: float) -> int:

@@ -1,6 +1,6 @@
 """The tables of the SQLAlchemy store, their DDL, and the SQL of each operation.
 
-Rules for whoever edits this:
+Rules for maintainers:
 
 * One statement an operation, which decides and writes at once.
 * Expiry is compared with the database's clock, as constant during a statement, so that the index
@@ -116,7 +116,7 @@ def _clauses(tables: Tables, dialect: Dialect) -> dict[str, sa.ClauseElement]:
     now: sa.ColumnElement[int] = sa.literal_column(_NOW[family], sa.BigInteger)
     this = records.key == sa.bindparam("this")
     live = records.expires_at > now
-    # The second is there if this very statement has been carried out before.
+    # The row has the second if this very statement has been carried out before.
     expected = records.version.in_((sa.bindparam("replacing"), sa.bindparam("version")))
     page = sa.select(records.key).where(live, records.key > sa.bindparam("this"))
     owned = sa.and_(owners.owner == sa.bindparam("owner"), owners.expires_at > now)
@@ -127,16 +127,13 @@ def _clauses(tables: Tables, dialect: Dialect) -> dict[str, sa.ClauseElement]:
         "replace": tables.records.update()
         .where(this, live, expected)
         .values({name: sa.bindparam(name) for name in ("version", "expires_at", "data")}),
-        "end": tables.records.delete().where(
+        "compare_and_delete": tables.records.delete().where(
             this, live, records.version == sa.bindparam("replacing")
         ),
-        "touch": tables.records.update()
-        .where(this, live)
-        .values(expires_at=sa.bindparam("expires_at")),
-        "end_any": tables.records.delete().where(this, live),
         "delete": tables.records.delete().where(this),
         "purge": _purge(tables.records, dialect, now),
         "purge_owners": _purge(tables.owners, dialect, now),
+        "expired": _expired(records.expires_at, now),
         "keys": page.order_by(records.key).limit(sa.literal_column(str(PAGE))),
         "link": _link(tables.owners, family),
         "unlink": tables.owners.delete().where(link),
@@ -145,7 +142,7 @@ def _clauses(tables: Tables, dialect: Dialect) -> dict[str, sa.ClauseElement]:
 
 
 def _create(table: sa.Table, family: str, now: sa.ColumnElement[int]) -> Any:
-    """Insert, or take the place of what has expired.
+    """Insert, or replace what has expired.
 
     MySQL has no condition there and counts an insertion like a row left alone. So for what is in
     the way its version is returned as the "last insert id", which is 0 otherwise.
@@ -172,6 +169,13 @@ def _create(table: sa.Table, family: str, now: sa.ColumnElement[int]) -> Any:
     return upsert.on_duplicate_key_update(
         [(name, taken[name]) for name in ("version", "data", "expires_at")]
     )
+
+
+def _expired(end: sa.ColumnElement[int], now: sa.ColumnElement[int]) -> sa.ClauseElement:
+    """How many have expired, up to a limit, and how many microseconds ago the first."""
+    limit = sa.bindparam("limit", type_=sa.Integer)
+    first = sa.select(end).where(end <= now).order_by(end).limit(limit).subquery()
+    return sa.select(sa.func.count(), now - sa.func.min(first.c.expires_at)).select_from(first)
 
 
 def _purge(table: sa.Table, dialect: Dialect, now: sa.ColumnElement[int]) -> sa.ClauseElement:

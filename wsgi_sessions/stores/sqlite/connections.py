@@ -1,6 +1,6 @@
 """The connections that a process keeps open to one SQLite database file.
 
-How this works. A connection is taken for one statement and given back, so there are as many as
+How this works. A connection is acquired for one statement and released, so there are as many as
 there were threads (or greenlets) inside SQLite at the same moment, whatever the number of threads
 that come and go. Opening one costs more than ten statements.
 
@@ -25,12 +25,11 @@ import time
 import weakref
 from urllib.parse import quote
 
-BUSY_SECONDS = 0.5
-FORK_SECONDS = 1.0  # to wait for the statements of other threads; each is done in BUSY_SECONDS
+from wsgi_sessions.stores.forks import around_fork
 
 _lock = threading.RLock()
 """Held while a connection is opened or closed, and during a fork. Reentrant, because the garbage
-collector may close a store meanwhile."""
+collector may close a store during this time."""
 
 
 class _Connection(sqlite3.Connection):
@@ -39,18 +38,20 @@ class _Connection(sqlite3.Connection):
 
 class Connections:
     """Connections in autocommit mode, write-ahead log, ``synchronous=NORMAL``, waiting at most
-    *BUSY_SECONDS* for a lock. Nothing is opened until the first :meth:`take`."""
+    *seconds* for a lock. Nothing is opened until the first :meth:`acquire`."""
 
-    def __init__(self, path: str, *, create: bool) -> None:
+    def __init__(self, path: str, *, create: bool, seconds: float) -> None:
         self.path = path
+        self._seconds = seconds
+        self._fork_seconds = 2 * seconds  # for the statements of other threads to finish
         self._create = create
         self._idle: list[_Connection] = []
         self._open = 0
         self._pausing = False
         _all.add(self)
 
-    def take(self) -> _Connection:
-        """A connection to the file that is at the path now, to be given back."""
+    def acquire(self) -> _Connection:
+        """A connection to the file that is at the path now, to be released."""
         if self._pausing:
             with _lock:  # until the fork is done
                 pass
@@ -65,7 +66,7 @@ class Connections:
             with _lock:
                 self._close(connection)
 
-    def give(self, connection: _Connection) -> None:
+    def release(self, connection: _Connection) -> None:
         self._idle.append(connection)
 
     def close(self) -> None:
@@ -82,14 +83,14 @@ class Connections:
             connection = sqlite3.connect(
                 f"file:{quote(self.path)}?mode=rw",
                 uri=True,
-                timeout=BUSY_SECONDS,
+                timeout=self._seconds,
                 isolation_level=None,
                 check_same_thread=False,
                 factory=_Connection,
             )
             try:
                 connection.identity = _identity(self.path)
-                _use_write_ahead_log(connection)
+                _use_write_ahead_log(connection, self._seconds)
                 connection.execute("PRAGMA synchronous = NORMAL")
                 # Debian's SQLite overwrites with zeros what is deleted. Without it a purge of 50 KB
                 # records holds the write lock a tenth of the time (2 ms instead of 23).
@@ -109,9 +110,9 @@ class Connections:
         self._open -= 1
 
     def before_fork(self) -> None:
-        """Close all, those too that other threads will give back in a moment."""
+        """Close all, those too that other threads will release in a moment."""
         self._pausing = True
-        deadline = time.monotonic() + FORK_SECONDS
+        deadline = time.monotonic() + self._fork_seconds
         self._close_idle()
         while self._open and time.monotonic() < deadline:
             time.sleep(0.0005)
@@ -121,7 +122,7 @@ class Connections:
         self._pausing = False
 
     def after_fork_in_child(self) -> None:
-        """Never use what is open all the same, because C code has forked without a word."""
+        """Never use what is still open, because C code has forked without Python's hooks."""
         _inherited.extend(self._idle)
         self._idle = []
         self._open = 0
@@ -151,9 +152,7 @@ def _after_fork_in_child() -> None:
         connections.after_fork_in_child()
 
 
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-)
+around_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -166,14 +165,14 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _create_private(path: str) -> None:
-    """SQLite would make the file readable for all. Its log takes over the mode of the file."""
-    with contextlib.suppress(OSError):  # it is there, or SQLite will say what is wrong
+    """SQLite would make the file readable for all. Its log gets the mode of the file."""
+    with contextlib.suppress(OSError):  # it exists, or SQLite will say what is wrong
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+def _use_write_ahead_log(connection: sqlite3.Connection, seconds: float) -> None:
     """Once in a file's life. SQLite does not wait for the lock here, so we do."""
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + seconds
     while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
             connection.execute("PRAGMA journal_mode = WAL").fetchone()

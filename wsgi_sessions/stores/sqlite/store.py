@@ -12,16 +12,14 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Stored, system_clock
 from wsgi_sessions.stores.given import path_of
 from wsgi_sessions.stores.place import check_writable
 from wsgi_sessions.stores.sqlite.connections import Connections
-
-if TYPE_CHECKING:
-    from wsgi_sessions.cli.checks import Finding
+from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
 
 __all__ = ["SQLiteStore"]
 
@@ -29,7 +27,7 @@ BATCH = 50
 """Rows removed in one transaction: 0.5 ms of write lock at 600 bytes a record, 2 ms at 50 KB. More
 at once would not be cheaper."""
 
-LOCK_SECONDS = 0.004
+BATCH_SECONDS = 0.004
 """A batch that took longer, on a slow disk or with large records, is followed by smaller ones."""
 
 DDL = (
@@ -59,12 +57,11 @@ STATEMENTS = {
     "replace": """
         UPDATE "{table}" SET version = ?, expires_at = ?, data = ?
         WHERE key = ? AND version = ? AND expires_at > ?""",
-    "end": 'DELETE FROM "{table}" WHERE key = ? AND version = ? AND expires_at > ?',
-    "touch": 'UPDATE "{table}" SET expires_at = ? WHERE key = ? AND expires_at > ?',
+    "compare_and_delete": 'DELETE FROM "{table}" WHERE key = ? AND version = ? AND expires_at > ?',
     "delete": 'DELETE FROM "{table}" WHERE key = ?',
     "keys": """
         SELECT key FROM "{table}" WHERE key > ? AND expires_at > ? ORDER BY key LIMIT 1000""",
-    "ended": 'SELECT 1 FROM "{table}" WHERE expires_at <= ? LIMIT 1',
+    "expired": 'SELECT 1 FROM "{table}" WHERE expires_at <= ? LIMIT 1',
     "purge": """
         DELETE FROM "{table}" WHERE rowid IN (
             SELECT rowid FROM "{table}" WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
@@ -73,8 +70,8 @@ STATEMENTS = {
         ON CONFLICT (owner, key) DO UPDATE SET expires_at = excluded.expires_at""",
     "unlink": 'DELETE FROM "{table}_owners" WHERE owner = ? AND key = ?',
     "keys_of": 'SELECT key FROM "{table}_owners" WHERE owner = ? AND expires_at > ?',
-    "ended_notes": 'SELECT 1 FROM "{table}_owners" WHERE expires_at <= ? LIMIT 1',
-    "purge_notes": """
+    "expired_owners": 'SELECT 1 FROM "{table}_owners" WHERE expires_at <= ? LIMIT 1',
+    "purge_owners": """
         DELETE FROM "{table}_owners" WHERE rowid IN (
             SELECT rowid FROM "{table}_owners"
             WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
@@ -89,7 +86,8 @@ class SQLiteStore:
     processes may use the file, on one host: SQLite's locks do not work on network file systems.
 
     Every *purge_every* saves up to twice as many expired records are removed, so they do not pile
-    up; 0 leaves that to :meth:`purge`. A write waits up to 0.5 s for the write of another process.
+    up; 0 leaves that to :meth:`purge`. A write waits for the write of another process as long as
+    *timeouts* give it for an answer, by default 0.5 s; nothing else of them is used.
     Whatever SQLite refuses, locked, full, read-only or not a database, raises
     :exc:`~wsgi_sessions.StoreUnavailable`.
 
@@ -103,6 +101,7 @@ class SQLiteStore:
         table: str = "sessions",
         create: bool = True,
         purge_every: int = 10,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         clock: Callable[[], float] = system_clock,
     ) -> None:
         path = path_of("SQLiteStore", path)
@@ -119,11 +118,19 @@ class SQLiteStore:
             raise ConfigurationError(f"purge_every must be 0 or more, not {purge_every}")
         self._ddl = [statement.format(table=table) for statement in DDL]
         self._sql = {name: text.format(table=table) for name, text in STATEMENTS.items()}
-        self._table, self._create = table, create
+        self.table: str = table
+        self.create: bool = create
         self._purge_every = purge_every
         self._saves = 0
         self._clock = clock
-        self._connections = Connections(os.path.abspath(path), create=create)
+        self._connections = Connections(
+            os.path.abspath(path), create=create, seconds=check_timeouts(timeouts).answer
+        )
+
+    @property
+    def path(self) -> str:
+        """The absolute path of the database file."""
+        return self._connections.path
 
     @property
     def ddl(self) -> str:
@@ -136,7 +143,7 @@ class SQLiteStore:
         check_writable(self._connections.path)
 
     def close(self) -> None:
-        """Close the connections of this process. The store can be used again all the same."""
+        """Close the connections of this process. The store can be used again."""
         self._connections.close()
 
     def load(self, key: str) -> Stored | None:
@@ -149,41 +156,38 @@ class SQLiteStore:
         now = self._clock()
         version = int.from_bytes(os.urandom(8)) >> 1
         if expires_at <= now:
-            accepted = self._end(key, replacing, now)
+            accepted = self._compare_and_delete(key, replacing, now)
         elif replacing is None:
             _, changed = self._run("create", key, version, expires_at, data, now)
             accepted = changed == 1
         else:
             _, changed = self._run("replace", version, expires_at, data, key, replacing, now)
             accepted = changed == 1
-        self._purge_now_and_then()
+        self._purge_occasionally()
         return version if accepted else None
-
-    def touch(self, key: str, *, expires_at: float) -> bool:
-        return self._run("touch", expires_at, key, self._clock())[1] == 1
 
     def delete(self, key: str) -> None:
         self._run("delete", key)
 
     def purge(self, limit: int = 1000) -> int:
-        """Remove up to *limit* expired records, and as many notes of owners; the number of records
-        removed. Between two batches the write lock is free as long as it was held."""
+        """Remove up to *limit* expired records, and as many expired entries of owners; the number
+        of records removed. Between two batches the write lock is free as long as it was held."""
         removed, batch = 0, BATCH
         while removed < limit:
             size = min(batch, limit - removed)
             began = time.monotonic()
-            records, notes = self._purge_batch(size)
+            records, owners = self._purge_batch(size)
             took = time.monotonic() - began
             removed += records
-            if max(records, notes) < size:
+            if max(records, owners) < size:
                 break
-            if took > LOCK_SECONDS:
+            if took > BATCH_SECONDS:
                 batch = max(1, batch // 2)
             time.sleep(took)
         return removed
 
     def keys(self) -> Iterator[str]:
-        """The keys of what is there and has not expired; one statement a thousand."""
+        """The keys of the live records; one statement a thousand."""
         last = ""
         while rows := self._run("keys", last, self._clock())[0]:
             yield from (key for (key,) in rows)
@@ -199,20 +203,13 @@ class SQLiteStore:
         rows, _ = self._run("keys_of", owner, self._clock())
         return [key for (key,) in rows]
 
-    def findings(self) -> Iterator[Finding]:
-        """For ``wsgi-sessions check``: file, tables, and what waits for a purge."""
-        from wsgi_sessions.cli.checks.sqlite import Plan, findings
-
-        plan = Plan(self._connections.path, self._table, self._ddl, self._create)
-        return findings(self, plan, self._clock())
-
-    def _end(self, key: str, replacing: Hashable | None, now: float) -> bool:
-        """Compare and delete."""
+    def _compare_and_delete(self, key: str, replacing: Hashable | None, now: float) -> bool:
+        """Carry out a save that leaves nothing stored."""
         if replacing is None:
             return not self._run("load", key, now)[0]
-        return self._run("end", key, replacing, now)[1] == 1
+        return self._run("compare_and_delete", key, replacing, now)[1] == 1
 
-    def _purge_now_and_then(self) -> None:
+    def _purge_occasionally(self) -> None:
         if not self._purge_every:
             return
         self._saves += 1
@@ -221,23 +218,24 @@ class SQLiteStore:
                 self._purge_batch(min(2 * self._purge_every, BATCH))
 
     def _purge_batch(self, limit: int) -> tuple[int, int]:
-        """Remove up to *limit* expired records and notes. Looks first, which takes no lock."""
+        """Remove up to *limit* expired records and entries of owners. Looks first, which takes no
+        lock."""
         now = self._clock()
-        records = notes = 0
-        if self._run("ended", now)[0]:
+        records = owners = 0
+        if self._run("expired", now)[0]:
             records = self._run("purge", now, limit)[1]
-        if self._run("ended_notes", now)[0]:
-            notes = self._run("purge_notes", now, limit)[1]
-        return records, notes
+        if self._run("expired_owners", now)[0]:
+            owners = self._run("purge_owners", now, limit)[1]
+        return records, owners
 
     def _run(self, name: str, *parameters: Any) -> tuple[list[Any], int]:
         """The rows and the number of rows changed."""
         try:
-            connection = self._connections.take()
+            connection = self._connections.acquire()
             try:
                 return self._execute(connection, self._sql[name], parameters)
             finally:
-                self._connections.give(connection)
+                self._connections.release(connection)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"SQLite database {self._connections.path}: {error}") from error
 
@@ -247,7 +245,7 @@ class SQLiteStore:
         try:
             cursor = connection.execute(sql, parameters)
         except sqlite3.OperationalError as error:
-            if not (self._create and str(error).startswith("no such table")):
+            if not (self.create and str(error).startswith("no such table")):
                 raise
             self._create_tables(connection)
             cursor = connection.execute(sql, parameters)

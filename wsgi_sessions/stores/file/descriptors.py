@@ -1,7 +1,7 @@
-"""What a :class:`~wsgi_sessions.stores.file.store.FileStore` does in one of its directories.
+"""Work in a shard by the descriptor of its open directory: on Linux, macOS and the BSDs.
 
-*shard* is everywhere the descriptor of the open directory. Names are opened relative to it, so
-that each operation looks up the path once, and no symbolic link is followed.
+Names are opened relative to it, so that each operation looks up the path once, and no symbolic
+link is followed. The lock is ``flock`` on the directory.
 """
 
 from __future__ import annotations
@@ -12,11 +12,7 @@ import fcntl
 import os
 import time
 
-MARK = b"wss1"
-HEADER = len(MARK) + 16  # the mark and the version
-LOCK_SECONDS = 0.5
-FAR = 2.0**33  # in the year 2242; file systems end in 2446
-UNFINISHED = "unfinished"
+from wsgi_sessions.stores.file.layout import LAST_EXPIRY, UNFINISHED, clamped, records_among
 
 OPEN_SHARD = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_RECORD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
@@ -25,14 +21,15 @@ CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 NOT_A_FILE = (errno.ELOOP, errno.ENXIO)
 """What opening a symbolic link and a socket gives. (A directory and a FIFO can be opened.)"""
 
-
-def name_of(key: str) -> str:
-    return key.encode().hex()
+close_shard = os.close
 
 
-def lock_shard(shard: int) -> None:
-    """Wait for the shard's lock, but not for a process that was stopped while it held it."""
-    deadline = time.monotonic() + LOCK_SECONDS
+def open_shard(path: str, _seconds: float) -> int:
+    return os.open(path, OPEN_SHARD)
+
+
+def lock_shard(shard: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     pause = 0.0001
     while True:
         try:
@@ -44,6 +41,11 @@ def lock_shard(shard: int) -> None:
         pause = min(pause * 2, 0.005)
 
 
+def unlock_shard(shard: int) -> None:
+    """Closing is not enough where a child has inherited the descriptor."""
+    fcntl.flock(shard, fcntl.LOCK_UN)
+
+
 def open_record(shard: int, name: str) -> int | None:
     try:
         return os.open(name, OPEN_RECORD, dir_fd=shard)
@@ -53,8 +55,7 @@ def open_record(shard: int, name: str) -> int | None:
         raise
 
 
-def write_record(shard: int, name: str, content: bytes, end: float) -> None:
-    """Put *content* under *name* in one step. The shard is locked."""
+def write_record(shard: int, name: str, content: bytes, expires_at: float) -> None:
     remove(shard, UNFINISHED)
     file = os.open(UNFINISHED, CREATE, 0o600, dir_fd=shard)
     try:
@@ -64,7 +65,8 @@ def write_record(shard: int, name: str, content: bytes, end: float) -> None:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(file, rest) :]
-            set_end(file, end)
+            expires_at = clamped(expires_at)
+            os.utime(file, (expires_at, expires_at))
         finally:
             os.close(file)
         os.replace(UNFINISHED, name, src_dir_fd=shard, dst_dir_fd=shard)
@@ -85,34 +87,20 @@ def _allocate(file: int, size: int) -> None:
             raise
 
 
-def set_end(file: int, end: float) -> None:
-    end = min(max(end, 0.0), FAR)
-    os.utime(file, (end, end))
-
-
-def end_of(shard: int, name: str) -> float:
-    """When the file *name* ends; never, if there is none."""
+def expiry_of(shard: int, name: str) -> float:
     try:
         return os.stat(name, dir_fd=shard, follow_symlinks=False).st_mtime
     except FileNotFoundError:
-        return FAR
+        return LAST_EXPIRY
 
 
 def remove(shard: int, name: str) -> None:
-    """A directory stays: it is not ours, so nothing is there."""
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         os.unlink(name, dir_fd=shard)
 
 
 def listing(shard: int | None) -> list[tuple[str, float]]:
-    """The key and the end of each record in the shard."""
-    found: list[tuple[str, float]] = []
     if shard is None:
-        return found
+        return []
     with os.scandir(shard) as entries:
-        for entry in entries:
-            with contextlib.suppress(ValueError, FileNotFoundError):
-                key = bytes.fromhex(entry.name).decode("ascii")
-                if name_of(key) == entry.name and entry.is_file(follow_symlinks=False):
-                    found.append((key, entry.stat(follow_symlinks=False).st_mtime))
-    return found
+        return records_among(entries)

@@ -1,4 +1,5 @@
-"""A pytest plugin for Flask's own tests: ``--our-sessions`` gives ours to every application."""
+"""A pytest plugin for the tests of Flask and its extensions: ``--our-sessions`` gives ours to every
+application."""
 
 from __future__ import annotations
 

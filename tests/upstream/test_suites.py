@@ -1,0 +1,114 @@
+"""The tests of Flask and its extensions, from their source distributions, with our sessions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.servers.process import unavailable
+
+ROOT = Path(__file__).parents[2]
+
+
+class Suite(NamedTuple):
+    """What a source distribution brings."""
+
+    at_least: int
+    """Tests that there are, so that none gets lost unnoticed."""
+    cannot_apply: dict[str, str]
+    """Those that pass with Flask's sessions and not with ours, and why."""
+    options: tuple[str, ...] = ()
+
+
+SUITES = {
+    "flask": Suite(
+        400,
+        {
+            "test_basic.test_missing_session": "sessions work without SECRET_KEY",
+            "test_testing.test_session_transactions_no_null_sessions": (
+                "sessions work without SECRET_KEY"
+            ),
+            "test_basic.test_session_accessed": (
+                "it asks `modified` after the response, when all is saved"
+            ),
+            "test_basic.test_session_using_samesite_attribute": (
+                "it expects a new cookie when a value is replaced by the same value; attributes in "
+                "it are tested in tests/flask/test_config.py"
+            ),
+            "test_basic.test_session_cookie_setting": (
+                "it expects SESSION_REFRESH_EACH_REQUEST to send the cookie with every response; "
+                "ours is renewed once per tenth of the lifetime"
+            ),
+            "test_basic.test_session_refresh_vary": (
+                "it expects `Vary` where the session was not touched, because the cookie is "
+                "refreshed"
+            ),
+            "test_basic.test_app_freed_on_zero_refcount": (
+                "a wrapped `app.wsgi_app` refers to the application, so that the garbage collector "
+                "frees it"
+            ),
+        },
+    ),
+    "flask-wtf": Suite(40, {}),
+    "flask-dance": Suite(150, {}, ("-p", "no:warnings")),
+}
+
+
+@pytest.fixture
+def unpacked(request: pytest.FixtureRequest, pytestconfig: pytest.Config, tmp_path: Path) -> Path:
+    """The unpacked source distribution of the version that is installed."""
+    package = request.param
+    directory = pytestconfig.cache.mkdir("upstream")
+    required = f"{package}=={version(package)}"
+    archive = directory / f"{package.replace('-', '_')}-{version(package)}.tar.gz"
+    if not archive.exists():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--retries=5", "--no-deps"]
+        command += ["--no-binary", package, "--dest", str(directory), required]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode != 0 or not archive.exists():
+            unavailable(f"the source of {package} cannot be downloaded: {result.stderr[-500:]}")
+    with tarfile.open(archive) as source:
+        source.extractall(tmp_path, filter="data")
+    return tmp_path / archive.name.removesuffix(".tar.gz")
+
+
+def outcomes(directory: Path, *options: str) -> dict[str, bool]:
+    """For each test whether it did not fail."""
+    report = directory / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-p", "tests.upstream.plugin", *options, f"--junit-xml={report}", "tests"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=1200
+    )
+    assert result.returncode in (0, 1), result.stdout + result.stderr
+    return {
+        f"{case.attrib['classname'].removeprefix('tests.')}.{case.attrib['name']}": (
+            case.find("failure") is None and case.find("error") is None
+        )
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+
+
+@pytest.mark.parametrize(
+    ("unpacked", "suite"),
+    [(package, SUITES[package]) for package in SUITES],
+    indirect=["unpacked"],
+    ids=list(SUITES),
+)
+def test_a_package_passes_its_own_tests_with_our_sessions(unpacked: Path, suite: Suite) -> None:
+    """All that pass with Flask's sessions, but for those listed above; and these do fail."""
+    own = outcomes(unpacked, *suite.options)
+    ours = outcomes(unpacked, "--our-sessions", *suite.options)
+    assert len(ours) > suite.at_least
+    assert own.keys() == ours.keys()
+    broken = {name for name, passed in ours.items() if own[name] and not passed}
+    assert broken == suite.cannot_apply.keys() & own.keys()
