@@ -25,12 +25,12 @@ BUDGETS = {
     "untouched": Counts(python=7, c=3, decoded=0, encoded=0),
     "anonymous": Counts(python=30, c=13, decoded=0, encoded=0),
     "forged": Counts(python=38, c=33, decoded=0, encoded=0),
-    "read": Counts(python=51, c=64, decoded=0, encoded=0),
+    "read": Counts(python=50, c=64, decoded=0, encoded=0),
     "list": Counts(python=57, c=66, decoded=1, encoded=1),
     "write": Counts(python=94, c=94, decoded=0, encoded=0),
     "new": Counts(python=106, c=89, decoded=0, encoded=0),
-    "large-read": Counts(python=95, c=79, decoded=0, encoded=0),
-    "large-write": Counts(python=138, c=112, decoded=0, encoded=0),
+    "large-read": Counts(python=50, c=79, decoded=0, encoded=0),
+    "large-write": Counts(python=94, c=112, decoded=0, encoded=0),
 }
 """Beyond the application's own, over a MemoryStore. Make them smaller, not larger."""
 

@@ -434,12 +434,12 @@ def test_what_is_no_file_is_missing(
 def test_a_record_may_claim_a_time_in_the_future(
     request: pytest.FixtureRequest, clock: ManualClock
 ) -> None:
-    """As one does that was saved before the clock was set back: it is served, and ends all the same
-    by the date that is signed in the cookie."""
+    """As one does that was saved before the clock was set back: it is served, and ends at the
+    latest 400 days after the date that is signed in the cookie."""
     place = InMemory(request, clock)
     victim = Victim(place, clock=clock)
     later = clock() + 1e8
     victim.plant(replaced(victim.record, created_at=later, saved_at=later))
     assert victim.read() == CONTENT
-    clock.advance(31 * 86_400)
+    clock.advance(400 * 86_400)
     assert victim.read() == {}

@@ -28,7 +28,7 @@ from zlib import crc32
 from ormsgpack import packb, unpackb
 
 from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record.stored_value import LARGE, Large, StoredValue
+from wsgi_sessions.record.stored_value import LARGE, StoredValue
 
 __all__ = [
     "ENDED",
@@ -209,22 +209,16 @@ def _unpack(data: bytes, start: int) -> tuple[Record, int]:
     for key, value in values.items():
         kind = type(value)
         if kind is list:
-            values[key] = place = _place(data, last, value)
-            last += place[2]
+            if len(value) != 2 or not type(value[0]) is type(value[1]) is int or value[0] < 0:
+                raise BadRecord("not a record: the place of a large value has another shape")
+            size, checksum = value
+            values[key] = data, last, size, checksum
+            last += size
         elif kind not in _VALUE_TYPES:
             raise BadRecord("not a record: a value has a type that it cannot have")
     if last != len(data):
         raise BadRecord("damaged: a large value is cut off")
     return record_of(fields[:10]), end
-
-
-def _place(data: bytes, start: int, place: list[Any]) -> Large:
-    """Where a large value lies that begins at *start*: *place* is its size and checksum."""
-    if len(place) == 2:
-        size, checksum = place
-        if type(size) is int and type(checksum) is int and size >= 0:
-            return data, start, size, checksum
-    raise BadRecord("not a record: the place of a large value has another shape")
 
 
 def is_newer(data: bytes) -> bool:
