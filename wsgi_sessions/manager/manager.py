@@ -367,7 +367,7 @@ class SessionManager:
         now, record = repository.now(), snapshot.record
         max_age = None
         if record is not None and record.permanent:
-            max_age = max(1, int(record.expires_at - now))
+            max_age = max(1, round(record.expires_at - now))
         if repository.in_cookie:
             value = str(snapshot.version)
         else:
