@@ -145,7 +145,7 @@ def closes_once(page: str) -> Scenario:
 
     def check(site: Site) -> None:
         visit = Visit(site, page)
-        with site.connect(visit.path):
+        with site.connect(visit.path, site.visitor()):
             visit.is_closed_once()
 
     return check

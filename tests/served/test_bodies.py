@@ -19,7 +19,8 @@ WITH_WEBSOCKETS = ("gevent", "eventlet")
 
 def possible(server: str) -> list[str]:
     """The scenarios that *server* can do."""
-    names = [name for name in SCENARIOS if name not in SERVERS[server].cannot]
+    left_out = SERVERS[server].cannot | SERVERS[server].at_times
+    names = [name for name in SCENARIOS if name not in left_out]
     return [name for name in names if name != WEBSOCKET or server in WITH_WEBSOCKETS]
 
 
