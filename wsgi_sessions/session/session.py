@@ -140,7 +140,7 @@ class Session(MutableMapping[str, Any]):
     def owner(self) -> str | None:
         """Who is logged in: what :meth:`login` was given, or what a login key says."""
         self._look()
-        return self._state.owner()
+        return self._state.rights().owner()
 
     @property
     def modified(self) -> bool:

@@ -17,17 +17,16 @@ the store has accepted a compare-and-set, because that proves that no newer logi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, NoReturn, Protocol
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import SessionClosed
-from wsgi_sessions.record import PERMANENT, Record, StoredValue
+from wsgi_sessions.record import PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
-from wsgi_sessions.session.identity import Identity
 from wsgi_sessions.session.repository import SessionRepository
+from wsgi_sessions.session.rights import NeedsCookie, Rights
 from wsgi_sessions.session.snapshot import (
     DROPPED,
     ENDED,
@@ -139,7 +138,7 @@ class RequestState:
         draft = self.draft
         if draft is None or not self.has_changes():
             return False
-        return bool(draft.secret) or self.load().record is None or self._needs_secret()
+        return bool(draft.secret) or self.load().record is None or self.rights().need_secret()
 
     def has_changes(self) -> bool:
         """Whether there is anything to save. Loads nothing."""
@@ -175,13 +174,8 @@ class RequestState:
     def check_late_login(self, key: str, value: Any) -> None:
         """Raise :exc:`~wsgi_sessions.SessionClosed` if *value*, or ``MISSING``, under a login key
         would change who is logged in, which needs a cookie."""
-        draft, snapshot = self.look(), self.load()
-        values = dict(draft.view(snapshot.values))
-        values.pop(key, None)
-        if value is not MISSING:
-            values[key] = draft.encode(key, value)
-        identity = self.repository.identity
-        if identity is not None and snapshot.attached and identity.changes(snapshot.values, values):
+        data = MISSING if value is MISSING else self.look().encode(key, value)
+        if self.load().attached and self.rights().would_change(key, data):
             self._too_late("a login or logout needs a cookie")
 
     def _too_late(self, why: str) -> NoReturn:
@@ -222,50 +216,13 @@ class RequestState:
 
     # Who is logged in
 
-    def owner(self) -> str | None:
-        """Who is logged in, by what was loaded and what this request has changed."""
-        draft, snapshot = self.look(), self.load()
-        if isinstance(draft.owner, str):
-            return draft.owner
-        owner = None if snapshot.record is None or draft.owner is None else snapshot.record.owner
-        identity = self.repository.identity
-        if identity is None:
-            return owner
-        draft.collect()
-        return identity.owner_after(owner, self._before(), draft.view(snapshot.values))
-
-    def _before(self) -> Mapping[str, StoredValue]:
-        """The values that the login keys of this request are compared with."""
-        return {} if self.look().changes.cleared else self.load().values
-
-    def _logs_in(self) -> bool:
-        """Whether this request makes somebody the owner, however it is written."""
-        draft, identity = self.look(), self.repository.identity
-        if isinstance(draft.owner, str):
-            return True
-        if identity is None:
-            return False
-        who = identity.who(draft.view(self.load().values))
-        return who is not None and who != identity.who(self._before())
+    def rights(self) -> Rights:
+        """What the changes of this request mean for who is logged in. Loads."""
+        return Rights(self.look(), self.load(), self.repository.identity)
 
     def _logs_out(self) -> bool:
         """Whether a login key is removed. Loads nothing."""
-        draft, snapshot, identity = self.draft, self.snapshot, self.repository.identity
-        if identity is None or draft is None or snapshot is None or not draft.changes:
-            return False
-        values = snapshot.values
-        return identity.who(values) is not None and identity.who(draft.view(values)) is None
-
-    def changes_identity(self) -> bool:
-        """Whether a login key of this request says something else than what was loaded."""
-        draft, identity = self.look(), self.repository.identity
-        if identity is None or not draft.changes:
-            return False
-        return identity.changes(self._before(), draft.view(self.load().values))
-
-    def _needs_secret(self) -> bool:
-        """A ``clear()`` can do without."""
-        return self.changes_identity() and not (self.look().changes.cleared and not self._logs_in())
+        return self.draft is not None and self.snapshot is not None and self.rights().log_out()
 
     def ensure_secret(self) -> None:
         """Make the new secret that what was changed needs, if it needs one: for a ``clear()`` and
@@ -273,36 +230,18 @@ class RequestState:
         draft = self.look()
         if draft.secret or self.phase is not OPEN:
             return
-        if draft.changes.cleared or self.changes_identity():
+        if draft.changes.cleared or self.rights().change():
             draft.secret = new_secret()
 
     def edit(self, record: Record, now: float) -> Record:
         """*record* with all changes of this request made, and what follows from them."""
-        edited, identity = self.look().edit(record, now), self.repository.identity
-        if identity is not None:
-            edited = self._identified(identity, record, edited, now)
+        try:
+            edited = self.rights().edit(record, now, late=self.phase is not OPEN)
+        except NeedsCookie:
+            self._too_late("a login or logout needs a cookie")
         if edited.superseded and self.repository.in_cookie:
             return edited._replace(superseded=())  # there a replaced secret opens what it opened
         return edited
-
-    def _identified(self, identity: Identity, record: Record, edited: Record, now: float) -> Record:
-        """*edited*, which takes the place of *record*, belongs to whom its login keys name."""
-        draft = self.look()
-        cleared, late = draft.changes.cleared, self.phase is not OPEN
-        if cleared and late:
-            if identity.who(edited.values) is None:
-                return edited
-            draft_owner = record.owner if draft.owner is None else edited.owner
-            edited = edited._replace(owner=draft_owner)
-        before = {} if cleared and not late else record.values
-        if not identity.changes(before, edited.values):
-            return edited
-        if not draft.secret:
-            if late:
-                self._too_late("a login or logout needs a cookie")
-            draft.secret = new_secret()
-            edited = draft.edit(record, now)
-        return edited if isinstance(draft.owner, str) else identity.applied(before, edited, now)
 
     # Saving
 
@@ -334,7 +273,7 @@ class RequestState:
         )
         plain = repository.identity is None and not repository.in_cookie
         if cleared or draft.secret or not plain:
-            logs_in = self._logs_in()
+            logs_in = self.phase is OPEN and self.rights().log_in()
             self.ensure_secret()
             if logs_in or cleared:
                 self._end_rivals(snapshot)
@@ -359,7 +298,7 @@ class RequestState:
 
     def _save_detached(self, snapshot: Snapshot) -> None:
         draft = self.look()
-        if snapshot.why is not UNAVAILABLE and self.phase is OPEN and self._logs_in():
+        if snapshot.why is not UNAVAILABLE and self.phase is OPEN and self.rights().log_in():
             self._begin_own()
             return
         if snapshot.why is FOREIGN and self.is_ending:

@@ -1,0 +1,115 @@
+"""What the changes of one request mean for who is logged in.
+
+How this works. :class:`Rights` puts a request's draft beside what the request has loaded, and asks
+the :class:`~wsgi_sessions.session.identity.Identity` of the site, if login keys are configured,
+what the difference is: a login, a logout, a new proof, or nothing.
+
+Rules for maintainers: nothing here loads or saves. After a ``clear()`` everything counts as new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from wsgi_sessions.cookie import new_secret
+from wsgi_sessions.record import Record, StoredValue
+from wsgi_sessions.session.changes import MISSING, Found
+from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.identity import Identity
+from wsgi_sessions.session.snapshot import Snapshot
+
+__all__ = ["NeedsCookie", "Rights"]
+
+
+class NeedsCookie(Exception):
+    """Who is logged in would change when no cookie can be sent any more."""
+
+
+class Rights:
+    """What *draft*, with the changes of a request that loaded *snapshot*, says by login keys."""
+
+    __slots__ = ("_draft", "_identity", "_snapshot")
+
+    def __init__(self, draft: Draft, snapshot: Snapshot, identity: Identity | None) -> None:
+        self._draft = draft
+        self._snapshot = snapshot
+        self._identity = identity
+
+    def owner(self) -> str | None:
+        """Who is logged in, the changes included."""
+        draft, record, identity = self._draft, self._snapshot.record, self._identity
+        if isinstance(draft.owner, str):
+            return draft.owner
+        owner = None if record is None or draft.owner is None else record.owner
+        if identity is None:
+            return owner
+        draft.collect()
+        return identity.owner_after(owner, self._before(), self._after())
+
+    def log_in(self) -> bool:
+        """Whether somebody becomes the owner, however it is written."""
+        if isinstance(self._draft.owner, str):
+            return True
+        if self._identity is None:
+            return False
+        who = self._identity.who(self._after())
+        return who is not None and who != self._identity.who(self._before())
+
+    def log_out(self) -> bool:
+        """Whether the login key is removed."""
+        identity = self._identity
+        if identity is None or not self._draft.changes:
+            return False
+        was = identity.who(self._snapshot.values)
+        return was is not None and identity.who(self._after()) is None
+
+    def change(self) -> bool:
+        """Whether the login keys say something else than what was loaded."""
+        identity = self._identity
+        if identity is None or not self._draft.changes:
+            return False
+        return identity.changes(self._before(), self._after())
+
+    def would_change(self, key: str, data: Found) -> bool:
+        """Whether they would with *data*, or ``MISSING``, under *key*."""
+        values = dict(self._after())
+        values.pop(key, None)
+        if data is not MISSING:
+            values[key] = cast(StoredValue, data)
+        identity = self._identity
+        return identity is not None and identity.changes(self._snapshot.values, values)
+
+    def need_secret(self) -> bool:
+        """Whether they cannot be saved without a new secret. A ``clear()`` can."""
+        return self.change() and not (self._draft.changes.cleared and not self.log_in())
+
+    def edit(self, record: Record, now: float, *, late: bool) -> Record:
+        """*record* with all changes made, belonging to whom its login keys name then. *late*:
+        :exc:`NeedsCookie` for what needs a new secret; a ``clear()`` does without."""
+        draft, identity = self._draft, self._identity
+        edited = draft.edit(record, now)
+        if identity is None:
+            return edited
+        cleared = draft.changes.cleared
+        if cleared and late:
+            if identity.who(edited.values) is None:
+                return edited
+            if draft.owner is None:
+                edited = edited._replace(owner=record.owner)
+        before = {} if cleared and not late else record.values
+        if not identity.changes(before, edited.values):
+            return edited
+        if not draft.secret:
+            if late:
+                raise NeedsCookie
+            draft.secret = new_secret()
+            edited = draft.edit(record, now)
+        return edited if isinstance(draft.owner, str) else identity.applied(before, edited, now)
+
+    def _before(self) -> Mapping[str, StoredValue]:
+        """The values that the login keys are compared with."""
+        return {} if self._draft.changes.cleared else self._snapshot.values
+
+    def _after(self) -> Mapping[str, StoredValue]:
+        return self._draft.view(self._snapshot.values)
