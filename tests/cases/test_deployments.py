@@ -228,6 +228,7 @@ def test_workers_with_keys_of_their_own_say_so_once_and_by_name(
 
 def test_a_rotation_is_no_such_mistake(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
     """Nor is the fallback that goes afterwards."""
+    caplog.set_level("WARNING")
     for options in (
         {"secret": SECRET},
         {"secret": OTHER, "fallback_secrets": [SECRET]},

@@ -254,3 +254,38 @@ def test_a_pair_after_a_comma_hides_none_of_ours(make: Make) -> None:
 
 def test_the_host_of_these_tests_is_below_the_domain() -> None:
     assert HOST.endswith(".example.com")
+
+
+def test_a_new_name_in_a_rolling_deployment(make: Make, clock: ManualClock) -> None:
+    """Old workers know only the former name; whichever answers, the visitor stays who he is, and a
+    login or logout by either counts for both at once."""
+    old = make()
+    new = make(cookie_name="__Host-sid", cookie_secure=True, former_cookie_names=["sid"])
+    jar = Jar()
+    with jar.request(old) as session:
+        session.login("ann")
+    for manager in (old, new, new, old, new):
+        assert jar.owner(manager) == "ann"
+    with jar.request(old) as session:
+        session.login("ann")
+        session["x"] = 1
+    for pause in (0, 20, 20):
+        clock.advance(pause)
+        with jar.request(new) as session:
+            assert (session.owner, session["x"]) == ("ann", 1)
+    with jar.request(old) as session:
+        session.invalidate()
+    assert (jar.owner(old), jar.owner(new)) == (None, None)
+
+
+def test_a_login_lists_nothing_where_there_is_no_index_and_says_so_once(
+    make: Make, store: RecordingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wsgi_sessions")
+    manager = make()
+    signed(manager, "ann")
+    signed(manager, "bob")
+    assert (
+        caplog.messages.count("logins are not listed by owner: this store has no index of owners")
+        == 1
+    )

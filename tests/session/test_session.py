@@ -696,6 +696,7 @@ def test_a_superseded_request_changes_nothing_and_sends_no_cookie(
     with twin.request() as session:
         fence(session)
     after = twin.read()
+    caplog.clear()
     late(first)
     assert filled.respond(first) is None
     assert twin.read() == after

@@ -90,8 +90,10 @@ class CookieResolver:
                 snapshot = self._open(tokens, now) if tokens else Snapshot(now)
             if values:
                 snapshot.was_sent = True
-            if snapshot.record is not None or snapshot.detached_from or not self._elsewhere:
+            if snapshot.record is not None or not self._elsewhere:
                 return snapshot
+            if snapshot.detached_from:
+                return self._find_replacement(cookie_header, snapshot)
             return self._find_elsewhere(tokens, cookie_header, snapshot)
         except StoreError:
             if strict or self._on_store_error == "raise":
@@ -128,6 +130,20 @@ class CookieResolver:
                 was_sent = snapshot.was_sent
                 snapshot = self._accept(token, self._repository.store.load(token.id), now)
                 snapshot.was_sent = was_sent
+        return snapshot
+
+    def _find_replacement(self, cookie_header: str, snapshot: Snapshot) -> Snapshot:
+        """Where the secret of the current cookie was replaced: the same session under a former
+        name. During a deployment a worker that knows no other name may have logged in."""
+        id, now = snapshot.detached_from, snapshot.opened_at
+        for name, verify in self._former:
+            values = cookie_values(cookie_header, name)
+            tokens = self._tokens(values, verify, now) if values else []
+            same = [token for token in tokens if token.id == id]
+            found = self._open(same, now) if same else snapshot
+            if found.record is not None:
+                found.issued_at, found.was_sent = 0.0, True
+                return found
         return snapshot
 
     def _migrated(

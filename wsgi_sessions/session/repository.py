@@ -84,6 +84,7 @@ class SessionRepository:
         self._max_bytes = max_bytes
         self._most_loaded = max(max_bytes, DEFAULT_MAX_BYTES)
         self.before_create = before_create
+        self._said_no_index = False
 
     # Loading
 
@@ -240,7 +241,12 @@ class SessionRepository:
     def _link(self, id: str, before: Record | None, after: Record) -> None:
         """List a login under its owner, first: a login that cannot be found is worse than a listed
         one that failed. It stays listed as long as the session can live at most."""
-        if after.owner is None or not self.store.has_owners:
+        if after.owner is None:
+            return
+        if not self.store.has_owners:
+            if not self._said_no_index:
+                self._said_no_index = True
+                self.log.info("logins are not listed by owner: this store has no index of owners")
             return
         if before is None or (before.owner, before.created_at) != (after.owner, after.created_at):
             self.store.link(after.owner, id, expires_at=absolute_end(after))
