@@ -273,6 +273,7 @@ def test_a_new_name_in_a_rolling_deployment(make: Make, clock: ManualClock) -> N
         clock.advance(pause)
         with jar.request(new) as session:
             assert (session.owner, session["x"]) == ("ann", 1)
+        assert len({value[:44] for value in jar.cookies.values()}) == 1  # it was replaced
     with jar.request(old) as session:
         session.invalidate()
     assert (jar.owner(old), jar.owner(new)) == (None, None)

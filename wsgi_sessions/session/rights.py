@@ -10,11 +10,11 @@ Rules for maintainers: nothing here loads or saves. After a ``clear()`` everythi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.record import Record, StoredValue
-from wsgi_sessions.session.changes import MISSING
+from wsgi_sessions.session.changes import MISSING, Found
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.identity import Identity
 from wsgi_sessions.session.snapshot import Snapshot
@@ -71,12 +71,12 @@ class Rights:
             return False
         return identity.changes(self._before(), self._after())
 
-    def would_change(self, key: str, data: Any) -> bool:
-        """Whether they would with the stored value *data*, or ``MISSING``, under *key*."""
+    def would_change(self, key: str, data: Found) -> bool:
+        """Whether they would with *data*, or ``MISSING``, under *key*."""
         values = dict(self._after())
         values.pop(key, None)
         if data is not MISSING:
-            values[key] = data
+            values[key] = cast(StoredValue, data)
         identity = self._identity
         return identity is not None and identity.changes(self._snapshot.values, values)
 
