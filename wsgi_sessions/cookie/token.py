@@ -51,6 +51,10 @@ class Token(NamedTuple):
     secret: str
     issued_at: int
 
+    secret_hash: bytes
+    """What the record keeps of the secret. With the token it is remembered, which saves 6,000
+    instructions for all but the first request with a cookie."""
+
     def __repr__(self) -> str:
         return f"Token(id={self.id!r})"
 
@@ -125,7 +129,8 @@ class TokenSigner:
         payload, _, signature = encoded.rpartition(b".")
         for key in self._keys:
             if compare_digest(key.signature(payload), signature):
-                token = Token(value[:ID_LENGTH], value[ID_LENGTH:44], _number(payload[45:]))
+                id, secret = value[:ID_LENGTH], value[ID_LENGTH:44]
+                token = Token(id, secret, _number(payload[45:]), hash_secret(secret))
                 if len(self._verified) >= _REMEMBERED:
                     self._verified.clear()
                 self._verified[value] = token

@@ -45,7 +45,7 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
-from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, new_id
+from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, hash_secret, new_id
 from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
 from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.record import PERMANENT, Record, StoredValue
@@ -124,7 +124,7 @@ class Migration:
             if record is not None:
                 self._delete_former(former, token, record)
             if id is not None:
-                return Token(id, secret, 0)
+                return Token(id, secret, 0, hash_secret(secret))
         return None
 
     def _delete_former(self, former: FormerStore, token: Token, record: Record) -> None:
@@ -159,7 +159,7 @@ class Migration:
         if id is None:
             return None
         self._delete(reader, key)
-        return Token(id, secret, 0)  # dated so that the cookie goes out
+        return Token(id, secret, 0, hash_secret(secret))  # dated so that the cookie goes out
 
     def _claimed(self, claim: str) -> str | None:
         stored = self._repository.store.load(claim)

@@ -21,7 +21,6 @@ from wsgi_sessions.cookie import (
     EncryptedCookies,
     Token,
     cookie_values,
-    hash_secret,
 )
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.manager.migrate import Migration
@@ -206,11 +205,11 @@ class CookieResolver:
             if repository.is_foreign(stored):
                 snapshot.detach(token.id, FOREIGN)
             return snapshot
-        proof = hash_secret(token.secret)
+        proof = token.secret_hash
         if not compare_digest(proof, record.secret_hash):
             self._refuse(snapshot, token.id, proof, record)
         elif not is_over(record, now):
-            snapshot.fill(token, record, stored.version)
+            snapshot.fill(token.id, token.secret, token.issued_at, record, stored.version)
         return snapshot
 
     def _refuse(self, snapshot: Snapshot, id: str, proof: bytes, record: Record) -> None:
@@ -253,7 +252,7 @@ class EncryptedCookieResolver:
             if len(alive) == 1:
                 [(id, (record, stored))] = alive.items()
                 secret = record.secret_hash.hex()[:ID_LENGTH]
-                snapshot.fill((id, secret, record.saved_at), record, stored.version)
+                snapshot.fill(id, secret, record.saved_at, record, stored.version)
                 if cookies is not self._cookies[0][1]:
                     snapshot.issued_at = 0.0
             elif alive:

@@ -164,7 +164,7 @@ def unpack(data: bytes) -> Record:
     record, end = _unpack(data, 5)
     # A slice is a copy, a view costs 1 k instructions more and saves one for each byte.
     head = data[5:end] if end < 4096 else memoryview(data)[5:end]
-    if data[1:5] != crc32(head).to_bytes(4, "big"):
+    if data[:5] != _FRONT.pack(FORMAT, crc32(head)):
         raise BadRecord("damaged: the checksum does not match")
     return record
 
@@ -205,6 +205,8 @@ def _unpack(data: bytes, start: int) -> tuple[Record, int]:
     ):
         raise BadRecord("not a record: a field has the wrong type or range")
     end = len(data) - large
+    if not large and _VALUE_TYPES.issuperset(map(type, values.values())):
+        return record_of(fields[:10]), end  # nearly always: 200 instructions a value less
     last = end
     for key, value in values.items():
         kind = type(value)

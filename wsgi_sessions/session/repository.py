@@ -103,15 +103,18 @@ class SessionRepository:
                 raise BadRecord("not bytes")
             if len(data) > self._most_loaded:
                 raise BadRecord("larger than max_bytes")
-            return _without_bad_owner(self._read(id, data))
+            record = unpack(data) if self._cipher is None else self._read(self._cipher, id, data)
+            # An owner that no index can hold was stored before it was refused, or planted: it
+            # costs the owner only.
+            owner = record.owner
+            return record if owner is None or is_owner(owner) else record._replace(owner=None)
         except BadRecord as error:
             # It stays where it is: it may be of a newer version of this library.
             self.security_log.warning("session %s: the record cannot be used: %s", id, error)
             return None
 
-    def _read(self, id: str, data: bytes) -> Record:
-        cipher = self._cipher
-        if cipher is None or (cipher.opens_plain and not is_encrypted(data)):
+    def _read(self, cipher: RecordCipher, id: str, data: bytes) -> Record:
+        if cipher.opens_plain and not is_encrypted(data):
             return unpack(data)
         body = cipher.decrypt(data, _context(id))
         if body is None:
@@ -273,13 +276,6 @@ class SessionRepository:
         self.security_log.warning(
             "session %s: a value of the record cannot be decoded", snapshot.id
         )
-
-
-def _without_bad_owner(record: Record) -> Record:
-    """An owner that no index can hold was stored before it was refused, or planted: it costs the
-    owner only."""
-    owner = record.owner
-    return record if owner is None or is_owner(owner) else record._replace(owner=None)
 
 
 def _context(id: str) -> bytes:

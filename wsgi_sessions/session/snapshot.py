@@ -92,9 +92,11 @@ class Snapshot:
             self.id, self.secret = new_id(), new_secret()
         return self.id
 
-    def fill(self, token: tuple[str, str, float], record: Record, version: Hashable) -> None:
-        """Become the stored session that the cookie opens: *token* is id, secret, time of issue."""
-        self.id, self.secret, self.issued_at = token
+    def fill(
+        self, id: str, secret: str, issued_at: float, record: Record, version: Hashable
+    ) -> None:
+        """Become the stored session that the cookie opens: *issued_at* is when that was signed."""
+        self.id, self.secret, self.issued_at = id, secret, issued_at
         self.record, self.version = record, version
         self.new = False
 
