@@ -21,7 +21,7 @@ URLSAFE = string.ascii_letters + string.digits + "-_"
 
 def test_what_was_signed_is_verified_with_its_date() -> None:
     """The id, the secret and the second of signing come back."""
-    assert signer.verify(VALUE) == Token(SID[:22], SID[22:], 1_800_000_000)
+    assert signer.verify(VALUE) == Token(SID[:22], SID[22:], 1_800_000_000, hash_secret(SID[22:]))
 
 
 @pytest.mark.parametrize("now", [0, 1, 255, 256, 2**32 - 1, 2**32, NOW + 0.9, 2**48 - 1])
@@ -110,4 +110,4 @@ def test_what_was_verified_lately_is_remembered_and_nothing_else() -> None:
         assert fresh.verify(value) is token
         assert 0 < len(fresh._verified) <= 1000
     assert fresh._verified.keys() <= set(values)
-    assert fresh.verify(values[0]) == Token(SID[:22], SID[22:], int(NOW))
+    assert fresh.verify(values[0]) == Token(SID[:22], SID[22:], int(NOW), hash_secret(SID[22:]))

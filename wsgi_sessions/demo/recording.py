@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
 
-from wsgi_sessions.cookie import SHARED_KEY_NAME
+from wsgi_sessions.cookie import ID_LENGTH, SHARED_KEY_NAME
 from wsgi_sessions.demo.report import Call, Report
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.record import Codec, MsgpackCodec
@@ -65,7 +65,7 @@ class RecordingStore:
             stored = self._store.load(key)
         if stored is None:
             call.outcome = call.outcome or "nothing there"
-        elif key != SHARED_KEY_NAME:
+        elif len(key) == ID_LENGTH:
             _report().loaded(key, stored.data)
         return stored
 
@@ -76,7 +76,7 @@ class RecordingStore:
             version = self._store.save(key, data, expires_at=expires_at, replacing=replacing)
         if version is None:
             call.outcome = "refused: another request was faster"
-        elif key != SHARED_KEY_NAME:
+        elif len(key) == ID_LENGTH:
             _report().saved(key, data)
         return version
 

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record import Record, unpack
+from wsgi_sessions.record import Record, content, same, unpack
 
 __all__ = ["Call", "Cookie", "Fact", "Report", "Summary"]
 
@@ -102,7 +102,9 @@ class Report:
         record = unpack(data)
         self._hold(key, record)
         after = record.values
-        self._written |= {name for name in after if after[name] != before.get(name)}
+        self._written |= {
+            name for name in after if name not in before or not same(after[name], before[name])
+        }
         self._removed |= before.keys() - after.keys()
 
     def deleted(self) -> None:
@@ -114,7 +116,11 @@ class Report:
     def decoded(self, data: bytes) -> None:
         """The codec was asked for the value in *data*."""
         if self._held is not None:
-            self._decoded |= {name for name, value in self._held.values.items() if value == data}
+            self._decoded |= {
+                name
+                for name, value in self._held.values.items()
+                if type(value) in (bytes, tuple) and content(value) == data
+            }
 
     def _hold(self, key: str, record: Record) -> None:
         if key != self._key:  # what was there before was not this visitor's

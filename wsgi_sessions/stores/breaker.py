@@ -35,13 +35,18 @@ _OPEN_FOR = 1.0  # seconds
 _LONGEST_PROBE = 10.0  # seconds; by a client without timeouts it might never end
 
 
+def monotonic_clock() -> float:
+    """Seconds. The function is looked up at each call, as by ``system_clock``."""
+    return time.monotonic()
+
+
 class Breaker:
     """Counts the failures of one store in this process. *clock* is monotonic, in seconds. Closed,
     nothing here takes a lock."""
 
     __slots__ = ("_clock", "_failures", "_lock", "_log", "_open", "_probe_at")
 
-    def __init__(self, log: ThrottledLog, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: ThrottledLog, clock: Callable[[], float] = monotonic_clock) -> None:
         self._open = False
         self._log = log
         self._clock = clock
@@ -119,7 +124,7 @@ class GuardedStore:
     """
 
     def __init__(
-        self, store: Store, log: ThrottledLog, clock: Callable[[], float] = time.monotonic
+        self, store: Store, log: ThrottledLog, clock: Callable[[], float] = monotonic_clock
     ) -> None:
         self.breaker: Breaker = Breaker(log, clock)
         self._call = self.breaker.call
