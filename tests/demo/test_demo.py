@@ -142,7 +142,7 @@ def test_a_logout_ends_the_session(browser: Browser, store: RecordingStore) -> N
 
     assert "Max-Age=0" in session_cookies(response)[0]
     assert SID not in browser.cookies
-    assert [key for key in store.inner.keys() if len(key) == 22] == []  # type: ignore[attr-defined]
+    assert [key for key in store.inner.keys() if len(key) == 22] == []  # type: ignore[attr-defined]  # noqa: SIM118
     assert browser.with_cookies(old_cookies).get("/account").location.endswith("/login")
     assert store.pop_calls()[-1] == "load"
 
