@@ -334,12 +334,15 @@ def test_what_cannot_be_kept_is_left_out_and_named(
     class Odd(OldLibrary):
         def read(self, key: str) -> OldSession | None:
             odd = {"odd": object(), 1: "one", "\ud800": "half", "x": [{"deep": 1234567j}]}
+            odd |= {"k" * 33: 1j, ("s3cret",): 1}
             return OldSession({"user": "ada"} | odd, permanent=False)
 
     assert Returning(make(migrate_from=Odd()), "old=k").read() == {"user": "ada"}
-    for name in ("'odd'", "without 1", r"'\ud800'", "'x'"):
+    for name in ("'odd'", "without 1", r"'\ud800'", "'x'", "type tuple", "type str"):
         assert name in caplog.text
     assert "1234567j" not in caplog.text
+    assert "s3cret" not in caplog.text
+    assert "kkk" not in caplog.text
 
 
 @pytest.mark.parametrize("values", [{}, {"big": "x" * 2000}], ids=["empty", "too large"])

@@ -272,7 +272,7 @@ def test_hostile_bytes_are_a_value_error(data: bytes) -> None:
 
 def test_a_plain_tuple_serves_too() -> None:
     """Of a type, a tag and two functions."""
-    own = MsgpackCodec(types=[(Path, "path", str, Path)])  # type: ignore[list-item]
+    own = MsgpackCodec(types=[(Path, "path", str, Path)])
 
     assert own.loads(own.dumps(Path("x"))) == Path("x")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 from zlib import crc32
 
+from tests.security import old_data
 from tests.security.wsgi_client import ask
 from tests.support.recording import RecordingStore
 from tests.support.visitor import UNSIGNED
@@ -84,6 +85,17 @@ def value(data: bytes) -> None:
     body(packed)
 
 
+def old_pickle(data: bytes) -> None:
+    """An old session that is to be unpickled: plain values or nothing, and no class is changed."""
+    old_data.check(old_data.unpickle, data)
+    old_data.check_nothing_is_changed()
+
+
+def old_msgpack(data: bytes) -> None:
+    """The same for msgpack with keys of any kind."""
+    old_data.check(old_data.unpack, data)
+
+
 def _bin(data: bytes) -> bytes:
     if len(data) < 256:
         return b"\xc4%c%b" % (len(data), data)
@@ -97,12 +109,14 @@ def put(data: bytes) -> None:
     assert store.inner.save(ID, data, expires_at=clock() + 1000, replacing=version) is not None
 
 
-TARGETS = [cookie, encrypted, record, body, value]
+TARGETS = [cookie, encrypted, record, body, value, old_pickle, old_msgpack]
 SEEDS = {
     cookie: f"sid={COOKIE}".encode(),
     encrypted: f"sid={SEALED}".encode(),
     record: RECORD,
     body: RECORD[5:],
     value: VALUE,
+    old_pickle: old_data.PICKLES[-1],
+    old_msgpack: old_data.MSGPACK[0],
 }
 """A good input for each, to begin with."""

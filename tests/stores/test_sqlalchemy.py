@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 from contextlib import ExitStack, closing
 
 import pytest
@@ -389,3 +390,18 @@ def test_options_of_the_driver_are_kept(open_store, postgresql_server, later):
             for name in ("application_name", "work_mem", "statement_timeout", "lock_timeout")
         ]
     assert settings == ["shop", "123kB", "18s", "18s"]
+
+
+def test_a_row_that_the_server_quotes_is_not_in_the_traceback(postgresql_server, later) -> None:
+    """PostgreSQL shows a row that violates a constraint, with record and owner, in its error."""
+    place = f"quoting_{next(numbers)}"
+    with closing(SQLAlchemyStore.from_url(postgresql_server.new_place(place))) as store:
+        store.save(new_key(), b"", expires_at=later, replacing=None)  # makes the tables
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {place}.sessions ADD CHECK (data = '')")
+        with pytest.raises(StoreUnavailable, match="CheckViolation") as caught:
+            store.save(new_key(), b"s3cret", expires_at=later, replacing=None)
+
+    shown = "".join(traceback.format_exception(caught.value))
+    assert b"s3cret".hex() not in shown
+    assert "Failing row" not in shown

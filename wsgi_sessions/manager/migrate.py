@@ -223,7 +223,7 @@ class Migration:
                 encoded[_checked(key)] = self._repository.codec.stored(value)
             except UnsupportedValue as error:
                 self._repository.log.warning(
-                    "an old session was migrated without %a: %s", key, error.reason
+                    "an old session was migrated without %s: %s", _shown(key), error.reason
                 )
         return encoded
 
@@ -255,6 +255,13 @@ def _checked(key: object) -> str:
     except UnicodeEncodeError:
         raise UnsupportedValue("session", "a key holds a lone surrogate") from None
     return key
+
+
+def _shown(key: object) -> str:
+    """What a log may say of a key that anybody may have planted."""
+    if (type(key) is str and len(key) <= 32) or (type(key) is int and key.bit_length() <= 64):
+        return ascii(key)
+    return f"a key of type {type(key).__name__}"
 
 
 def _derive(purpose: str, name: str, size: int = 32) -> str:

@@ -24,8 +24,8 @@ from wsgi_sessions.migration.tree import MAX_BYTES, Node, NotPlain, build
 
 __all__ = ["loads"]
 
-MAX_OPCODES = 200_000
-"""Each takes a microsecond. A value takes one to three, a key of a dict another."""
+MAX_OPCODES = 100_000
+"""Each takes three microseconds. A value is one to three of them."""
 
 
 def loads(data: bytes) -> Any:

@@ -41,7 +41,7 @@ from wsgi_sessions.record.containers import DEPTH, OPTIONS, Extension, restore
 from wsgi_sessions.record.flatten import LISTED, Flattener
 from wsgi_sessions.record.parents import full_name
 from wsgi_sessions.record.scalars import SCALARS
-from wsgi_sessions.record.stored_type import OwnTypes, StoredType
+from wsgi_sessions.record.stored_type import OwnTypes, TypeEntry
 
 __all__ = ["IMMUTABLE", "Codec", "Converted", "MsgpackCodec"]
 
@@ -101,7 +101,7 @@ class MsgpackCodec:
     immutable: tuple[type, ...] = ()
     """Those of *types* whose values never change in place."""
 
-    def __init__(self, *, types: Iterable[StoredType] = (), strict: bool = False) -> None:
+    def __init__(self, *, types: Iterable[TypeEntry] = (), strict: bool = False) -> None:
         if types:
             self._own = OwnTypes(types, LISTED)
             self.immutable = self._own.immutable

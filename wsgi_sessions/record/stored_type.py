@@ -14,7 +14,7 @@ import ormsgpack
 
 from wsgi_sessions.errors import ConfigurationError
 
-__all__ = ["OWN_TYPE", "OwnTypes", "StoredType", "UnknownTag"]
+__all__ = ["OWN_TYPE", "OwnTypes", "StoredType", "TypeEntry", "UnknownTag"]
 
 OWN_TYPE = 20
 """The number of the extension type."""
@@ -46,6 +46,13 @@ class StoredType(NamedTuple):
     """Whether values never change in place, so that a session need not look at them again."""
 
 
+TypeEntry = (
+    StoredType
+    | tuple[type, str | int, Callable[[Any], Any], Callable[[Any], Any]]
+    | tuple[type, str | int, Callable[[Any], Any], Callable[[Any], Any], bool]
+)
+
+
 class UnknownTag(ValueError):
     """A value of a type that this codec was not given. It is sound, and another process may know
     its type, so it costs nothing but itself."""
@@ -56,7 +63,7 @@ class OwnTypes:
 
     __slots__ = ("_by_tag", "_by_type", "immutable")
 
-    def __init__(self, types: Iterable[StoredType], listed: Collection[type]) -> None:
+    def __init__(self, types: Iterable[TypeEntry], listed: Collection[type]) -> None:
         self._by_tag: dict[str, StoredType] = {}
         # By identity: a metaclass can make a type equal to another, or raise when it is hashed.
         self._by_type: dict[int, tuple[StoredType, ormsgpack.Ext]] = {}

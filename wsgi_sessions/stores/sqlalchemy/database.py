@@ -97,7 +97,8 @@ class Database:
         self.engine.dispose(close=False)
 
     def run(self, name: str, /, **values: Any) -> Result:
-        """Carry out one statement. Raises :exc:`StoreUnavailable` where that cannot be done."""
+        """Carry out one statement. Raises :exc:`StoreUnavailable` where that cannot be done,
+        without the driver's error as its cause, since a server may quote the row in it."""
         begun = monotonic()
         try:
             return self._attempt(name, values)
@@ -106,11 +107,11 @@ class Database:
         if first.fault is Fault.MISSING_TABLE and self.create:
             return self._attempt_with_tables(name, values)
         if first.fault not in REPEATABLE or monotonic() - begun > self.limits.retry:
-            raise self._unavailable(first, values) from first.error
+            raise self._unavailable(first, values) from None
         try:
             return self._attempt(name, values)._replace(resent=first.fault is Fault.LOST)
         except _Failed as failed:
-            raise self._unavailable(failed, values) from failed.error
+            raise self._unavailable(failed, values) from None
 
     def _attempt_with_tables(self, name: str, values: Mapping[str, Any]) -> Result:
         """Carry out a statement that failed because the tables are missing.
@@ -127,7 +128,7 @@ class Database:
                 if last.fault is not Fault.MISSING_TABLE:
                     break
                 self._create_tables()
-        raise self._unavailable(last, values) from last.error
+        raise self._unavailable(last, values) from None
 
     def _attempt(self, name: str, values: Mapping[str, Any]) -> Result:
         with self._counted, self._cursor() as cursor:

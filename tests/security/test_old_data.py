@@ -1,0 +1,49 @@
+"""A short run of what ``python -m tests.security.old_data`` does a million times."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from tests.security.old_data import (
+    MSGPACK,
+    PICKLES,
+    SESSION,
+    check,
+    check_nothing_is_changed,
+    msgpacks,
+    pickles,
+    unpack,
+    unpickle,
+)
+
+
+@pytest.mark.parametrize("data", PICKLES, ids=range(len(PICKLES)))
+def test_the_pickles_that_are_changed_are_read_themselves(data: bytes) -> None:
+    """Of every protocol, with and without unused places of the memo, with all types."""
+    read = unpickle(data)
+
+    assert read == SESSION
+    for key, value in SESSION.items():
+        assert type(read[key]) is (dict if type(value) is OrderedDict else type(value)), key
+
+
+def test_the_msgpack_that_is_changed_is_read_itself() -> None:
+    """Keys that are arrays become tuples."""
+    assert list(map(type, unpack(MSGPACK[0])[7])) == [bool, tuple]
+
+
+@pytest.mark.parametrize(("inputs", "loads"), [(pickles, unpickle), (msgpacks, unpack)])
+def test_mutated_old_data_is_plain_values_or_refused(
+    inputs: Callable[[random.Random], Iterator[bytes]], loads: Callable[[bytes], Any]
+) -> None:
+    """No other exception, no crash, no attribute set. Some of them are read."""
+    read = sum(check(loads, data) for data in islice(inputs(random.Random(1)), 4000))
+
+    assert 0 < read < 4000
+    check_nothing_is_changed()
