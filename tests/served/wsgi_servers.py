@@ -77,7 +77,7 @@ NO_CHUNKS = because(
 EMPTY_CHUNKS = because(
     "an empty chunk is sent as the last one",
     *("an_empty_chunk", "eight_empty_chunks", "only_empty_chunks"),
-    "nine_empty_chunks_are_the_last_that_wait_for_a_session",
+    "the_ninth_empty_chunk_waits_for_no_session",
 )
 EXITS = because(
     "SystemExit ends the process before close()", "an_exit_in_the_middle_closes_the_body_once"
