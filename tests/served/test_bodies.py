@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.served.bodies import DEADLY, SCENARIOS, WEBSOCKET
-from tests.served.wsgi_servers import SERVERS, ServedSite
+from tests.served.bodies.scenarios import DEADLY, SCENARIOS, WEBSOCKET
+from tests.served.bodies.servers import SERVERS, ServedSite
 
 THOROUGH = ("gunicorn_gthread", "waitress", "werkzeug")
 WITH_WEBSOCKETS = ("gevent", "eventlet")

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.served.raw_client import Connection, Reply
-from tests.served.site import Site
+from tests.served.bodies.raw_client import Connection, Reply
+from tests.served.bodies.site import Site
 from tests.servers.process import (
     ServerProcess,
     accepts_connections,
@@ -21,7 +21,7 @@ from tests.servers.process import (
 )
 from tests.support.serving import ROOT
 
-APPLICATION = "tests.served.bodies_app:app"
+APPLICATION = "tests.served.bodies.app:app"
 ADDRESS = "127.0.0.1:{port}"
 
 
@@ -59,7 +59,7 @@ def gunicorn(*arguments: str) -> list[str]:
 
 
 def launched(name: str) -> list[str]:
-    return module("tests.served.launch", name, "{port}")
+    return module("tests.served.bodies.launch", name, "{port}")
 
 
 def because(reason: str, *scenarios: str) -> dict[str, str]:
