@@ -10,11 +10,19 @@ from typing import Any
 
 import pytest
 
-from tests.served.bodies import DEADLY, SCENARIOS, WEBSOCKET
-from tests.served.wsgi_servers import SERVERS, ServedSite
+from tests.served.bodies.scenarios import DEADLY, SCENARIOS, WEBSOCKET
+from tests.served.bodies.servers import SERVERS, ServedSite
 
 THOROUGH = ("gunicorn_gthread", "waitress", "werkzeug")
 WITH_WEBSOCKETS = ("gevent", "eventlet")
+TELLING = {
+    "gevent": WEBSOCKET,
+    "eventlet": WEBSOCKET,
+    "granian": "a_lazy_start",
+    "hypercorn": "only_empty_chunks",
+    "uvicorn_asgiref": "a_late_change_is_saved",
+}
+"""The one scenario of a server that has a peculiarity."""
 
 
 def possible(server: str) -> list[str]:
@@ -28,7 +36,7 @@ def pairs() -> Iterator[Any]:
     """Each server with each scenario that it can do; what only `make full` runs is marked."""
     for number, server in enumerate(SERVERS):
         names = possible(server)
-        one = WEBSOCKET if server in WITH_WEBSOCKETS else names[number * 7 % len(names)]
+        one = TELLING.get(server, names[number * 7 % len(names)])
         for name in names:
             chosen = name == one or server in THOROUGH
             yield pytest.param(server, name, marks=[] if chosen else pytest.mark.full)

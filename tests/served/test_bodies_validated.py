@@ -13,10 +13,10 @@ from wsgiref.validate import validator
 
 import pytest
 
-from tests.served.bodies import CONNECTED, SCENARIOS
-from tests.served.bodies_app import build
-from tests.served.raw_client import Reply, parse
-from tests.served.site import Site
+from tests.served.bodies.app import build
+from tests.served.bodies.raw_client import Reply, parse
+from tests.served.bodies.scenarios import CONNECTED, SCENARIOS
+from tests.served.bodies.site import Site
 
 REFUSED = {"a_restart_by_keyword_keeps_our_headers"}
 """By PEP 3333 ``exc_info`` is positional; that we take it by keyword too is a courtesy."""

@@ -1,4 +1,4 @@
-"""The application of :mod:`tests.served.bodies_app`, wherever it is served, as a test sees it."""
+"""The application of :mod:`tests.served.bodies.app`, wherever it is served, as a test sees it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from tests.served.bodies_app import SECRET
-from tests.served.raw_client import Connection, Reply
+from tests.served.bodies.app import SECRET
+from tests.served.bodies.raw_client import Connection, Reply
 from tests.support.patience import wait_until
 from wsgi_sessions import SessionManager, SQLiteStore
 

@@ -1,4 +1,4 @@
-"""Servers without a command line of their own: ``python -m tests.served.launch waitress 8080``.
+"""Servers that have no command: ``python -m tests.served.bodies.launch waitress 8080``.
 
 A server that patches the standard library does so before the application is imported, so everything
 is imported where it is used.
@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 
 def application() -> Any:
-    from tests.served.bodies_app import app
+    from tests.served.bodies.app import app
 
     return app
 

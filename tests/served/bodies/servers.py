@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.served.raw_client import Connection, Reply
-from tests.served.site import Site
+from tests.served.bodies.raw_client import Connection, Reply
+from tests.served.bodies.site import Site
 from tests.servers.process import (
     ServerProcess,
     accepts_connections,
@@ -21,7 +21,7 @@ from tests.servers.process import (
 )
 from tests.support.serving import ROOT
 
-APPLICATION = "tests.served.bodies_app:app"
+APPLICATION = "tests.served.bodies.app:app"
 ADDRESS = "127.0.0.1:{port}"
 
 
@@ -59,7 +59,7 @@ def gunicorn(*arguments: str) -> list[str]:
 
 
 def launched(name: str) -> list[str]:
-    return module("tests.served.launch", name, "{port}")
+    return module("tests.served.bodies.launch", name, "{port}")
 
 
 def because(reason: str, *scenarios: str) -> dict[str, str]:
@@ -77,7 +77,7 @@ NO_CHUNKS = because(
 EMPTY_CHUNKS = because(
     "an empty chunk is sent as the last one",
     *("an_empty_chunk", "eight_empty_chunks", "only_empty_chunks"),
-    "nine_empty_chunks_are_the_last_that_wait_for_a_session",
+    "the_ninth_empty_chunk_waits_for_no_session",
 )
 EXITS = because(
     "SystemExit ends the process before close()", "an_exit_in_the_middle_closes_the_body_once"
