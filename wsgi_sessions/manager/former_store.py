@@ -24,7 +24,7 @@ class FormerStore:
     def __init__(self, repository: SessionRepository, store: Store) -> None:
         self._repository = repository
         self._store = GuardedStore(store, repository.log)
-        self.name = type(store).__name__
+        self.name: str = type(store).__name__
         self.cookie_name = "a former store"
 
     def read(self, token: Token) -> Record | None:

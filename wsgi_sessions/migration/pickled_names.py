@@ -29,7 +29,7 @@ class Name:
 
     def __init__(self, module: str, name: str) -> None:
         module = _PYTHON_2.get(module, module)
-        self.dotted = "builtins.str" if name == "unicode" else f"{module}.{name}"
+        self.dotted: str = "builtins.str" if name == "unicode" else f"{module}.{name}"
 
 
 Part = Node | Name

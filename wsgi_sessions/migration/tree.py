@@ -30,10 +30,10 @@ class Node:
     __slots__ = ("items", "make")
 
     def __init__(self, make: Callable[..., Any], items: list[Any]) -> None:
-        self.make = make
+        self.make: Callable[..., Any] = make
         """``list``, ``tuple``, ``set``, ``frozenset``, ``dict``, or what gets *items* as its
         arguments."""
-        self.items = items
+        self.items: list[Any] = items
         """Of a ``dict`` key, value, key, value."""
 
 

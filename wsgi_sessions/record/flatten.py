@@ -37,8 +37,8 @@ class Flattener:
     __slots__ = ("converted", "own", "strict")
 
     def __init__(self, own: OwnTypes, *, strict: bool) -> None:
-        self.own = own
-        self.strict = strict
+        self.own: OwnTypes = own
+        self.strict: bool = strict
         self.converted: dict[int, tuple[type, type]] = {}
         """The types that were met and will not come back, each with what comes back instead."""
 

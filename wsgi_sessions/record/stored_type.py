@@ -74,7 +74,8 @@ class OwnTypes:
                 raise ConfigurationError(f"types: {tag!r} or its type is there twice")
             self._by_tag[tag] = own
             self._by_type[id(own.type)] = own, ormsgpack.Ext(OWN_TYPE, tag.encode())
-        self.immutable = tuple(own.type for own in self._by_tag.values() if own.immutable)
+        types_given = self._by_tag.values()
+        self.immutable: tuple[type, ...] = tuple(own.type for own in types_given if own.immutable)
 
     def find(self, kind: type) -> tuple[StoredType, ormsgpack.Ext] | None:
         """What *kind*, exactly, was declared to be, and how its values begin on the wire."""

@@ -59,7 +59,7 @@ STORES = {
 """URL scheme → module in this package and class. The module is imported when it is needed."""
 
 
-KINDS = {"str": TEXT, "int": NUMBER, "bool": FLAG, "float": parse_float}
+KINDS: dict[str, Any] = {"str": TEXT, "int": NUMBER, "bool": FLAG, "float": parse_float}
 """Annotation of a keyword argument → how it is written in a URL."""
 
 

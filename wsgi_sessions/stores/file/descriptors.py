@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Callable
 
 from wsgi_sessions.stores.file.layout import LAST_EXPIRY, UNFINISHED, clamped, records_among
 
@@ -21,7 +22,7 @@ CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 NOT_A_FILE = (errno.ELOOP, errno.ENXIO)
 """What opening a symbolic link and a socket gives. (A directory and a FIFO can be opened.)"""
 
-close_shard = os.close
+close_shard: Callable[[int], None] = os.close
 
 
 def open_shard(path: str, _seconds: float) -> int:

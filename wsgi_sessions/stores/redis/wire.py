@@ -21,10 +21,11 @@ class Wire:
     def __init__(self, socket: Any, answer: float, deadline: float) -> None:
         import hiredis
 
-        self._socket, self._answer, self.deadline = socket, answer, deadline
+        self._socket, self._answer = socket, answer
+        self.deadline: float = deadline
         self._shortened = True
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
-        self.error = hiredis.ReplyError
+        self.error: type[Exception] = hiredis.ReplyError
         self.has_data: Callable[[], bool] = self._reader.has_data
 
     def send(self, packed: bytes) -> None:
