@@ -205,6 +205,32 @@ def test_a_restart_after_the_commit_keeps_the_cookie() -> None:
     assert dict(second)["Cache-Control"] == "no-store"
 
 
+def test_a_restart_that_the_server_refuses_saves_nothing_half_done() -> None:
+    """Its headers are out, so that it raises what the application caught."""
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", list(PLAIN))
+        yield b"first"
+        session_of(environ)["half"] = 1
+        try:
+            raise ValueError("late")
+        except ValueError:
+            start_response("500 Oops", list(PLAIN), sys.exc_info())
+
+    server = Server(app)
+    fill(server)
+    with pytest.raises(ValueError, match="late"):
+        server.get()
+    assert server.stored() == {"x": 1}
+
+
+@pytest.mark.parametrize("empty", [1, 8])
+def test_a_body_of_empty_chunks_keeps_one(empty: int) -> None:
+    """Some servers send no headers without a chunk."""
+    server = Server(streaming(lambda session: iter([b""] * empty)))
+    assert server.get().chunks == [b""]
+
+
 @pytest.mark.parametrize("by_keyword", [True, False])
 def test_exc_info_may_be_given_by_keyword(by_keyword: bool) -> None:
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
