@@ -385,6 +385,20 @@ def test_a_handler_that_takes_the_socket_sends_nothing(body: Iterable[bytes]) ->
     assert server.stored() == {"x": 1, "late": 1}
 
 
+def test_a_handler_that_says_by_stop_iteration_that_it_took_the_socket_is_an_ordinary_end() -> None:
+    """As gunicorn's and eventlet's do."""
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        session_of(environ)["late"] = 1
+        raise StopIteration
+
+    server = Server(app)
+    fill(server)
+    with pytest.raises(StopIteration):
+        server.open()
+    assert server.stored() == {"x": 1, "late": 1}
+
+
 @pytest.mark.parametrize(
     "change", [put, Session.regenerate, lambda session: session.login("ann")], ids=str
 )

@@ -265,6 +265,10 @@ class _Response:
     def replaces(self, error: BaseException) -> bool:
         """Whether a 503 takes the place of what was to be sent: the store has failed, nothing is
         out. Otherwise nothing more is saved."""
+        if isinstance(error, StopIteration) and self._stage is NOTHING:
+            # gunicorn and eventlet are told by it that the application took the socket.
+            self.middleware.manager.close(self.session)
+            return False
         if isinstance(error, StoreError) and self._stage in (NOTHING, RECORDED):
             self.middleware.manager.log.error("a failure of the store has left the application")
             return True

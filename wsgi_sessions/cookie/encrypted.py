@@ -54,7 +54,7 @@ class EncryptedCookies:
             raise ConfigurationError("the cookie's name leaves no room for a session")
 
     def decrypt(self, value: str) -> tuple[str, Stored] | None:
-        """Id and record of a cookie value; ``None`` if nobody of us made it."""
+        """Id and record of a cookie value; ``None`` if this library did not make it."""
         if len(value) > MAX_COOKIE:
             return None
         try:

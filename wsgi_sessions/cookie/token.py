@@ -113,7 +113,8 @@ class TokenSigner:
         return f"{payload}.{self._keys[0].signature(payload.encode()).decode()}"
 
     def verify(self, value: str) -> Token | None:
-        """What *value* proves; ``None`` if it is malformed or nobody of us signed it.
+        """What *value* proves; ``None`` if it is malformed or carries no valid signature of this
+        library.
 
         Only the one canonical spelling of a value is accepted, and its form is checked before
         any cryptography.

@@ -107,7 +107,7 @@ class ServerSideSessionInterface(FlaskSessionInterface):
             self._attach(app)
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
-        """The session of *request*. No I/O, but for cleaning up now and then."""
+        """The session of *request*. No I/O, except for cleaning up occasionally."""
         if app not in self._attached:
             with self._lock:
                 if app not in self._attached:

@@ -18,7 +18,7 @@ Then the session is loaded like any other, and the cookie goes out when the requ
 in a renewal.
 
 What follows from the order. A process that dies after 3 leaves a session that nobody has the name
-of and that expires; the next request begins anew. One that dies after 4, or whose response gets
+of and that expires; the next request starts over. One that dies after 4, or whose response gets
 lost, leaves a claim; the next request follows it. Requests that overlap end up in one session,
 whoever is first, and what they change is merged: who finds the old session deleted finds the claim,
 because 2 comes after 1 and 5 after 4. The claim stays for as long as the old cookie could be good,
@@ -31,9 +31,9 @@ ours whose record is missing. The session gets a new id there too, because the c
 for all requests that carry the old one, a logout included.
 
 A store that evicts (Memcached) can lose the claim. An old session that had a record is not read
-twice all the same; a signed cookie then is.
+twice nevertheless; a signed cookie then is.
 
-Rules for whoever edits this: the claim is written once and never changed or deleted, and nothing is
+Rules for maintainers: the claim is written once and never changed or deleted, and nothing is
 deleted in the old place before it is there.
 """
 

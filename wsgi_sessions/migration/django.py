@@ -39,7 +39,7 @@ class Signed:
         self._keys = [sha256(f"{salt}signer".encode() + text).digest() for text in texts]
 
     def verify(self, value: str) -> tuple[str, int, bytes] | None:
-        """The data, when they were signed, and the signature; ``None`` if nobody of us did it."""
+        """The data, when they were signed, and the signature; ``None`` if it is not valid."""
         signed, _, signature = value.rpartition(":")
         data, _, timestamp = signed.rpartition(":")
         try:

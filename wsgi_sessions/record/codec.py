@@ -12,8 +12,8 @@ items. There an instance of a subclass becomes a value of its parent
 (:mod:`wsgi_sessions.record.parents`), and a type of the application's own is what the codec was
 given for it (:mod:`wsgi_sessions.record.stored_type`).
 
-Rules for whoever edits this
-----------------------------
+Rules for maintainers
+---------------------
 * Types are compared exactly: only an exact value takes the first way. What a subclass overrides is
   never called.
 * ``ormsgpack`` never calls into Python: there is no ``default``, and the ``ext_hook`` is written in

@@ -9,7 +9,7 @@ instructions give what the application has seen; applied to newer values, the me
 
 A missing value is ``MISSING``: ``None`` is a value.
 
-Rules for whoever edits this: nothing here loads, saves or tells the time; ``apply`` never changes
+Rules for maintainers: nothing here loads, saves or tells the time; ``apply`` never changes
 the dict it is given, and returns that very dict if nothing is changed; a function is called once
 per key and value it is applied to, so that a merge which finds the key unchanged does not call it
 again.

@@ -8,7 +8,7 @@ in which changes are noticed too, for as long as the other has none. Every chang
 into :class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into
 the fields below; :meth:`Draft.edit` makes them all on a record: once, and again for each conflict.
 
-Rules for whoever edits this: no I/O and no clock. A mutable value that the application has in hand
+Rules for maintainers: no I/O and no clock. A mutable value that the application has in hand
 is watched for as long as its key exists.
 """
 
@@ -368,7 +368,7 @@ class Draft:
         return edit
 
     def detach(self) -> None:
-        """Go on without the record. What was put stays; functions have begun with their default."""
+        """Go on without the record. What was put stays; functions started with their default."""
         computed, values = list(self.changes.computed), self.view({})
         for key in list(self.live):
             if key in computed or key not in self.changes:

@@ -41,8 +41,8 @@ def merge_encoded(
         return theirs  # type: ignore[return-value]
     try:
         there = decode(theirs)
-        begun = type(there)() if base is MISSING else decode(base)
-        return encode(_Merge(encode).value(begun, decode(mine), there))
+        start = type(there)() if base is MISSING else decode(base)
+        return encode(_Merge(encode).value(start, decode(mine), there))
     except (ValueError, TypeError):  # what is there was damaged, or planted
         return mine
 

@@ -67,7 +67,8 @@ class Session(MutableMapping[str, Any]):
 
     @property
     def sid(self) -> str:
-        """Id and secret, 44 characters: who has it has the session. Never log it."""
+        """Id and secret, 44 characters: anyone who holds it can use the session. Never
+        log it."""
         id = self.id
         self._state.ensure_secret()
         return id + (self._look().secret or self._state.load().secret)
@@ -147,7 +148,7 @@ class Session(MutableMapping[str, Any]):
         """Whether there is anything to save. Loads nothing.
 
         Changes inside values are noticed without it. It may be set, as programs written for other
-        libraries do; what is equal to what is stored is not written all the same.
+        libraries do; what is equal to what is stored is not written.
         """
         return self._state.has_changes()
 

@@ -20,7 +20,7 @@ class Outcome(Enum):
     UNCHANGED = "there was nothing to save"
     SAVED = "saved"
     ENDED = "the session became empty and was deleted"
-    DROPPED = "the session was replaced or ended meanwhile; nothing was saved"
+    DROPPED = "the session was replaced or ended in the meantime; nothing was saved"
 
 
 UNCHANGED, SAVED, ENDED, DROPPED = Outcome  # as in session.py

@@ -112,7 +112,7 @@ def increment(store: Store, key: str, times: int, later: float) -> None:
 
 @contextmanager
 def forked(function: Callable[[], object]) -> Iterator[None]:
-    """Run *function* in a forked child meanwhile; at the end fail with the child's traceback, or
+    """Run *function* in a forked child; at the end fail with the child's traceback, or
     with those of its threads if it hangs."""
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -247,7 +247,7 @@ class StoreContract:
         assert store.save(key, b"three", expires_at=later, replacing=newer) is not None
 
     def test_replace_is_refused_where_nothing_is(self, store: Store, later: float) -> None:
-        """What was deleted does not come back by a save that was under way."""
+        """What was deleted does not come back by a save that was in flight."""
         key = new_key()
         version = store.save(key, b"data", expires_at=later, replacing=None)
         store.delete(key)

@@ -36,9 +36,9 @@ def check_answer_time(ask: Callable[[], object], what: str) -> Finding:
     """How long *ask* takes, the best of five. Raises what it raises."""
     took = []
     for _ in range(5):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         ask()
-        took.append(time.perf_counter() - begun)
+        took.append(time.perf_counter() - started)
     answers = f"{what} answers in {min(took) * 1000:.2f} ms"
     if min(took) <= SLOW_SECONDS:
         return Finding(Level.OK, answers)

@@ -99,14 +99,14 @@ class Database:
     def run(self, name: str, /, **values: Any) -> Result:
         """Carry out one statement. Raises :exc:`StoreUnavailable` where that cannot be done,
         without the driver's error as its cause, since a server may quote the row in it."""
-        begun = monotonic()
+        started = monotonic()
         try:
             return self._attempt(name, values)
         except _Failed as failed:
             first = failed
         if first.fault is Fault.MISSING_TABLE and self.create:
             return self._attempt_with_tables(name, values)
-        if first.fault not in REPEATABLE or monotonic() - begun > self.limits.retry:
+        if first.fault not in REPEATABLE or monotonic() - started > self.limits.retry:
             raise self._unavailable(first, values) from None
         try:
             return self._attempt(name, values)._replace(resent=first.fault is Fault.LOST)
