@@ -329,7 +329,9 @@ class SessionManager:
     def _carries_cookie(self, state: RequestState) -> bool:
         """Whether the request may have a cookie of ours."""
         header = state.cookie_header
-        return self._cookie.name in header or any(name in header for name in self._names[1:])
+        if self._cookie.name in header:  # before a generator is made for the others
+            return True
+        return any(name in header for name in self._names[1:])
 
     def _may_be_looked_at(self, state: RequestState, headers: Headers) -> bool:
         """Whether a body that still runs code may show a session that nothing has looked at yet.

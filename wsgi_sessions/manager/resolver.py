@@ -158,18 +158,26 @@ class CookieResolver:
 
     def _tokens(self, values: Sequence[str], verify: Verify, now: float) -> list[Token]:
         """The valid ones among the values of one cookie name, newest first."""
-        if len(values) > 1:
-            values = list(dict.fromkeys(values))[:_CANDIDATES]
+        if len(values) == 1:  # nearly always
+            only = verify(values[0])
+            if only is not None and now - only.issued_at < _OLDEST:
+                return [only]
+            self._note_refused()
+            return []
+        values = list(dict.fromkeys(values))[:_CANDIDATES]
         tokens = []
         for value in values:
             token = verify(value)
             if token is not None and now - token.issued_at < _OLDEST:
                 tokens.append(token)
         if not tokens:
-            self._repository.security_log.info("a cookie was refused: not signed by us, or too old")
+            self._note_refused()
         elif len(tokens) > 1:
             tokens.sort(key=_issued_at, reverse=True)
         return tokens
+
+    def _note_refused(self) -> None:
+        self._repository.security_log.info("a cookie was refused: not signed by us, or too old")
 
     def _open(self, tokens: list[Token], now: float) -> Snapshot:
         """The session that *tokens* open, in the store's opinion."""

@@ -101,7 +101,7 @@ class Draft:
     def has_changes(self) -> bool:
         """Whether anything is to be stored. See :meth:`collect`."""
         return (
-            bool(self.changes)
+            (self.changes is not _NO_CHANGES and bool(self.changes))
             or self.forced
             or bool(self.secret)
             or self.owner is not MISSING
@@ -113,13 +113,15 @@ class Draft:
 
     def get(self, key: str, stored: Values) -> Any:
         """The value of *key*. Raises ``KeyError``, or ``ValueError`` if it cannot be decoded."""
-        data = self.changes.current(key, stored.get(key, MISSING))
+        data: Any = stored.get(key, MISSING)
+        if self.changes is not _NO_CHANGES:
+            data = self.changes.current(key, data)
         if data is MISSING:
             raise KeyError(key)
         kind = type(data)
         if not (kind is bytes or kind is tuple):
             return data  # a scalar
-        return self._open(key, data)  # type: ignore[arg-type]
+        return self._open(key, data)
 
     def get_all(self, stored: Values) -> list[str]:
         """The keys whose values can be had, after decoding whatever is not decoded yet. Raises
@@ -226,7 +228,8 @@ class Draft:
         for key, known in list(self._known.items()):
             value = self.live[key]
             data = self._dump(key, value)
-            if type(data) is not Converted and same(data, known):
+            kind = type(data)
+            if (kind is bytes and data == known) or (kind is not Converted and same(data, known)):
                 if key not in self._originals:
                     continue
                 value = self._originals[key]

@@ -120,7 +120,8 @@ class RequestState:
         """The draft. Loads nothing."""
         draft = self.draft
         if draft is None:
-            draft = self.draft = self._new_draft()
+            repository = self.repository
+            draft = self.draft = Draft(repository.codec, repository.merge_keys)
         return draft
 
     @property
@@ -209,10 +210,8 @@ class RequestState:
 
     def _start_over(self) -> None:
         self.snapshot = Snapshot(self.repository.now())
-        self.draft = self._new_draft()
-
-    def _new_draft(self) -> Draft:
-        return Draft(self.repository.codec, self.repository.merge_keys)
+        self.draft = None
+        self.look()
 
     # Who is logged in
 
@@ -337,7 +336,8 @@ class RequestState:
             self.cookie = EXPIRE
         elif outcome is DROPPED:
             self.repository.note_dropped(snapshot)
-            self.draft = self._new_draft()
+            self.draft = None
+            self.look()
             self.cookie = None  # also one that an earlier save() has promised
         elif outcome is SAVED and (new_cookie or not snapshot.issued_at):
             self.cookie = ISSUE
