@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from secrets import token_hex
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -144,7 +145,7 @@ class ConfiguredMiddleware:
         interface = self._flask.session_interface
         return {  # type: ignore[return-value]  # what is no option has no method
             option: getattr(interface, f"get_{option}")(self._flask)
-            for option in overridden(type(interface))
+            for option in overridden(type(interface))  # type: ignore[arg-type]
         }
 
     def _built(self, **options: Any) -> SessionMiddleware:
@@ -181,10 +182,9 @@ class ConfiguredMiddleware:
             raise TypeError(_named(str(error), names)) from None
 
 
+@cache  # asked in each request
 def overridden(interface: type[SessionInterface]) -> tuple[str, ...]:
     """The options of the cookie for which *interface* overrides Flask's ``get_…``."""
-    if interface.__module__ == "wsgi_sessions.flask.interface":  # asked in each request
-        return ()
     return tuple(
         option
         for option in KEYS

@@ -134,7 +134,9 @@ class FlaskSessionInterface(SessionInterface):
         """Once for each application."""
         let_outages_leave(app)
         by_hand = not isinstance(app.extensions.get(EXTENSION), ConfiguredMiddleware)
-        if by_hand and (names := [f"get_{option}" for option in overridden(type(self))]):
+        options = overridden(type(self))  # type: ignore[arg-type]  # a class has a hash
+        if by_hand and options:
+            names = [f"get_{option}" for option in options]
             raise ConfigurationError(
                 f"{type(self).__name__} overrides {', '.join(names)}, which SessionMiddleware does "
                 f"not ask: give it the options cookie_name, cookie_domain, …, or use FlaskSessions"

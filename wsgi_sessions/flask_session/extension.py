@@ -31,16 +31,7 @@ from wsgi_sessions.flask_session.interfaces import (
 )
 from wsgi_sessions.manager import document_options
 
-__all__ = [
-    "CacheLibSessionInterface",
-    "FileSystemSessionInterface",
-    "MemcachedSessionInterface",
-    "MongoDBSessionInterface",
-    "RedisSessionInterface",
-    "ServerSideSessionInterface",
-    "Session",
-    "SqlAlchemySessionInterface",
-]
+__all__ = ["Session"]
 
 _COMMON = {
     "key_prefix": "SESSION_KEY_PREFIX",

@@ -49,7 +49,7 @@ from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, hash_secret, n
 from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
 from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.record import PERMANENT, Record, StoredValue
-from wsgi_sessions.session import SAVED, SessionRepository, Snapshot, is_owner
+from wsgi_sessions.session import SAVED, SessionRepository, Snapshot, check_key, is_owner
 
 __all__ = ["Migration", "OldSession", "Reader"]
 
@@ -220,7 +220,7 @@ class Migration:
         encoded: dict[str, StoredValue] = {}
         for key, value in values.items():
             try:
-                encoded[_checked(key)] = self._repository.codec.stored(value)
+                encoded[check_key(key)] = self._repository.codec.stored(value)
             except UnsupportedValue as error:
                 self._repository.log.warning(
                     "an old session was migrated without %s: %s", _shown(key), error.reason
@@ -245,16 +245,6 @@ class Migration:
             self._repository.log.warning(
                 "an old session was migrated, but could not be deleted: %s", type(error).__name__
             )
-
-
-def _checked(key: object) -> str:
-    if type(key) is not str:
-        raise UnsupportedValue("session", f"keys are str, not {type(key).__name__}")
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        raise UnsupportedValue("session", "a key holds a lone surrogate") from None
-    return key
 
 
 def _shown(key: object) -> str:

@@ -8,6 +8,7 @@ from wsgi_sessions.session.lifetimes import Lifetimes, is_over
 from wsgi_sessions.session.repository import DEFAULT_MAX_BYTES, SessionRepository
 from wsgi_sessions.session.session import (
     Session,
+    check_key,
     close_untouched,
     is_open,
     open_session,
@@ -34,6 +35,7 @@ __all__ = [
     "Session",
     "SessionRepository",
     "Snapshot",
+    "check_key",
     "close_untouched",
     "is_open",
     "is_over",

@@ -34,7 +34,7 @@ from wsgi_sessions.session.lifetimes import checked_lifetime
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.state import OPEN, OVER, SENT, RequestState, Resolve
 
-__all__ = ["Session", "close_untouched", "is_open", "open_session", "state_of"]
+__all__ = ["Session", "check_key", "close_untouched", "is_open", "open_session", "state_of"]
 
 T = TypeVar("T")
 Number = TypeVar("Number", float, Decimal)
@@ -183,7 +183,7 @@ class Session(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         if type(key) is not str or not key.isascii():
-            _check_key(key)
+            check_key(key)
         self.accessed = True
         state = self._state
         if state.phase is not OPEN:
@@ -308,7 +308,7 @@ class Session(MutableMapping[str, Any]):
         to what that request left: it must do nothing else, and the value returned here is then
         not the final one. Saved when the request ends.
         """
-        _check_key(key)
+        check_key(key)
         value = self.get(key, default)  # an undecodable value is met here, not in a merge
         if self._state.names_user(key):
             self[key] = changed = function(deepcopy(value))
@@ -330,7 +330,7 @@ class Session(MutableMapping[str, Any]):
         If the key is missing, ``factory()`` is saved at once, that key alone (one round trip), and
         what is returned is what the store then holds: the first writer's value.
         """
-        _check_key(key)
+        check_key(key)
         if key in self:
             present: T = self[key]
             return present
@@ -453,10 +453,12 @@ def is_open(session: object) -> bool:
     return isinstance(session, Session) and session._state.phase is OPEN
 
 
-def _check_key(key: object) -> None:
+def check_key(key: object) -> str:
+    """*key*, if a session can have it. Raises :exc:`~wsgi_sessions.UnsupportedValue`."""
     if type(key) is not str:
         raise UnsupportedValue("session", f"keys are str, not {type(key).__name__}")
     try:
         key.encode()
     except UnicodeEncodeError:
         raise UnsupportedValue("session", "a key holds a lone surrogate") from None
+    return key
