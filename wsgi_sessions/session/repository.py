@@ -34,7 +34,7 @@ from wsgi_sessions.record import (
     unpack_body,
 )
 from wsgi_sessions.session.identity import Identity, is_owner
-from wsgi_sessions.session.lifetimes import Lifetimes, absolute_end, renewal_due
+from wsgi_sessions.session.lifetimes import Lifetimes, absolute_end
 from wsgi_sessions.session.snapshot import DROPPED, SAVED, UNCHANGED, Edit, Outcome, Snapshot
 from wsgi_sessions.stores import GuardedStore, Stored
 
@@ -141,11 +141,6 @@ class SessionRepository:
         return data
 
     # Saving
-
-    def renewal_due(self, snapshot: Snapshot) -> bool:
-        """Whether the session has to be saved for its lifetime to go on."""
-        record = snapshot.record
-        return record is not None and renewal_due(record, snapshot.issued_at, self.now())
 
     def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
         """Compare-and-set: replace what *snapshot* was loaded as by ``edit(record, now)``.

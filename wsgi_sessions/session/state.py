@@ -246,20 +246,19 @@ class RequestState:
 
     def save(self) -> None:
         """Store what has changed, if anything has. See :meth:`wsgi_sessions.Session.save`."""
-        draft = self.draft
-        if draft is None:
+        draft, changed = self.draft, False
+        if draft is not None:
+            draft.collect()
+            if self.ended is not None:
+                self._delete(self.ended)
+            changed = draft.has_changes()
+        snapshot = self.load() if changed else self.snapshot
+        if snapshot is None:
             return
-        draft.collect()
-        if self.ended is not None:
-            self._delete(self.ended)
-        changed = draft.has_changes()
-        if self.snapshot is None and not changed:
-            return
-        snapshot = self.load()
         if snapshot.detached_from:
             self._save_detached(snapshot)
             return
-        due = self.phase is OPEN and self.repository.renewal_due(snapshot)
+        due = self.phase is OPEN and snapshot.renewal_due()
         if changed or due:
             self._update(snapshot, due=due)
 
