@@ -80,13 +80,17 @@ class CookieResolver:
         tokens: list[Token] = []
         try:
             values = cookie_values(cookie_header, self._cookie_name)
-            if values:
-                tokens = self._tokens(values, self._verify, now)
-            if len(tokens) == 1:  # nearly always: a call less
-                token = tokens[0]
-                snapshot = self._accept(token, self._repository.store.load(token.id), now)
+            if len(values) == 1:  # nearly always: three calls less
+                token = self._verify(values[0])
+                if token is not None and now - token.issued_at < _OLDEST:
+                    tokens.append(token)
+                    snapshot = self._accept(token, self._repository.store.load(token.id), now)
+                else:
+                    self._note_refused()
+                    snapshot = Snapshot(now)
             else:
-                snapshot = self._open(tokens, now) if tokens else Snapshot(now)
+                tokens = self._tokens(values, self._verify, now)
+                snapshot = self._open(tokens, now)
             if values:
                 snapshot.was_sent = True
             if snapshot.record is not None or not self._elsewhere:
@@ -114,7 +118,7 @@ class CookieResolver:
         now, asked = snapshot.opened_at, len({token.id for token in tokens})
         for name, verify in () if snapshot.rivals else self._former:
             values = cookie_values(cookie_header, name)
-            found = self._tokens(values, verify, now) if values else []
+            found = self._tokens(values, verify, now)
             asked += len({token.id for token in found})
             if found and asked <= _MOST_LOADED:
                 snapshot = self._open(found, now)
@@ -136,8 +140,7 @@ class CookieResolver:
         name. During a deployment a worker that knows no other name may have logged in."""
         id, now = snapshot.detached_from, snapshot.opened_at
         for name, verify in self._former:
-            values = cookie_values(cookie_header, name)
-            tokens = self._tokens(values, verify, now) if values else []
+            tokens = self._tokens(cookie_values(cookie_header, name), verify, now)
             same = [token for token in tokens if token.id == id]
             found = self._open(same, now) if same else snapshot
             if found.record is not None:
@@ -158,22 +161,14 @@ class CookieResolver:
 
     def _tokens(self, values: Sequence[str], verify: Verify, now: float) -> list[Token]:
         """The valid ones among the values of one cookie name, newest first."""
-        if len(values) == 1:  # nearly always
-            only = verify(values[0])
-            if only is not None and now - only.issued_at < _OLDEST:
-                return [only]
-            self._note_refused()
-            return []
-        values = list(dict.fromkeys(values))[:_CANDIDATES]
         tokens = []
-        for value in values:
+        for value in list(dict.fromkeys(values))[:_CANDIDATES]:
             token = verify(value)
             if token is not None and now - token.issued_at < _OLDEST:
                 tokens.append(token)
-        if not tokens:
+        if values and not tokens:
             self._note_refused()
-        elif len(tokens) > 1:
-            tokens.sort(key=_issued_at, reverse=True)
+        tokens.sort(key=_issued_at, reverse=True)
         return tokens
 
     def _note_refused(self) -> None:
@@ -181,6 +176,8 @@ class CookieResolver:
 
     def _open(self, tokens: list[Token], now: float) -> Snapshot:
         """The session that *tokens* open, in the store's opinion."""
+        if not tokens:
+            return Snapshot(now)
         store = self._repository.store
         ids = dict.fromkeys(token.id for token in tokens)
         if len(ids) > _MOST_LOADED:
