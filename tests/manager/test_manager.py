@@ -647,7 +647,7 @@ def test_bad_cookies_give_a_bounded_number_of_lines(
         refused = [line for line in caplog.messages if line.startswith("a cookie was refused")]
         assert len(refused) == 10
         clock.advance(1)
-    assert caplog.messages[0].startswith("4990 more events were left out: a cookie was refused")
+    assert caplog.messages[0].startswith("4990 more entries were left out: a cookie was refused")
     assert len(caplog.messages) == 11
 
 

@@ -25,6 +25,7 @@ from wsgi_sessions.cookie import (
     SharedSigner,
     cookie_values,
     has_content_length,
+    new_id,
     personal,
     setting_cookie,
 )
@@ -35,6 +36,7 @@ from wsgi_sessions.manager.migrate import Migration
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
 from wsgi_sessions.manager.store import StoreOrURL, store_of
+from wsgi_sessions.observe import GuardedObserver, no_event
 from wsgi_sessions.record import RecordCipher, ValueCodec
 from wsgi_sessions.session import (
     ISSUE,
@@ -43,6 +45,7 @@ from wsgi_sessions.session import (
     SENT,
     Identity,
     Lifetimes,
+    ObservedRepository,
     RequestState,
     Session,
     SessionRepository,
@@ -50,7 +53,7 @@ from wsgi_sessions.session import (
     open_session,
     state_of,
 )
-from wsgi_sessions.stores import GuardedStore, Store, evicts, max_bytes_of
+from wsgi_sessions.stores import GuardedStore, ObservedStore, Store, evicts, max_bytes_of
 
 __all__ = ["Finished", "SessionManager"]
 
@@ -94,9 +97,12 @@ class SessionManager:
         self._check_keeps_key(store)
         encrypted = self._encrypted_cookies(store)
         self.store: Any = cast(Any, encrypted[0] if encrypted else store)
-        guarded = GuardedStore(self.store, self.log)
+        observer = settings.observer
+        self._observer = None if observer is None else GuardedObserver(observer, self.log)
+        guarded = self._guarded(self.store, type(store).__name__)
         self._signer = self._signer_of(guarded)
-        self.repository: SessionRepository = SessionRepository(
+        repository = SessionRepository if self._observer is None else ObservedRepository
+        self.repository: SessionRepository = repository(
             guarded,
             codec=settings.codec,
             cipher=RecordCipher(settings.encryption_keys) if settings.encryption_keys else None,
@@ -110,6 +116,7 @@ class SessionManager:
             security_log=self.security_log,
             identity=self._identity(settings),
             merge_keys=frozenset(settings.merge_keys),
+            event=no_event if self._observer is None else self._observer.event,
         )
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
@@ -157,6 +164,13 @@ class SessionManager:
             return [store.bind(keys, name) for name in self._names]
         return []
 
+    def _guarded(self, store: Store, kind: str) -> GuardedStore:
+        """*store*, an instance of the class *kind*, as sessions call it."""
+        if self._observer is None:
+            return GuardedStore(store, self.log)
+        name = kind.lower().removesuffix("store") or "store"
+        return ObservedStore(store, self.log, name=name, observer=self._observer)
+
     def _signer_of(self, store: GuardedStore) -> SharedSigner | GivenSigner:
         options, names = self.options, self._names
         if options.secret is None:
@@ -174,7 +188,11 @@ class SessionManager:
                 raise ConfigurationError("migrate_from needs a store that keeps records")
             return EncryptedCookieResolver(repository, names, encrypted)
         readers = [one for one in old if hasattr(one, "cookie_name")]
-        former = [FormerStore(repository, one) for one in old if one not in readers]
+        former = [
+            FormerStore(repository, self._guarded(one, kind := type(one).__name__), kind)
+            for one in old
+            if one not in readers
+        ]
         migration = Migration(repository, readers, former) if old else None
         verifiers, on_store_error = self._signer.verifiers, self.options.on_store_error
         return CookieResolver(repository, names, verifiers, migration, on_store_error)
@@ -282,6 +300,12 @@ class SessionManager:
         except Exception:  # noqa: BLE001  # the server could do nothing with it
             self.log.error("what was changed after the headers could not be saved")
             session.rollback()
+
+    def check(self) -> None:
+        """Ask the store one cheap question, for a health endpoint: returns if it answers, raises
+        :exc:`~wsgi_sessions.StoreUnavailable` if not. One round trip, a read; none while the
+        breaker is open. A new id each time, so that every shard has its turn."""
+        self.repository.store.load(new_id())
 
     def close(self, session: Session) -> None:
         """The request is over: save what was changed after the headers, if anything was. Closing

@@ -173,6 +173,7 @@ class CookieResolver:
 
     def _note_refused(self) -> None:
         self._repository.security_log.info("a cookie was refused: not signed by us, or too old")
+        self._repository.event("refused", None)
 
     def _open(self, tokens: list[Token], now: float) -> Snapshot:
         """The session that *tokens* open, in the store's opinion."""
@@ -184,6 +185,7 @@ class CookieResolver:
             self._repository.security_log.info(
                 "a request with valid cookies of %d sessions was refused", len(ids)
             )
+            self._repository.event("refused", None)
             return Snapshot(now)
         records = {id: store.load(id) for id in ids}
         found = [self._accept(token, records[token.id], now) for token in tokens]
@@ -198,6 +200,7 @@ class CookieResolver:
                 "a request with the cookies of %d living sessions is anonymous: %s",
                 *(len(alive), ", ".join(one.id for one in alive)),
             )
+            self._repository.event("refused", None)
         return snapshot
 
     def _accept(self, token: Token, stored: Stored | None, now: float) -> Snapshot:
@@ -227,6 +230,7 @@ class CookieResolver:
         self._repository.security_log.warning(
             "session %s: a cookie with another secret was refused", id
         )
+        self._repository.event("refused", id)
 
 
 def _issued_at(token: Token) -> int:
@@ -265,6 +269,7 @@ class EncryptedCookieResolver:
                     "a request with the cookies of %d living sessions is anonymous: %s",
                     *(len(alive), ", ".join(alive)),
                 )
+                repository.event("refused", None)
             snapshot.was_sent = True
             if alive:
                 break
@@ -280,6 +285,7 @@ class EncryptedCookieResolver:
             opened = cookies.decrypt(value)
             if opened is None:
                 repository.security_log.info("a cookie was refused: not encrypted by us")
+                repository.event("refused", None)
                 continue
             id, stored = opened
             record = repository.unpack(id, stored)

@@ -19,6 +19,7 @@ from random import uniform
 from wsgi_sessions.cookie import hash_secret, new_id
 from wsgi_sessions.errors import BadRecord, ConflictError, SessionTooLarge, StoreError
 from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.observe import no_event
 from wsgi_sessions.record import (
     ENDED,
     PERMANENT,
@@ -35,7 +36,15 @@ from wsgi_sessions.record import (
 )
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, absolute_end
-from wsgi_sessions.session.snapshot import DROPPED, SAVED, UNCHANGED, Edit, Outcome, Snapshot
+from wsgi_sessions.session.snapshot import (
+    DROPPED,
+    SAVED,
+    SUPERSEDED,
+    UNCHANGED,
+    Edit,
+    Outcome,
+    Snapshot,
+)
 from wsgi_sessions.stores import GuardedStore, Stored
 
 __all__ = ["DEFAULT_MAX_BYTES", "SessionRepository"]
@@ -66,6 +75,7 @@ class SessionRepository:
         security_log: ThrottledLog,
         identity: Identity | None = None,
         merge_keys: Collection[str] = (),
+        event: Callable[[str, str | None], None] = no_event,
     ) -> None:
         self.store = store
         self.codec: ValueCodec = ValueCodec(codec)
@@ -80,6 +90,8 @@ class SessionRepository:
         self.now = clock
         self.log = log
         self.security_log = security_log
+        self.event = event
+        """Hears what happens rarely: see :mod:`wsgi_sessions.session.observed`."""
         self._cipher = cipher
         self._max_bytes = max_bytes
         self._most_loaded = max(max_bytes, DEFAULT_MAX_BYTES)
@@ -111,6 +123,8 @@ class SessionRepository:
         except BadRecord as error:
             # It stays where it is: it may be of a newer version of this library.
             self.security_log.warning("session %s: the record cannot be used: %s", id, error)
+            if not self.is_foreign(stored):
+                self.event("damaged", id)
             return None
 
     def _read(self, cipher: RecordCipher, id: str, data: bytes) -> Record:
@@ -220,6 +234,7 @@ class SessionRepository:
 
     def _reload(self, snapshot: Snapshot) -> bool:
         """After a conflict: go on from the stored record, if it is still the same login."""
+        self.event("conflict", snapshot.id)
         found, before = self.load(snapshot.id), snapshot.record
         if found is None or before is None or found[0].secret_hash != before.secret_hash:
             snapshot.detach()
@@ -265,12 +280,15 @@ class SessionRepository:
         self.security_log.warning(
             "session %s: changes of a superseded request were dropped", snapshot.detached_from
         )
+        if snapshot.why is SUPERSEDED:
+            self.event("superseded", snapshot.detached_from)
 
     def note_undecodable(self, snapshot: Snapshot) -> None:
         """A value of the record cannot be decoded."""
         self.security_log.warning(
             "session %s: a value of the record cannot be decoded", snapshot.id
         )
+        self.event("damaged", snapshot.id)
 
 
 def _context(id: str) -> bytes:

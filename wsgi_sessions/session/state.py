@@ -283,7 +283,9 @@ class RequestState:
         new_cookie = due or bool(draft.secret) or reshaped
         snapshot.secret = draft.secret or snapshot.secret
         draft.saved(snapshot.values, disturbed=snapshot.disturbed)
-        self.logged_in = self.logged_in or logs_in
+        if logs_in:
+            self.logged_in = True
+            repository.event("login", snapshot.id)
         self.settle(outcome, snapshot, new_cookie=new_cookie)
         if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
             self.cookie = EXPIRE  # a logout, whatever its cookie opens

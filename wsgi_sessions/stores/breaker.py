@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar, cast
 
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.observe import no_event
 from wsgi_sessions.stores.base import OwnerIndex, Store, Stored
 
 __all__ = ["Breaker", "GuardedStore"]
@@ -44,11 +45,17 @@ class Breaker:
     """Counts the failures of one store in this process. *clock* is monotonic, in seconds. Closed,
     nothing here takes a lock."""
 
-    __slots__ = ("_clock", "_failures", "_lock", "_log", "_open", "_probe_at")
+    __slots__ = ("_clock", "_event", "_failures", "_lock", "_log", "_open", "_probe_at")
 
-    def __init__(self, log: ThrottledLog, clock: Callable[[], float] = monotonic_clock) -> None:
+    def __init__(
+        self,
+        log: ThrottledLog,
+        clock: Callable[[], float] = monotonic_clock,
+        event: Callable[[str, None], None] = no_event,
+    ) -> None:
         self._open = False
         self._log = log
+        self._event = event
         self._clock = clock
         self._failures: deque[float] = deque(maxlen=_FAILURES)
         self._probe_at = 0.0  # while open: nobody is let through before
@@ -107,6 +114,7 @@ class Breaker:
             "the store failed %d times in %g s: it is called once a second until it answers",
             *(_FAILURES, _WITHIN),
         )
+        self._event("breaker_opened", None)
 
     def _close(self) -> None:
         with self._lock:
@@ -114,6 +122,7 @@ class Breaker:
             self._failures.clear()
         if closes:
             self._log.warning("the store answers again")
+            self._event("breaker_closed", None)
 
 
 class GuardedStore:
@@ -124,9 +133,13 @@ class GuardedStore:
     """
 
     def __init__(
-        self, store: Store, log: ThrottledLog, clock: Callable[[], float] = monotonic_clock
+        self,
+        store: Store,
+        log: ThrottledLog,
+        clock: Callable[[], float] = monotonic_clock,
+        event: Callable[[str, None], None] = no_event,
     ) -> None:
-        self.breaker: Breaker = Breaker(log, clock)
+        self.breaker: Breaker = Breaker(log, clock, event)
         self._call = self.breaker.call
         self._store = store
         self.has_owners: bool = isinstance(store, OwnerIndex)
