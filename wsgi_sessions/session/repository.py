@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from random import uniform
+from random import SystemRandom
 
 from wsgi_sessions.cookie import hash_secret, new_id
 from wsgi_sessions.errors import BadRecord, ConflictError, SessionTooLarge, StoreError
@@ -45,6 +45,7 @@ DEFAULT_MAX_BYTES = 1 << 20
 
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
 _LONGEST_WAIT = 0.5  # seconds, before another attempt
+uniform = SystemRandom().uniform  # no state that a fork in C would give to all workers
 
 
 class SessionRepository:

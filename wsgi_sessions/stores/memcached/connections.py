@@ -18,6 +18,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from wsgi_sessions.stores.forks import PerProcess
 from wsgi_sessions.stores.memcached.client import pymemcache
 from wsgi_sessions.stores.timeouts import Timeouts
 
@@ -40,7 +41,7 @@ class Server(ABC):
         self.label: str = label
         self.key_prefix: bytes = key_prefix
         self._process = os.getpid()
-        self._after_fork: dict[int, Lock] = {}
+        self._renewing = PerProcess(Lock)
 
     def run(self, command: Command, deadline: float, *, open_only: bool = False) -> Any:
         """What *command* returns for a client with a connection. With *open_only* none is used that
@@ -57,12 +58,10 @@ class Server(ABC):
         return result
 
     def _leave_to_parent(self) -> None:
-        process = os.getpid()
-        # A lock made in this process: nobody held it while the process was forked.
-        with self._after_fork.setdefault(process, Lock()):
-            if self._process != process:
+        with self._renewing.get():
+            if self._process != os.getpid():
                 self._forget()
-                self._process = process
+                self._process = os.getpid()
 
     def _forget(self) -> None:
         """Use no connection that was inherited."""

@@ -10,8 +10,10 @@ How this works, and the rules for maintainers:
   is likely not the only one. So the idle ones are dropped too, and the statement is sent once more
   over a new one, if little time has gone by. All statements are such that this does no harm; the
   result says so, for those where it matters.
+* Connections belong to a process, by its pid (uWSGI forks without Python's hooks): two that use
+  one would read each other's answers.
 * SQLite has locks inside, which a child would find held forever if a thread of the parent was in
-  there. So a fork waits for the statements that are running.
+  there. So a fork that Python makes waits for the statements that are running.
 * The tables are made when a statement fails because they are missing, so that a process that finds
   them asks nothing.
 """
@@ -19,6 +21,7 @@ How this works, and the rules for maintainers:
 from __future__ import annotations
 
 import logging
+import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,10 +31,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy.pool import Pool, PoolProxiedConnection, SingletonThreadPool, StaticPool
 
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.forks import around_fork
+from wsgi_sessions.stores.forks import PerProcess, around_fork
 from wsgi_sessions.stores.sqlalchemy.faults import Fault, describe
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES, Statement, Tables
@@ -72,8 +75,10 @@ class Database:
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
         self._statements: dict[str, Statement] | None = None
-        self._creating = Lock()
-        self._counted = self._count()
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._creating = PerProcess(Lock)
+        self._process = os.getpid()
+        self._renewing = PerProcess(Lock)
         self._inherited: list[Pool] = []
         _databases.add(self)
 
@@ -87,14 +92,20 @@ class Database:
             self.engine.dispose()
 
     def _count(self) -> AbstractContextManager[object]:
-        return _running if self.engine.dialect.name == "sqlite" else nullcontext()
+        return _running.get() if self._is_sqlite else nullcontext()
 
-    def renew_after_fork(self) -> None:
-        """Leave the parent's connections to it; kept, since collecting one might close it."""
-        self._creating = Lock()
-        self._counted = self._count()
-        self._inherited.append(self.engine.pool)
-        self.engine.dispose(close=False)
+    def _leave_to_parent(self) -> None:
+        """In a child: use no connection of the parent's. They are kept, since collecting one might
+        close it; but SQLite's are closed, which in another process it would take for its own (see
+        :mod:`wsgi_sessions.stores.sqlite.connections`). One connection for all is the application's
+        to renew: it may be a database in memory."""
+        with self._renewing.get():
+            if self._process == os.getpid():
+                return
+            if not isinstance(self.engine.pool, StaticPool | SingletonThreadPool):
+                self._inherited.append(self.engine.pool)
+                self.engine.dispose(close=self._is_sqlite)
+            self._process = os.getpid()
 
     def run(self, name: str, /, **values: Any) -> Result:
         """Carry out one statement. Raises :exc:`StoreUnavailable` where that cannot be done,
@@ -119,7 +130,7 @@ class Database:
         One thread makes them. That can take longer than a statement may, most of all while other
         processes do so too.
         """
-        with self._creating:
+        with self._creating.get():
             for _ in range(CREATE_ATTEMPTS):
                 try:
                     return self._attempt(name, values)
@@ -131,7 +142,9 @@ class Database:
         raise self._unavailable(last, values) from None
 
     def _attempt(self, name: str, values: Mapping[str, Any]) -> Result:
-        with self._counted, self._cursor() as cursor:
+        if self._process != os.getpid():
+            self._leave_to_parent()
+        with self._count(), self._cursor() as cursor:
             if self._statements is None:  # connected, so the dialect knows the server's version
                 self._statements = self.tables.statements(self.engine.dialect)
             statement = self._statements[name]
@@ -148,7 +161,7 @@ class Database:
         begin = {"postgresql": ["BEGIN"], "sqlite": ["BEGIN IMMEDIATE"]}
         around = begin.get(self.engine.dialect.name, [])  # MySQL's DDL has no transactions
         try:
-            with self._counted, self._cursor() as cursor:
+            with self._count(), self._cursor() as cursor:
                 for statement in [*around, *self.ddl(), *(["COMMIT"] if around else [])]:
                     cursor.execute(statement)
         except _Failed as failed:
@@ -250,22 +263,17 @@ class _Running:
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
-_running = _Running()
-
-
-def _renew_after_fork() -> None:
-    global _running
-    _running = _Running()
-    for database in list(_databases):
-        database.renew_after_fork()
+_running = PerProcess(_Running)
 
 
 def _before_fork() -> None:
-    _running.before_fork(max((each.limits.fork for each in list(_databases)), default=0.0))
+    seconds = max((each.limits.fork for each in list(_databases)), default=0.0)
+    _running.get().before_fork(seconds)
 
 
+# The child's pid is another, and so is what it counts.
 around_fork(
     before=_before_fork,
-    after_in_parent=lambda: _running.after_fork(),
-    after_in_child=_renew_after_fork,
+    after_in_parent=lambda: _running.get().after_fork(),
+    after_in_child=lambda: None,
 )
