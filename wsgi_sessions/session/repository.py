@@ -17,7 +17,14 @@ from collections.abc import Callable, Collection
 from random import SystemRandom
 
 from wsgi_sessions.cookie import hash_secret, new_id
-from wsgi_sessions.errors import BadRecord, ConflictError, SessionTooLarge, StoreError
+from wsgi_sessions.errors import (
+    BadRecord,
+    ConflictError,
+    SessionError,
+    SessionTooLarge,
+    StoreError,
+    StoreUnavailable,
+)
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     ENDED,
@@ -44,6 +51,7 @@ DEFAULT_MAX_BYTES = 1 << 20
 """Bytes of a record. One that is larger is looked at only if ``max_bytes`` is larger too."""
 
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
+_RENEWAL_PAUSE = 1.0  # seconds without a renewal, after one that failed
 _LONGEST_WAIT = 0.5  # seconds, before another attempt
 uniform = SystemRandom().uniform  # no state that a fork in C would give to all workers
 
@@ -86,6 +94,7 @@ class SessionRepository:
         self._most_loaded = max(max_bytes, DEFAULT_MAX_BYTES)
         self.before_create = before_create
         self._said_no_index = False
+        self._unrenewed_at = -_RENEWAL_PAUSE
 
     # Loading
 
@@ -144,9 +153,21 @@ class SessionRepository:
     # Saving
 
     def renewal_due(self, snapshot: Snapshot) -> bool:
-        """Whether the session has to be saved for its lifetime to go on."""
-        record = snapshot.record
-        return record is not None and renewal_due(record, snapshot.issued_at, self.now())
+        """Whether the session has to be saved for its lifetime to go on. Not for a second after a
+        renewal that failed, since each might wait for the same lock."""
+        record, now = snapshot.record, self.now()
+        if record is None or not renewal_due(record, snapshot.issued_at, now):
+            return False
+        return abs(now - self._unrenewed_at) >= _RENEWAL_PAUSE
+
+    def excuses(self, error: SessionError, snapshot: Snapshot, edit: Edit) -> bool:
+        """Whether what failed was a renewal and nothing else: that is a log entry. No I/O."""
+        record, now = snapshot.record, self.now()
+        if record is None or edit(record, now) is not record:
+            return False
+        self._unrenewed_at = now
+        self.log.warning("session %s could not be renewed: %s", snapshot.id, error)
+        return True
 
     def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
         """Compare-and-set: replace what *snapshot* was loaded as by ``edit(record, now)``.
@@ -181,6 +202,7 @@ class SessionRepository:
 
     def _create(self, snapshot: Snapshot, edit: Edit) -> Outcome:
         self.before_create()
+        may_move = not snapshot.id  # nobody has seen it: the application may have kept it elsewhere
         for _attempt in range(_ATTEMPTS):
             now = self.now()
             id = snapshot.ensure_id()
@@ -190,8 +212,17 @@ class SessionRepository:
                 return UNCHANGED
             if record.superseded:  # a secret that nobody was given
                 record = record._replace(superseded=())
-            if self._replace(snapshot, record, now):
-                return SAVED
+            if may_move:
+                snapshot.id = id = self.store.reachable(id, new_id) or id
+            try:
+                if self._replace(snapshot, record, now):
+                    return SAVED
+            except StoreUnavailable:
+                other = self.store.reachable(id, new_id, failed=True) if may_move else None
+                if other is None:
+                    raise
+                snapshot.id, may_move = other, False
+                continue
             snapshot.id = new_id()
             self.log.warning("session %s existed already, a new id was taken", id)
         raise ConflictError("the store refuses every new session")

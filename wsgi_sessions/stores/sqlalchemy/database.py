@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import Pool, PoolProxiedConnection, SingletonThreadPool, StaticPool
 
 from wsgi_sessions.errors import StoreUnavailable
@@ -178,7 +179,8 @@ class Database:
         try:
             connection = pool.connect()
         except self._errors as error:
-            raise _Failed(Fault.OTHER, error) from error
+            waited = isinstance(error, PoolTimeout)  # for others, who will say what is wrong
+            raise _Failed(Fault.BUSY if waited else Fault.OTHER, error) from error
         driver: Any = connection.dbapi_connection
         try:
             borrowed = self._borrows_autocommit and not driver.autocommit
@@ -230,7 +232,11 @@ class Database:
             and self._mysql
         ):  # the server may close the connection before it can say why
             reason += " (is the record larger than the server's max_allowed_packet?)"
-        return StoreUnavailable(f"{self.name}: {reason}")
+        return StoreUnavailable(
+            f"{self.name}: {reason}",
+            applied=None if failed.fault is Fault.LOST else False,
+            busy=failed.fault in (Fault.BUSY, Fault.READ_ONLY),
+        )
 
 
 class _Failed(Exception):

@@ -37,8 +37,11 @@ class Driver(NamedTuple):
 
 
 def _psycopg(url: URL, limits: Limits) -> dict[str, Any]:
-    milliseconds = round(limits.server * 1000)
-    settings = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+    # A lock gives up first, or else the server calls it a slow statement.
+    settings = (
+        f"-c statement_timeout={round(limits.server * 1000)} "
+        f"-c lock_timeout={round(limits.server * 900)}"
+    )
     given = url.query.get("options", "")
     return {"autocommit": True, "options": f"{settings} {given}".strip()}
 
