@@ -10,6 +10,10 @@ How this works, and the rules for maintainers:
   is likely not the only one. So the idle ones are dropped too, and the statement is sent once more
   over a new one, if little time has gone by. All statements are such that this does no harm; the
   result says so, for those where it matters.
+* A balancer or a firewall forgets connections without a word, and what is sent over one gets no
+  answer. So one that was idle for longer than 30 s is replaced before it is used, with all others
+  (which were idle longer still), and a statement that reads or deletes and got no answer over a
+  connection that was kept is sent once more over a new one, whatever time has gone by.
 * Connections belong to a process, by its pid (uWSGI forks without Python's hooks): two that use
   one would read each other's answers.
 * SQLite has locks inside, which a child would find held forever if a thread of the parent was in
@@ -32,7 +36,13 @@ from typing import Any, NamedTuple
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import Pool, PoolProxiedConnection, SingletonThreadPool, StaticPool
+from sqlalchemy.pool import (
+    Pool,
+    PoolProxiedConnection,
+    QueuePool,
+    SingletonThreadPool,
+    StaticPool,
+)
 
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess, around_fork
@@ -47,6 +57,12 @@ CREATE_ATTEMPTS = 4
 logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
 REPEATABLE = {Fault.LOST, Fault.ROLLED_BACK, Fault.READ_ONLY}
+IDLE_SECONDS = 30.0
+"""After which a kept connection is replaced before it is used."""
+USED_AT = "wsgi_sessions.used_at"
+"""In the ``info`` of a kept connection: when it was last given back."""
+HARMLESS = {"load", "keys", "keys_of", "expired", "delete"}
+"""Statements that may be carried out twice, however much later."""
 SUSPECT_PACKET_BYTES = 500_000
 """Escaped, they may be more than some server's max_allowed_packet."""
 
@@ -72,6 +88,7 @@ class Database:
         self.create: bool = create
         self.limits: Limits = limits
         self._own = own
+        self._has_pool = isinstance(engine.pool, QueuePool)
         self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
@@ -88,8 +105,8 @@ class Database:
         return self.tables.ddl(self.engine.dialect)
 
     def close(self) -> None:
-        """Close the connections, if they are the store's own."""
-        if self._own:
+        """Close the connections that are not in use, if they are the store's own."""
+        if self._has_pool:
             self.engine.dispose()
 
     def _count(self) -> AbstractContextManager[object]:
@@ -118,7 +135,9 @@ class Database:
             first = failed
         if first.fault is Fault.MISSING_TABLE and self.create:
             return self._attempt_with_tables(name, values)
-        if first.fault not in REPEATABLE or monotonic() - started > self.limits.retry:
+        died = first.kept and first.fault is Fault.LOST and name in HARMLESS
+        in_time = first.fault in REPEATABLE and monotonic() - started <= self.limits.retry
+        if not (died or in_time):
             raise self._unavailable(first, values) from None
         try:
             return self._attempt(name, values)._replace(resent=first.fault is Fault.LOST)
@@ -175,12 +194,12 @@ class Database:
         Of an engine handed in, a connection to PostgreSQL is in autocommit mode during this time,
         which psycopg does without asking the server; another one is committed at the end.
         """
-        pool = self.engine.pool
         try:
-            connection = pool.connect()
+            pool, connection = self._acquire()
         except self._errors as error:
             waited = isinstance(error, PoolTimeout)  # for others, who will say what is wrong
             raise _Failed(Fault.BUSY if waited else Fault.OTHER, error) from error
+        kept = USED_AT in connection.info
         driver: Any = connection.dbapi_connection
         try:
             borrowed = self._borrows_autocommit and not driver.autocommit
@@ -194,13 +213,32 @@ class Database:
             elif not self._own:
                 driver.commit()
         except self._errors as error:
-            raise _Failed(self._discard(connection, pool, error), error) from error
+            raise _Failed(self._discard(connection, pool, error), error, kept=kept) from error
         except BaseException:
             connection.invalidate()
             raise
+        connection.info[USED_AT] = monotonic()
         connection.close()
         if self.engine.pool is not pool:  # another thread has dropped it: close what came back
             pool.dispose()
+
+    def _acquire(self) -> tuple[Pool, PoolProxiedConnection]:
+        """A connection and the pool that it is of; a new one if that was idle for too long."""
+        pool = self.engine.pool
+        connection = pool.connect()
+        used_at = connection.info.get(USED_AT)
+        if (
+            used_at is None
+            or monotonic() - used_at <= IDLE_SECONDS
+            or self._is_sqlite
+            or not self._has_pool
+        ):
+            return pool, connection
+        connection.invalidate()
+        if self.engine.pool is pool:
+            self.engine.dispose()
+        pool = self.engine.pool
+        return pool, pool.connect()
 
     def _discard(self, connection: PoolProxiedConnection, pool: Pool, error: Exception) -> Fault:
         """Close a connection after an error; what the error means."""
@@ -210,7 +248,7 @@ class Database:
         )
         fault = Fault.LOST if lost else Fault.of(error)
         connection.invalidate()
-        if fault in (Fault.LOST, Fault.READ_ONLY) and self.engine.pool is pool:
+        if fault in (Fault.LOST, Fault.READ_ONLY) and self._has_pool and self.engine.pool is pool:
             self.engine.dispose()
         return fault
 
@@ -240,8 +278,9 @@ class Database:
 
 
 class _Failed(Exception):
-    def __init__(self, fault: Fault, error: Exception) -> None:
+    def __init__(self, fault: Fault, error: Exception, *, kept: bool = False) -> None:
         self.fault, self.error = fault, error
+        self.kept = kept  # over a connection that had served before
 
 
 class _Running:
