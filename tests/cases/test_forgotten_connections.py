@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Barrier
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from tests.servers.memcached import MemcachedServer
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import FaultProxy
 from tests.support.patience import answered
-from wsgi_sessions import SQLAlchemyStore, Store, open_store
+from wsgi_sessions import SQLAlchemyStore, Store, StoreUnavailable, open_store
 from wsgi_sessions.stores import close_store
 from wsgi_sessions.testing.contract import together
 
@@ -121,10 +121,8 @@ def test_a_save_that_got_no_answer_costs_all_that_lie_idle(
     found = store.load(key)
     assert found is not None
     proxy.forget()
-    try:
+    with suppress(StoreUnavailable):
         store.save(key, b"after", expires_at=LATER, replacing=found.version)
-    except Exception as error:
-        assert getattr(error, "applied", None) is None
     accepted = proxy.accepted
     found = store.load(key)
     assert found is not None

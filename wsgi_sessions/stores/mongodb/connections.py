@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.forks import PerProcess
 from wsgi_sessions.stores.mongodb.client import check, faults_translated, own_client
 from wsgi_sessions.stores.timeouts import Timeouts
 
@@ -109,6 +111,7 @@ class Connections:
         # that would be to speak on the parent's connections.
         self._connections: dict[int, Connection] = {}
         self._replaced: dict[int, Connection] = {}
+        self._replacing = PerProcess(Lock)
         self.current()  # says at once what is wrong with a URL
 
     def current(self) -> Connection:
@@ -162,12 +165,13 @@ class Connections:
         """A connection in place of *dead*. That is closed when another one is replaced: threads may
         be about to use it."""
         process = os.getpid()
-        if self._connections.get(process) is dead:
-            self._connections[process] = self._connect()
-            former = self._replaced.get(process)
-            self._replaced[process] = dead
-            if former is not None:
-                former.client.close()
+        with self._replacing.get():
+            if self._connections.get(process) is dead:
+                self._connections[process] = self._connect()
+                former = self._replaced.get(process)
+                self._replaced[process] = dead
+                if former is not None:
+                    former.client.close()
         return self.current()
 
     def _ask(self, command: Command[_T], again: Command[_T]) -> tuple[_T, bool]:
