@@ -14,10 +14,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from random import uniform
+from random import SystemRandom
 
 from wsgi_sessions.cookie import hash_secret, new_id
-from wsgi_sessions.errors import BadRecord, ConflictError, SessionTooLarge, StoreError
+from wsgi_sessions.errors import (
+    BadRecord,
+    ConflictError,
+    SessionError,
+    SessionTooLarge,
+    StoreError,
+    StoreUnavailable,
+)
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.observe import no_event
 from wsgi_sessions.record import (
@@ -53,7 +60,9 @@ DEFAULT_MAX_BYTES = 1 << 20
 """Bytes of a record. One that is larger is looked at only if ``max_bytes`` is larger too."""
 
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
+_RENEWAL_PAUSE = 1.0  # seconds without a renewal, after one that failed
 _LONGEST_WAIT = 0.5  # seconds, before another attempt
+uniform = SystemRandom().uniform  # no state that a fork in C would give to all workers
 
 
 class SessionRepository:
@@ -97,6 +106,7 @@ class SessionRepository:
         self._most_loaded = max(max_bytes, DEFAULT_MAX_BYTES)
         self.before_create = before_create
         self._said_no_index = False
+        self._unrenewed_at = -_RENEWAL_PAUSE
 
     # Loading
 
@@ -156,6 +166,20 @@ class SessionRepository:
 
     # Saving
 
+    def may_renew(self) -> bool:
+        """Whether a renewal is worth trying: not for a second after one that failed, since each
+        might wait for the same lock."""
+        return abs(self.now() - self._unrenewed_at) >= _RENEWAL_PAUSE
+
+    def excuses(self, error: SessionError, snapshot: Snapshot, edit: Edit) -> bool:
+        """Whether what failed was a renewal and nothing else: that is a log entry. No I/O."""
+        record, now = snapshot.record, self.now()
+        if record is None or edit(record, now) is not record:
+            return False
+        self._unrenewed_at = now
+        self.log.warning("session %s could not be renewed: %s", snapshot.id, error)
+        return True
+
     def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
         """Compare-and-set: replace what *snapshot* was loaded as by ``edit(record, now)``.
 
@@ -189,6 +213,7 @@ class SessionRepository:
 
     def _create(self, snapshot: Snapshot, edit: Edit) -> Outcome:
         self.before_create()
+        may_move = not snapshot.id  # nobody has seen it: the application may have kept it elsewhere
         for _attempt in range(_ATTEMPTS):
             now = self.now()
             id = snapshot.ensure_id()
@@ -198,8 +223,17 @@ class SessionRepository:
                 return UNCHANGED
             if record.superseded:  # a secret that nobody was given
                 record = record._replace(superseded=())
-            if self._replace(snapshot, record, now):
-                return SAVED
+            if may_move:
+                snapshot.id = id = self.store.reachable(id, new_id) or id
+            try:
+                if self._replace(snapshot, record, now):
+                    return SAVED
+            except StoreUnavailable:
+                other = self.store.reachable(id, new_id, failed=True) if may_move else None
+                if other is None:
+                    raise
+                snapshot.id, may_move = other, False
+                continue
             snapshot.id = new_id()
             self.log.warning("session %s existed already, a new id was taken", id)
         raise ConflictError("the store refuses every new session")

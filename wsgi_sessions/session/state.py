@@ -21,7 +21,7 @@ from enum import Enum
 from typing import Any, Final, NoReturn, Protocol
 
 from wsgi_sessions.cookie import new_secret
-from wsgi_sessions.errors import SessionClosed
+from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
 from wsgi_sessions.record import PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
@@ -258,7 +258,7 @@ class RequestState:
         if snapshot.detached_from:
             self._save_detached(snapshot)
             return
-        due = self.phase is OPEN and snapshot.renewal_due()
+        due = self.phase is OPEN and snapshot.renewal_due() and self.repository.may_renew()
         if changed or due:
             self._update(snapshot, due=due)
 
@@ -275,7 +275,13 @@ class RequestState:
             self.ensure_secret()
             if logs_in or cleared:
                 self._end_rivals(snapshot)
-        outcome = repository.update(snapshot, draft.edit if plain else self.edit, force=due)
+        edit = draft.edit if plain else self.edit
+        try:
+            outcome = repository.update(snapshot, edit, force=due)
+        except (StoreError, SessionTooLarge) as error:
+            if not (due and repository.excuses(error, snapshot, edit)):
+                raise
+            outcome, due = UNCHANGED, False
         if outcome is DROPPED and logs_in:
             self._begin_own()
             return

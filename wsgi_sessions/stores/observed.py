@@ -41,7 +41,6 @@ class ObservedStore(GuardedStore):
         super().__init__(store, log, clock, observer.event)
         self._name = name
         self._observer = observer
-        self._clock = clock
 
     def load(self, key: str) -> Stored | None:
         return self._observed("load", "missing", super().load, key)
