@@ -111,6 +111,7 @@ class SessionManager:
             security_log=self.security_log,
             identity=self._identity(settings),
             merge_keys=frozenset(settings.merge_keys),
+            renews=settings.renews,
         )
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 

@@ -342,7 +342,9 @@ class Session(MutableMapping[str, Any]):
             return kept
         snapshot = self._state.load()
         if snapshot.attached:
-            outcome = self._state.repository.update(snapshot, draft.first_writer(key, made))
+            outcome = self._state.repository.update(
+                snapshot, draft.first_writer(key, made), active=self._state.counts()
+            )
             draft.follow(snapshot.values)
             draft.note_assigned(key)
             self._state.settle(outcome, snapshot)

@@ -261,9 +261,16 @@ class RequestState:
             return
         due = self.phase is OPEN and self.repository.renewal_due(snapshot)
         if changed or due:
-            self._update(snapshot, due=due)
+            active = self.repository.renews is None or self.counts()
+            if changed or active:
+                self._update(snapshot, due=due and active, active=active)
 
-    def _update(self, snapshot: Snapshot, *, due: bool = False) -> None:
+    def counts(self) -> bool:
+        """Whether this request is activity, so that what it saves prolongs the session."""
+        renews, environ = self.repository.renews, self.environ
+        return renews is None or environ is None or bool(renews(environ))
+
+    def _update(self, snapshot: Snapshot, *, due: bool = False, active: bool = True) -> None:
         draft, repository = self.look(), self.repository
         cookie_ends, cleared, logs_in = (
             _cookie_lifetime(snapshot.record),
@@ -276,7 +283,8 @@ class RequestState:
             self.ensure_secret()
             if logs_in or cleared:
                 self._end_rivals(snapshot)
-        outcome = repository.update(snapshot, draft.edit if plain else self.edit, force=due)
+        edit = draft.edit if plain else self.edit
+        outcome = repository.update(snapshot, edit, force=due, active=active)
         if outcome is DROPPED and logs_in:
             self._begin_own()
             return
