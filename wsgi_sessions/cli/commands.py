@@ -36,7 +36,7 @@ _SHARED_LOGINS = Finding(
     "applications on this store that have no secret= share their logins",
     "they sign by one key, so who is logged in at one is logged in at all whose cookies have the "
     "same name: between the services of one site a feature, between unrelated ones a hole",
-    "for unrelated ones a secret= each, and a prefix= (table=, collection=, file or directory) each",
+    "for unrelated ones a secret= each, and a prefix= (table=, collection=, file) each",
 )
 
 
