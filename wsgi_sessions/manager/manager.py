@@ -117,6 +117,7 @@ class SessionManager:
             identity=self._identity(settings),
             merge_keys=frozenset(settings.merge_keys),
             event=no_event if self._observer is None else self._observer.event,
+            renews=settings.renews,
         )
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 

@@ -70,6 +70,11 @@ class Options(TypedDict, total=False):
         What new sessions start as, and ``clear()`` returns to.
     absolute_lifetime = 7776000.0
         The end counted from creation or login, whatever the activity; ``None`` for never. 90 days.
+    renews = None
+        A function of the WSGI environment: whether this request counts as activity (polling may
+        not). A save in one that does not keeps the idle end of the session and sends no cookie,
+        unless it changes who is logged in or how long the session lives. ``None``: every request
+        counts.
     login_keys = ()
         Keys whose change is a login or a logout; the first of them that is present names the owner.
     fresh_keys = ()
@@ -115,6 +120,7 @@ class Options(TypedDict, total=False):
     permanent_lifetime: float | timedelta
     permanent: bool
     absolute_lifetime: float | timedelta | None
+    renews: Callable[[dict[str, Any]], bool] | None
     login_keys: Sequence[str]
     fresh_keys: Sequence[str]
     owner: Callable[[Any], str | None] | None
@@ -153,6 +159,9 @@ class Settings:
     permanent_lifetime: float = _option(31 * DAY, values.seconds)
     permanent: bool = _option(False, values.boolean)
     absolute_lifetime: float | None = _option(90 * DAY, values.optional_seconds)
+    renews: Callable[[dict[str, Any]], bool] | None = _option(  # noqa: RUF009
+        None, values.optional_function
+    )
     login_keys: tuple[str, ...] = _option((), values.names)
     fresh_keys: tuple[str, ...] = _option((), values.names)
     owner: Callable[[Any], str | None] | None = _option(  # noqa: RUF009

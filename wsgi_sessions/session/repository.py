@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from random import SystemRandom
+from typing import Any
 
 from wsgi_sessions.cookie import hash_secret, new_id
 from wsgi_sessions.errors import (
@@ -85,12 +86,15 @@ class SessionRepository:
         identity: Identity | None = None,
         merge_keys: Collection[str] = (),
         event: Callable[[str, str | None], None] = no_event,
+        renews: Callable[[dict[str, Any]], bool] | None = None,
     ) -> None:
         self.store = store
         self.codec: ValueCodec = ValueCodec(codec)
         self.identity = identity
         """What says who is logged in, if values do."""
         self.merge_keys = merge_keys
+        self.renews = renews
+        """Says of a request's WSGI environment whether it counts as activity; ``None``: all do."""
         self.lifetimes = lifetimes
         self.permanent = permanent
         """What new sessions start as."""
@@ -180,15 +184,18 @@ class SessionRepository:
         self.log.warning("session %s could not be renewed: %s", snapshot.id, error)
         return True
 
-    def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
+    def update(
+        self, snapshot: Snapshot, edit: Edit, *, force: bool = False, active: bool = True
+    ) -> Outcome:
         """Compare-and-set: replace what *snapshot* was loaded as by ``edit(record, now)``.
 
         If another request was faster, *edit* is applied to the record that is stored by then,
         unless that belongs to another login or is gone: then nothing is saved and *snapshot* is
-        detached. *force* renews the session, and saves a record that did not change too. One round
-        trip, two more for each
-        conflict. Raises :exc:`~wsgi_sessions.StoreUnavailable`,
-        :exc:`~wsgi_sessions.ConflictError` and :exc:`~wsgi_sessions.SessionTooLarge`.
+        detached. *force* renews the session, and saves a record that did not change too. If the
+        request is not *active*, the session keeps its idle end, unless its secret or its lifetime
+        changes. One round trip, two more for each conflict. Raises
+        :exc:`~wsgi_sessions.StoreUnavailable`, :exc:`~wsgi_sessions.ConflictError` and
+        :exc:`~wsgi_sessions.SessionTooLarge`.
         """
         if snapshot.record is None:
             return self._create(snapshot, edit)
@@ -199,7 +206,8 @@ class SessionRepository:
                 record = self.lifetimes.applied(snapshot.record, record, renewed=force)
             else:
                 return UNCHANGED
-            if self._replace(snapshot, record, now):
+            saved_at = now if active or _renewing(snapshot.record, record) else record.saved_at
+            if self._replace(snapshot, record, saved_at):
                 return Outcome.ENDED if record.is_empty else SAVED
             # Waits that grow outlast a worker that saves again and again without a pause. (If they
             # doubled, 1 of 100 requests by eight contenders would take 1.1 s; so it takes 0.2.)
@@ -244,12 +252,12 @@ class SessionRepository:
         idle, ends_at = lifetimes.idle(permanent=self.permanent), lifetimes.end_of(now)
         return Record(hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {})
 
-    def _replace(self, snapshot: Snapshot, record: Record, now: float) -> bool:
-        """One attempt to make *record* the stored one."""
+    def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:
+        """One attempt to make *record* the stored one, as if it was saved then."""
         if record.is_empty:
             data, expires_at = ENDED, 0.0  # a compare-and-delete
         else:
-            record = record if record.saved_at == now else record.saved(now)
+            record = record if record.saved_at == saved_at else record.saved(saved_at)
             data = self._packed(snapshot.id, record)
             expires_at = record.expires_at
         before = snapshot.record
@@ -323,6 +331,11 @@ class SessionRepository:
             "session %s: a value of the record cannot be decoded", snapshot.id
         )
         self.event("damaged", snapshot.id)
+
+
+def _renewing(before: Record, after: Record) -> bool:
+    """Whether the change itself is activity: a login, a new secret, another lifetime."""
+    return (before.secret_hash, before.idle) != (after.secret_hash, after.idle)
 
 
 def _context(id: str) -> bytes:

@@ -26,7 +26,7 @@ from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, overload
 
 from wsgi_sessions.cookie import new_secret
-from wsgi_sessions.errors import UnsupportedValue
+from wsgi_sessions.errors import StoreError, UnsupportedValue
 from wsgi_sessions.session.changes import MISSING, Function
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.identity import check_owner
@@ -34,7 +34,15 @@ from wsgi_sessions.session.lifetimes import checked_lifetime
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.state import OPEN, OVER, SENT, RequestState, Resolve
 
-__all__ = ["Session", "check_key", "close_untouched", "is_open", "open_session", "state_of"]
+__all__ = [
+    "Session",
+    "check_key",
+    "close_untouched",
+    "has_rivals",
+    "is_open",
+    "open_session",
+    "state_of",
+]
 
 T = TypeVar("T")
 Number = TypeVar("Number", float, Decimal)
@@ -217,8 +225,12 @@ class Session(MutableMapping[str, Any]):
 
     def __delitem__(self, key: str) -> None:
         draft = self._look()
-        if key not in draft.live and not draft.has(key, self._state.load().values):
-            raise KeyError(key)
+        try:
+            if key not in draft.live and not draft.has(key, self._state.load().values):
+                raise KeyError(key)
+        except (KeyError, StoreError):
+            self._state.leave(key)
+            raise
         draft = self._change()
         if self._state.phase is not OPEN and self._state.names_user(key):
             self._state.check_late_login(key, MISSING)
@@ -240,6 +252,18 @@ class Session(MutableMapping[str, Any]):
 
     def __reversed__(self) -> Iterator[str]:
         return reversed(list(self))
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """As of a dict. A login key is a logout, whether or not it can be read."""
+        try:
+            value = self[key]
+        except (KeyError, StoreError) as error:
+            self._state.leave(key)
+            if default and isinstance(error, KeyError):
+                return default[0]
+            raise
+        del self[key]
+        return value
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was put last, and return it with its value."""
@@ -358,7 +382,9 @@ class Session(MutableMapping[str, Any]):
             return kept
         snapshot = self._state.load()
         if snapshot.attached:
-            outcome = self._state.repository.update(snapshot, draft.first_writer(key, made))
+            outcome = self._state.repository.update(
+                snapshot, draft.first_writer(key, made), active=self._state.counts()
+            )
             draft.follow(snapshot.values)
             draft.note_assigned(key)
             self._state.settle(outcome, snapshot)
@@ -467,6 +493,13 @@ state_of: Callable[[Session], RequestState] = attrgetter("_state")
 def is_open(session: object) -> bool:
     """Whether this is a session of ours whose response headers are still to come."""
     return isinstance(session, Session) and session._state.phase is OPEN
+
+
+def has_rivals(session: Session) -> bool:
+    """Whether several cookies opened a living session each, so that this one is nobody's. Loads
+    nothing."""
+    snapshot = session._state.snapshot
+    return snapshot is not None and bool(snapshot.rivals)
 
 
 def check_key(key: object) -> str:

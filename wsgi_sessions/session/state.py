@@ -126,11 +126,21 @@ class RequestState:
 
     @property
     def is_ending(self) -> bool:
-        """Whether this request is a logout, carried out or not."""
+        """Whether this request is a logout, carried out or not: ``invalidate()``, a ``clear()``
+        that is no login, a login key that is removed, or ``None``, or could not be removed, the
+        last key removed. Loads nothing."""
+        if self.ended is not None or self.cookie is EXPIRE:
+            return True
         draft = self.draft
-        emptied = draft is not None and draft.changes.is_empty and not draft.owner
-        ended = emptied or self.ended is not None or self.cookie is EXPIRE
-        return ended or self._logs_out()
+        if draft is None:
+            return False
+        snapshot = self.snapshot or Snapshot(0.0)  # of what cannot be read nothing is known
+        rights = Rights(draft, snapshot, self.repository.identity)
+        if rights.log_in():
+            return False
+        emptied = snapshot.record is not None and not draft.view(snapshot.values)
+        unseen = self.snapshot is None and self._touches_login(draft)
+        return draft.changes.cleared or emptied or unseen or rights.log_out()
 
     @property
     def needs_cookie(self) -> bool:
@@ -219,9 +229,17 @@ class RequestState:
         """What the changes of this request mean for who is logged in. Loads."""
         return Rights(self.look(), self.load(), self.repository.identity)
 
-    def _logs_out(self) -> bool:
-        """Whether a login key is removed. Loads nothing."""
-        return self.draft is not None and self.snapshot is not None and self.rights().log_out()
+    def leave(self, key: str) -> None:
+        """The login key *key* was to be removed, and is not there or cannot be read. If that is
+        because the store fails, the browser forgets the session; if several living sessions make
+        this request nobody, the next save ends all of them."""
+        identity = self.repository.identity
+        if identity is None or key not in identity.login_keys or self.phase is not OPEN:
+            return
+        if self.snapshot is None:
+            self.cookie = EXPIRE
+        elif self.snapshot.rivals:
+            self.end()
 
     def ensure_secret(self) -> None:
         """Make the new secret that what was changed needs, if it needs one: for a ``clear()`` and
@@ -260,9 +278,16 @@ class RequestState:
             return
         due = self.phase is OPEN and snapshot.renewal_due() and self.repository.may_renew()
         if changed or due:
-            self._update(snapshot, due=due)
+            active = self.repository.renews is None or self.counts()
+            if changed or active:
+                self._update(snapshot, due=due and active, active=active)
 
-    def _update(self, snapshot: Snapshot, *, due: bool = False) -> None:
+    def counts(self) -> bool:
+        """Whether this request is activity, so that what it saves prolongs the session."""
+        renews, environ = self.repository.renews, self.environ
+        return renews is None or environ is None or bool(renews(environ))
+
+    def _update(self, snapshot: Snapshot, *, due: bool = False, active: bool = True) -> None:
         draft, repository = self.look(), self.repository
         cookie_ends, cleared, logs_in = (
             _cookie_lifetime(snapshot.record),
@@ -273,11 +298,12 @@ class RequestState:
         if cleared or draft.secret or not plain:
             logs_in = self.phase is OPEN and self.rights().log_in()
             self.ensure_secret()
-            if logs_in or cleared:
+            if snapshot.rivals and (logs_in or cleared or self._touches_login(draft)):
                 self._end_rivals(snapshot)
+                self.logged_in = True  # so that the other cookies are expired
         edit = draft.edit if plain else self.edit
         try:
-            outcome = repository.update(snapshot, edit, force=due)
+            outcome = repository.update(snapshot, edit, force=due, active=active)
         except (StoreError, SessionTooLarge) as error:
             if not (due and repository.excuses(error, snapshot, edit)):
                 raise
@@ -295,6 +321,11 @@ class RequestState:
         self.settle(outcome, snapshot, new_cookie=new_cookie)
         if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
             self.cookie = EXPIRE  # a logout, whatever its cookie opens
+
+    def _touches_login(self, draft: Draft) -> bool:
+        """Whether a login key was set or removed, to whatever value."""
+        identity = self.repository.identity
+        return identity is not None and any(key in draft.changes for key in identity.login_keys)
 
     def _begin_own(self) -> None:
         """A login whose session is not to be touched: what was put goes into a new one."""

@@ -208,7 +208,8 @@ class RedisStore:
         """The server's reply to any command, for operators: bytes, numbers and lists of these; or
         what a client that was handed in makes of it. Of a cluster one node is asked. One round
         trip. Raises :exc:`~wsgi_sessions.StoreUnavailable`, for a refusal too."""
-        return self._server.call(command)
+        reply = self._server.call(command)
+        return bytes(reply) if isinstance(reply, memoryview) else reply
 
     def route(self) -> Route | None:
         """How the server is reached; ``None`` for a client that was handed in. No I/O."""
