@@ -24,7 +24,20 @@ class StoreError(SessionError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached, does not answer in time, is full, or refuses the operation."""
+    """The store cannot be reached, does not answer in time, is full, or refuses the operation.
+
+    *applied* and *busy* are what a store knows about it; both may be left out.
+    """
+
+    def __init__(self, *args: object, applied: bool | None = None, busy: bool = False) -> None:
+        super().__init__(*args)
+        self.applied: bool | None = applied
+        """``False`` if what was asked for was certainly not done: refused, or not sent. ``None``
+        where that is not known, as after an answer that did not come."""
+        self.busy: bool = busy
+        """Whether the store is there and could not do this one thing now: a lock that somebody
+        holds, no space, read-only, a replica that does not confirm, all connections in use. It is
+        no sign of a dead store, so the breaker does not count it."""
 
 
 class ConflictError(StoreError):

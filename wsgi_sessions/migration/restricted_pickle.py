@@ -52,7 +52,7 @@ def _read(data: bytes) -> Any:
         if number >= MAX_OPCODES:
             raise NotPlain("it is too large")
         if opcode.name in ("INT", "LONG"):
-            digit_bits += int(argument).bit_length()
+            digit_bits += int(argument or 0).bit_length()
             if digit_bits > MAX_DIGIT_BITS:
                 raise NotPlain("it is too large")
         do = _OPCODES.get(opcode.name)
