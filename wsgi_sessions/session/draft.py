@@ -231,6 +231,8 @@ class Draft:
             return
         for key, known in list(self._known.items()):
             value = self.live[key]
+            if self._codec.is_surely(value, known) and not self._originals:
+                continue
             data = self._dump(key, value)
             kind = type(data)
             if (kind is bytes and data == known) or (kind is not Converted and same(data, known)):
@@ -306,17 +308,20 @@ class Draft:
     # Storing
 
     def edit(self, record: Record, now: float) -> Record:
-        """*record* with all changes made."""
+        """*record* with all changes made, saved *now*; *record* itself if none changes it."""
         values = self._merged(record.values) if self._bases else self._applied(record.values)
+        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
+            record
+        )
         if (
             self.owner is self.permanent is self.lifetime is MISSING
             and not self.secret
             and not self.restarted
         ):
-            return record if values is record.values else record_of((*record[:9], values))
-        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
-            record
-        )
+            if values is record.values:
+                return record
+            rest = (ends_at, flags, idle, owner, device, superseded, values)
+            return record_of((secret_hash, created_at, now, *rest))
         if self.permanent is not MISSING:
             flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
         if self.lifetime is not MISSING:
@@ -337,7 +342,9 @@ class Draft:
             superseded,
             values,
         )
-        return record if values is record.values and fields == record else record_of(fields)
+        return (
+            record if values is record.values and fields == record else record_of(fields).saved(now)
+        )
 
     def _applied(self, stored: Values) -> Values:
         """:meth:`view`, or *stored* itself if no value is another."""

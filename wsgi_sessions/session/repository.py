@@ -206,7 +206,8 @@ class SessionRepository:
                 record = self.lifetimes.applied(snapshot.record, record, renewed=force)
             else:
                 return UNCHANGED
-            saved_at = now if active or _renewing(snapshot.record, record) else record.saved_at
+            renews = active or _renewing(snapshot.record, record)
+            saved_at = now if renews else snapshot.record.saved_at
             if self._replace(snapshot, record, saved_at):
                 return Outcome.ENDED if record.is_empty else SAVED
             # Waits that grow outlast a worker that saves again and again without a pause. (If they

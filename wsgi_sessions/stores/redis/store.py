@@ -39,11 +39,12 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 class _Script(NamedTuple):
     text: bytes
-    sha: str
+    sha: bytes
 
 
 def _script(text: str) -> _Script:
-    return _Script(text.encode(), hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return _Script(text.encode(), digest.encode())
 
 
 # Compare-and-set of the version in front of the data. Done again after its reply was lost, it

@@ -12,23 +12,49 @@ _CHUNK = 65_536
 _INCOMPLETE = object()
 
 
+def _front(size: int) -> bytes:
+    """What stands before an argument of so many bytes."""
+    return b"\r\n$%d\r\n" % size
+
+
+_FRONTS = [_front(size) for size in range(160)]
+
+
 def packed(command: Command) -> bytes:
-    """*command* as the server reads it. (By one join, so that a large value is copied once; and
-    redis-py's packers take twice as many instructions.)"""
-    if command[0] == "GET":  # what every request does
+    """*command* as the server reads it. What most requests do is written out: redis-py's packers
+    take twice as many instructions, and copy a large value three times."""
+    if command[0] == "GET":
         name = command[1].encode()
         return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name)
+    if command[0] == "EVALSHA" and type(command[5]) is tuple:  # a compare-and-set
+        _, digest, _, key, replacing, (version, data), left = command
+        name, milliseconds = key.encode(), repr(left).encode()
+        parts = (
+            b"*7\r\n$7\r\nEVALSHA\r\n$40\r\n",
+            digest,
+            b"\r\n$1\r\n1",
+            _FRONTS[len(name)],
+            name,
+            _FRONTS[len(replacing)],
+            replacing,
+            _front(len(version) + len(data)),
+            version,
+            data,
+            _FRONTS[len(milliseconds)],
+            milliseconds,
+            b"\r\n",
+        )
+        return b"".join(parts)
     pieces = [b"*%d" % len(command)]
     for argument in command:
         kind = type(argument)
         if kind is str:
             argument = argument.encode()
         elif kind is tuple:
-            pieces += (b"\r\n$%d\r\n" % sum(map(len, argument)), *argument)
-            continue
+            argument = b"".join(argument)
         elif kind is not bytes:
             argument = repr(argument).encode()  # a number
-        pieces += (b"\r\n$%d\r\n" % len(argument), argument)
+        pieces += (_front(len(argument)), argument)
     pieces.append(b"\r\n")
     return b"".join(pieces)
 
