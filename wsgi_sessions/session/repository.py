@@ -63,7 +63,7 @@ DEFAULT_MAX_BYTES = 1 << 20
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
 _RENEWAL_PAUSE = 1.0  # seconds without a renewal, after one that failed
 _LONGEST_WAIT = 0.5  # seconds, before another attempt
-_uniform = SystemRandom().uniform  # no state that a fork in C would give to all workers
+uniform: Callable[[float, float], float] = SystemRandom().uniform  # no state that a fork in C would give to all workers
 
 
 class SessionRepository:
@@ -213,7 +213,7 @@ class SessionRepository:
             # Waits that grow outlast a worker that saves again and again without a pause. (If they
             # doubled, 1 of 100 requests by eight contenders would take 1.1 s; so it takes 0.2.)
             took = max(self.now() - now, 0.001)
-            time.sleep(_uniform(0, min(took * attempt**2, _LONGEST_WAIT)))
+            time.sleep(uniform(0, min(took * attempt**2, _LONGEST_WAIT)))
             if not self._reload(snapshot):
                 return DROPPED
         raise ConflictError(
