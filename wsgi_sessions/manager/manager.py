@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from re import compile as compile_pattern
 from typing import Any, NamedTuple, Unpack, cast
@@ -91,7 +91,9 @@ class SessionManager:
         self.log: ThrottledLog = ThrottledLog("wsgi_sessions")
         self.security_log: ThrottledLog = ThrottledLog("wsgi_sessions.security")
         self._warned: set[str] = set()
-        self._cookie, self._variants = self._cookies(settings)
+        fixed = None if callable(settings.cookie_domain) else settings.cookie_domain
+        self._cookie, self._variants = self._cookies(settings, fixed)
+        self._cookies_for = lru_cache(64)(partial(self._cookies, settings))
         self._former_names = settings.former_cookie_names
         self._names = (settings.cookie_name, *self._former_names)
         settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
@@ -119,12 +121,13 @@ class SessionManager:
             merge_keys=frozenset(settings.merge_keys),
             event=no_event if self._observer is None else self._observer.event,
             renews=settings.renews,
+            describe_device=settings.describe_device,
         )
         self._owners = Owners(self.repository)
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
     @staticmethod
-    def _cookies(settings: Settings) -> tuple[SetCookie, list[SetCookie]]:
+    def _cookies(settings: Settings, domain: str | None) -> tuple[SetCookie, list[SetCookie]]:
         """The cookie, and the others of this site that a browser may hold from before: with and
         without the domain, at ``/`` and at ``cookie_path``, of former names."""
         flags: dict[str, Any] = {
@@ -133,7 +136,7 @@ class SessionManager:
             "samesite": settings.cookie_samesite,
             "partitioned": settings.cookie_partitioned,
         }
-        path, domain = settings.cookie_path, settings.cookie_domain
+        path = settings.cookie_path
         cookie = SetCookie(settings.cookie_name, path=path, domain=domain, **flags)
         variants = []
         for name in (settings.cookie_name, *settings.former_cookie_names):
@@ -411,21 +414,32 @@ class SessionManager:
         else:
             return self._expire_all(state, secure)
         if state.logged_in:
-            ours += self._expired_variants(state.cookie_header, secure)
+            ours += self._expired_variants(state, secure)
         return ours
 
-    def _expire_all(self, state: RequestState, secure: bool) -> Headers:
-        line = self._cookie.expire(secure=self._is_secure(secure))
-        return [("Set-Cookie", line), *self._expired_variants(state.cookie_header, secure)]
+    def _cookies_of(self, state: RequestState) -> tuple[SetCookie, list[SetCookie]]:
+        """The cookie and its variants, for the domain of this request."""
+        domain = self.options.cookie_domain
+        if not callable(domain):
+            return self._cookie, self._variants
+        if state.environ is None:
+            raise ConfigurationError(
+                "cookie_domain is a function of environ: call open(cookie_header, environ)"
+            )
+        return self._cookies_for(domain(state.environ))
 
-    def _expired_variants(self, cookie_header: str, secure: bool) -> Headers:
+    def _expire_all(self, state: RequestState, secure: bool) -> Headers:
+        line = self._cookies_of(state)[0].expire(secure=self._is_secure(secure))
+        return [("Set-Cookie", line), *self._expired_variants(state, secure)]
+
+    def _expired_variants(self, state: RequestState, secure: bool) -> Headers:
         """After a login or logout of a request with several cookies, or one of a former name."""
-        counts = {name: len(cookie_values(cookie_header, name)) for name in self._names}
+        counts = {name: len(cookie_values(state.cookie_header, name)) for name in self._names}
         if sum(counts.values()) < 2 and counts[self._cookie.name]:
             return []
         return [
             ("Set-Cookie", variant.expire(secure=self._is_secure(secure)))
-            for variant in self._variants
+            for variant in self._cookies_of(state)[1]
             if counts[variant.name]
         ]
 
@@ -439,7 +453,8 @@ class SessionManager:
             value = str(snapshot.version)
         else:
             value = self._signer.get().sign(snapshot.id + snapshot.secret, now)
-        return self._cookie.issue(value, secure=self._is_secure(secure), max_age=max_age, now=now)
+        cookie = self._cookies_of(state)[0]
+        return cookie.issue(value, secure=self._is_secure(secure), max_age=max_age, now=now)
 
     def _is_secure(self, secure: bool) -> bool:
         configured = self.options.cookie_secure

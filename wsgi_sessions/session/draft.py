@@ -61,6 +61,7 @@ class Draft:
         "_merge_keys",
         "_originals",
         "changes",
+        "device",
         "forced",
         "kept",
         "lifetime",
@@ -97,6 +98,8 @@ class Draft:
         self.secret: str = ""
         """The new secret, if the session is regenerated."""
         self.owner: Any = MISSING
+        self.device: Any = MISSING
+        """Noted at a login."""
         self.permanent: Any = MISSING
         self.lifetime: Any = MISSING
         """Seconds of its own; ``None`` for the ordinary idle lifetime."""
@@ -194,6 +197,7 @@ class Draft:
         self._originals.clear()
         self._assigned.clear()
         self.owner, self.permanent, self.lifetime, self.kept = None, permanent, None, False
+        self.device = None
 
     def log_in(self, owner: str) -> None:
         """Note a login."""
@@ -349,7 +353,7 @@ class Draft:
             flags,
             idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
             owner if self.owner is MISSING else self.owner,
-            device,
+            device if self.device is MISSING else self.device,
             superseded,
             values,
         )

@@ -87,12 +87,15 @@ class SessionRepository:
         merge_keys: Collection[str] = (),
         event: Callable[[str, str | None], None] = no_event,
         renews: Callable[[dict[str, Any]], bool] | None = None,
+        describe_device: Callable[[dict[str, Any]], str | None] | None = None,
     ) -> None:
         self.store = store
         self.codec: ValueCodec = ValueCodec(codec)
         self.identity = identity
         """What says who is logged in, if values do."""
         self.merge_keys = merge_keys
+        self.describe_device = describe_device
+        """Makes of a request's WSGI environment what is kept at a login; ``None``: nothing."""
         self.renews = renews
         """Says of a request's WSGI environment whether it counts as activity; ``None``: all do."""
         self.lifetimes = lifetimes

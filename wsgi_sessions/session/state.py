@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
-from wsgi_sessions.record import PERMANENT, Record
+from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.lifetimes import is_over
@@ -301,12 +301,17 @@ class RequestState:
         due = self.phase is OPEN and snapshot.renewal_due() and self.repository.may_renew()
         due = due or (renews and snapshot.record is not None)
         if changed or due:
-            active = self.repository.renews is None or self.counts()
+            active = (self.repository.renews is None and self.phase is not BY_ID) or self.counts()
             if changed or active:
                 self._update(snapshot, due=due and active, active=active)
 
     def counts(self) -> bool:
-        """Whether this request is activity, so that what it saves prolongs the session."""
+        """Whether this is activity of the visitor's, so that what it saves prolongs the session: a
+        request, unless ``renews`` says no, and whatever calls :meth:`Session.renew`."""
+        if self.draft is not None and self.draft.renews:
+            return True
+        if self.phase is BY_ID:
+            return False
         renews, environ = self.repository.renews, self.environ
         return renews is None or environ is None or bool(renews(environ))
 
@@ -321,6 +326,8 @@ class RequestState:
         if cleared or draft.secret or not plain:
             logs_in = self.phase is OPEN and self.rights().log_in()
             self.ensure_secret()
+            if logs_in:
+                draft.device = self._device()
             if snapshot.rivals and (logs_in or cleared or self._touches_login(draft)):
                 self._end_rivals(snapshot)
                 self.logged_in = True  # so that the other cookies are expired
@@ -344,6 +351,16 @@ class RequestState:
         self.settle(outcome, snapshot, new_cookie=new_cookie)
         if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
             self.cookie = EXPIRE  # a logout, whatever its cookie opens
+
+    def _device(self) -> str | None:
+        """What is kept at a login for the list of its owner's sessions."""
+        describe, environ = self.repository.describe_device, self.environ
+        if describe is None or environ is None:
+            return None
+        text = describe(environ)
+        if not (text is None or isinstance(text, str)):
+            raise TypeError(f"describe_device gave no str or None, but {type(text).__name__}")
+        return text and text[:MAX_DEVICE].encode(errors="replace").decode()
 
     def _touches_login(self, draft: Draft) -> bool:
         """Whether a login key was set or removed, to whatever value."""
