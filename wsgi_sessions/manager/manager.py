@@ -91,8 +91,9 @@ class SessionManager:
         self.log: ThrottledLog = ThrottledLog("wsgi_sessions")
         self.security_log: ThrottledLog = ThrottledLog("wsgi_sessions.security")
         self._warned: set[str] = set()
-        fixed = None if callable(settings.cookie_domain) else settings.cookie_domain
-        self._cookie, self._variants = self._cookies(settings, fixed)
+        domain = settings.cookie_domain
+        self._domain_of = domain if callable(domain) else None
+        self._cookie, self._variants = self._cookies(settings, None if callable(domain) else domain)
         self._cookies_for = lru_cache(64)(partial(self._cookies, settings))
         self._former_names = settings.former_cookie_names
         self._names = (settings.cookie_name, *self._former_names)
@@ -419,14 +420,13 @@ class SessionManager:
 
     def _cookies_of(self, state: RequestState) -> tuple[SetCookie, list[SetCookie]]:
         """The cookie and its variants, for the domain of this request."""
-        domain = self.options.cookie_domain
-        if not callable(domain):
+        if self._domain_of is None:
             return self._cookie, self._variants
         if state.environ is None:
             raise ConfigurationError(
                 "cookie_domain is a function of environ: call open(cookie_header, environ)"
             )
-        return self._cookies_for(domain(state.environ))
+        return self._cookies_for(self._domain_of(state.environ))
 
     def _expire_all(self, state: RequestState, secure: bool) -> Headers:
         line = self._cookies_of(state)[0].expire(secure=self._is_secure(secure))
