@@ -1,4 +1,4 @@
-"""Lists of sessions that grow, roles that change while somebody is at work, lifetimes of their own."""
+"""Lists of sessions that grow, roles that change while somebody is at work, own lifetimes."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_a_store_without_an_index_names_those_that_have_one() -> None:
     """Instead of a list that is empty."""
     manager = SessionManager(MemcachedStore(), secret=SECRET)
     for ask in (manager.sessions_of, manager.revoke_all):
-        with pytest.raises(ConfigurationError, match="MemcachedStore.*RedisStore"):
+        with pytest.raises(ConfigurationError, match=r"MemcachedStore.*RedisStore"):
             ask("ann")
     in_cookie = SessionManager(CookieStore(), secret=SECRET)
     with pytest.raises(ConfigurationError, match="CookieStore"):
@@ -259,6 +259,13 @@ def test_what_a_visitor_who_logs_in_again_overtakes_is_dropped_and_said(
     assert ann.read() == {"role": "editor"}
 
 
+def _change_and(need: Any, manager: SessionManager, id: str) -> None:
+    with manager.open_id(id) as opened:
+        assert opened is not None
+        opened["x"] = 1
+        need(opened)
+
+
 def test_what_needs_a_cookie_is_refused_by_id(inner: MemoryStore, clock: ManualClock) -> None:
     """And nothing else of the block is saved."""
     manager = SessionManager(inner, secret=SECRET, clock=clock, login_keys=("user",))
@@ -274,12 +281,8 @@ def test_what_needs_a_cookie_is_refused_by_id(inner: MemoryStore, clock: ManualC
         lambda session: session.sid,
     ]
     for need in needs:
-        with (
-            pytest.raises(SessionClosed, match="by its id"),
-            manager.open_id(id_of(visitor)) as opened,
-        ):
-            opened["x"] = 1
-            need(opened)
+        with pytest.raises(SessionClosed, match="by its id"):
+            _change_and(need, manager, id_of(visitor))
     assert visitor.read() == {"user": 7}
     with manager.open_id(id_of(visitor)) as opened:
         opened["user"] = 7
@@ -345,13 +348,17 @@ def test_a_change_by_id_is_no_activity_of_the_visitor(
 def test_nothing_is_saved_of_a_block_that_raises(manager: SessionManager) -> None:
     """The exception goes on."""
     ann = log_in(manager, "ann", a=1)
-    with pytest.raises(ZeroDivisionError), manager.open_id(id_of(ann)) as session:
-        assert session is not None
-        session["a"] = 2
+    kept = []
+
+    def fail(session: Any) -> None:
+        kept.append(session)
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        _change_and(fail, manager, id_of(ann))
     assert ann.read() == {"a": 1}
     with pytest.raises(SessionClosed):
-        session["a"] = 3
+        kept[0]["a"] = 3
 
 
 # A session in hand
