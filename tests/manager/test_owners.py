@@ -420,6 +420,7 @@ def test_a_session_that_was_created_is_stored_although_empty(
         del session["a"]
     assert inner.load(id) is not None
     with visitor.request() as session:
+        session.create()
         session.clear()
     assert inner.load(id) is None
 
