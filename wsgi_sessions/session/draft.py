@@ -23,6 +23,7 @@ from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
+    KEPT,
     OWN_LIFETIME,
     PERMANENT,
     Converted,
@@ -60,11 +61,14 @@ class Draft:
         "_merge_keys",
         "_originals",
         "changes",
+        "device",
         "forced",
+        "kept",
         "lifetime",
         "live",
         "owner",
         "permanent",
+        "renews",
         "restarted",
         "secret",
     )
@@ -86,10 +90,16 @@ class Draft:
         """Start with no changes; values that were handed out stay watched."""
         self.changes: Changes = _NO_CHANGES
         self.forced: bool = False
+        self.kept: bool = False
+        """Whether the session is to be stored although it is empty."""
+        self.renews: bool = False
+        """Whether the session is to be renewed however recently it was."""
         self.restarted: bool = False
         self.secret: str = ""
         """The new secret, if the session is regenerated."""
         self.owner: Any = MISSING
+        self.device: Any = MISSING
+        """Noted at a login."""
         self.permanent: Any = MISSING
         self.lifetime: Any = MISSING
         """Seconds of its own; ``None`` for the ordinary idle lifetime."""
@@ -107,6 +117,7 @@ class Draft:
             or self.owner is not MISSING
             or self.permanent is not MISSING
             or self.lifetime is not MISSING
+            or self.kept
         )
 
     # Reading
@@ -185,7 +196,8 @@ class Draft:
         self._known.clear()
         self._originals.clear()
         self._assigned.clear()
-        self.owner, self.permanent, self.lifetime = None, permanent, None
+        self.owner, self.permanent, self.lifetime, self.kept = None, permanent, None, False
+        self.device = None
 
     def log_in(self, owner: str) -> None:
         """Note a login."""
@@ -317,6 +329,7 @@ class Draft:
             self.owner is self.permanent is self.lifetime is MISSING
             and not self.secret
             and not self.restarted
+            and not self.kept
         ):
             if values is record.values:
                 return record
@@ -326,6 +339,8 @@ class Draft:
             flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
         if self.lifetime is not MISSING:
             flags = flags & ~OWN_LIFETIME if self.lifetime is None else flags | OWN_LIFETIME
+        if self.kept or self.changes.cleared:
+            flags = flags | KEPT if self.kept else flags & ~KEPT
         if self.secret:
             recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]
@@ -338,7 +353,7 @@ class Draft:
             flags,
             idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
             owner if self.owner is MISSING else self.owner,
-            device,
+            device if self.device is MISSING else self.device,
             superseded,
             values,
         )

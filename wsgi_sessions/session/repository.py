@@ -43,7 +43,7 @@ from wsgi_sessions.record import (
     unpack_body,
 )
 from wsgi_sessions.session.identity import Identity, is_owner
-from wsgi_sessions.session.lifetimes import Lifetimes, absolute_end
+from wsgi_sessions.session.lifetimes import Lifetimes, listing_end, renewal_due
 from wsgi_sessions.session.snapshot import (
     DROPPED,
     SAVED,
@@ -87,12 +87,15 @@ class SessionRepository:
         merge_keys: Collection[str] = (),
         event: Callable[[str, str | None], None] = no_event,
         renews: Callable[[dict[str, Any]], bool] | None = None,
+        describe_device: Callable[[dict[str, Any]], str | None] | None = None,
     ) -> None:
         self.store = store
         self.codec: ValueCodec = ValueCodec(codec)
         self.identity = identity
         """What says who is logged in, if values do."""
         self.merge_keys = merge_keys
+        self.describe_device = describe_device
+        """Makes of a request's WSGI environment what is kept at a login; ``None``: nothing."""
         self.renews = renews
         """Says of a request's WSGI environment whether it counts as activity; ``None``: all do."""
         self.lifetimes = lifetimes
@@ -262,7 +265,8 @@ class SessionRepository:
             data = self._packed(snapshot.id, record)
             expires_at = record.expires_at
         before = snapshot.record
-        self._link(snapshot.id, before, record)
+        if record.owner is not None:
+            self._link(snapshot, record, record.saved_at)
         version = self.store.save(
             snapshot.id, data, expires_at=expires_at, replacing=snapshot.version
         )
@@ -294,18 +298,24 @@ class SessionRepository:
 
     # Owners
 
-    def _link(self, id: str, before: Record | None, after: Record) -> None:
-        """List a login under its owner, first: a login that cannot be found is worse than a listed
-        one that failed. It stays listed as long as the session can live at most."""
-        if after.owner is None:
-            return
+    def _link(self, snapshot: Snapshot, after: Record, now: float) -> None:
+        """List an owned session, first: a login that cannot be found is worse than a listed one
+        that failed. It stays listed until a renewal is due after the session's end, and whatever
+        could move that end further lists it again."""
+        before = snapshot.record
         if not self.store.has_owners:
             if not self._said_no_index:
                 self._said_no_index = True
                 self.log.info("logins are not listed by owner: this store has no index of owners")
             return
-        if before is None or (before.owner, before.created_at) != (after.owner, after.created_at):
-            self.store.link(after.owner, id, expires_at=absolute_end(after))
+        if (
+            before is None
+            or before.owner != after.owner
+            or before.created_at != after.created_at
+            or before.idle != after.idle
+            or (before.saved_at != now and renewal_due(after, snapshot.issued_at, now))
+        ):
+            self.store.link(str(after.owner), snapshot.id, expires_at=listing_end(after))
 
     def _unlink(self, id: str, before: Record | None) -> None:
         """Last. If it fails, the session itself is as it should be."""

@@ -22,9 +22,10 @@ from typing import Any, Final, NoReturn, Protocol
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
-from wsgi_sessions.record import PERMANENT, Record
+from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.lifetimes import is_over
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.rights import NeedsCookie, Rights
 from wsgi_sessions.session.snapshot import (
@@ -51,11 +52,12 @@ class Cookie(Enum):
 class Phase(Enum):
     """How far the request is. It only goes forward: ``OPEN`` → ``SENT`` → ``OVER``, or from
     ``OPEN`` straight to ``OVER`` if no code of the application runs after the headers, or if the
-    application raised."""
+    application raised. A session that is opened without a request goes ``BY_ID`` → ``OVER``."""
 
     OPEN = "the response headers are still to come"
     SENT = "the response headers have been sent"
     OVER = "the request is over"
+    BY_ID = "the session was opened by its id, without a cookie"
 
 
 class _Unseen(Enum):
@@ -64,7 +66,7 @@ class _Unseen(Enum):
 
 # Python 3.11 takes 1,000 instructions for each Phase.OPEN.
 ISSUE, EXPIRE = Cookie
-OPEN, SENT, OVER = Phase
+OPEN, SENT, OVER, BY_ID = Phase
 UNSEEN: Final = _Unseen.UNSEEN
 
 
@@ -211,6 +213,25 @@ class RequestState:
         self.phase = OVER
         self.environ = None
 
+    def reload(self) -> bool:
+        """Load again, and forget what was changed; whether the session is alive. It is known by
+        its id and the secret that this request knows, which may be newer than the cookie."""
+        self.rollback()
+        snapshot, repository = self.snapshot, self.repository
+        if snapshot is None or snapshot.record is None or repository.in_cookie:
+            self.snapshot = None
+            return self.load().record is not None
+        found = repository.load(snapshot.id)
+        if (
+            found is None
+            or found[0].secret_hash != snapshot.record.secret_hash
+            or is_over(found[0], repository.now())
+        ):
+            snapshot.detach()
+            return False
+        snapshot.record, snapshot.version = found[0], found[1].version
+        return True
+
     def rollback(self) -> None:
         """Forget what was changed and has not been saved."""
         if self.ended is not None:
@@ -270,20 +291,27 @@ class RequestState:
             if self.ended is not None:
                 self._delete(self.ended)
             changed = draft.has_changes()
-        snapshot = self.load() if changed else self.snapshot
+        renews = draft is not None and draft.renews
+        snapshot = self.load() if changed or renews else self.snapshot
         if snapshot is None:
             return
         if snapshot.detached_from:
             self._save_detached(snapshot)
             return
         due = self.phase is OPEN and snapshot.renewal_due() and self.repository.may_renew()
+        due = due or (renews and snapshot.record is not None)
         if changed or due:
-            active = self.repository.renews is None or self.counts()
+            active = (self.repository.renews is None and self.phase is not BY_ID) or self.counts()
             if changed or active:
                 self._update(snapshot, due=due and active, active=active)
 
     def counts(self) -> bool:
-        """Whether this request is activity, so that what it saves prolongs the session."""
+        """Whether this is activity of the visitor's, so that what it saves prolongs the session: a
+        request, unless ``renews`` says no, and whatever calls :meth:`Session.renew`."""
+        if self.draft is not None and self.draft.renews:
+            return True
+        if self.phase is BY_ID:
+            return False
         renews, environ = self.repository.renews, self.environ
         return renews is None or environ is None or bool(renews(environ))
 
@@ -298,6 +326,8 @@ class RequestState:
         if cleared or draft.secret or not plain:
             logs_in = self.phase is OPEN and self.rights().log_in()
             self.ensure_secret()
+            if logs_in:
+                draft.device = self._device()
             if snapshot.rivals and (logs_in or cleared or self._touches_login(draft)):
                 self._end_rivals(snapshot)
                 self.logged_in = True  # so that the other cookies are expired
@@ -321,6 +351,16 @@ class RequestState:
         self.settle(outcome, snapshot, new_cookie=new_cookie)
         if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
             self.cookie = EXPIRE  # a logout, whatever its cookie opens
+
+    def _device(self) -> str | None:
+        """What is kept at a login for the list of its owner's sessions."""
+        describe, environ = self.repository.describe_device, self.environ
+        if describe is None or environ is None:
+            return None
+        text = describe(environ)
+        if not (text is None or isinstance(text, str)):
+            raise TypeError(f"describe_device gave no str or None, but {type(text).__name__}")
+        return text and text[:MAX_DEVICE].encode(errors="replace").decode()
 
     def _touches_login(self, draft: Draft) -> bool:
         """Whether a login key was set or removed, to whatever value."""
