@@ -79,6 +79,12 @@ def _shape(chance: random.Random) -> list[Any]:
         str(n): chance.choice([*anything, [1, 2], [600, 0], CODEC.dumps((1, {2}))])
         for n in range(chance.randrange(5))
     }
+    if chance.randrange(2):
+        places = [0, 1, 600, -1, 2**40, 1.5, True, None, "0", "1", "2"]
+        fields[10] = [
+            [chance.choice([*fields[9], *places]) for _ in range(chance.randrange(4))]
+            for _ in range(chance.choice([3, 3, 3, 2, 4]))
+        ]
     for _ in range(chance.randrange(3)):
         fields[chance.randrange(11)] = chance.choice(anything)
     return fields

@@ -195,6 +195,7 @@ def check_no_repr_shows_a_secret() -> None:
         sid = session.sid
     session = visitor.open()
     assert session["x"] == VALUE
+    session["y"] = VALUE
     ours = [
         one for one in gc.get_objects() if str(type(one).__module__).startswith("wsgi_sessions.")
     ]

@@ -140,7 +140,8 @@ class RequestState:
         rights = Rights(draft, snapshot, self.repository.identity)
         if rights.log_in():
             return False
-        emptied = snapshot.record is not None and not draft.view(snapshot.values)
+        there = snapshot.record is not None
+        emptied = there and rights.owner() is None and not draft.view(snapshot.values)
         unseen = self.snapshot is None and self._touches_login(draft)
         return draft.changes.cleared or emptied or unseen or rights.log_out()
 

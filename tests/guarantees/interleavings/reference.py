@@ -176,20 +176,30 @@ class Reference:
     # What must be true at the end
 
     def check(self, responses: Sequence[Response]) -> None:
+        # A renewal that fails is forgiven, and none is tried for a second after it.
+        due = self.due and not self._forgives()
         for request, response in zip(self.requests, responses, strict=True):
-            check_response(request, response, self.due)
+            check_response(request, response, due)
             request.cookie = self._sent(request, response)
         self._check_cookies(responses)
         self._check_store()
         for order in permutations(request for request in self.requests if request.cookie):
             self._check_jar(order)
 
+    def _forgives(self) -> bool:
+        """Whether a renewal may have failed without a word."""
+        return self.due and any(request.failed for request in self.requests)
+
     def _sent(self, request: Request, response: Response) -> Cookie | None:
         """What the response must say about the cookie."""
         if response.status == 200:
-            silent = request.may_be_silent and response.cookie is None
+            silent = (request.may_be_silent or self._forgives()) and response.cookie is None
             return None if silent else request.cookie
-        tried = self.stage.first and request.script.logs_out and response.status == 503
+        empties = request.script.name == "empty" and request.attached
+        # A clear() that fails may have been a logout, whatever was put after it.
+        ends = request.script.logs_out or request.script.name == "refill"
+        ends = ends or (empties and is_empty(request.after_save()))
+        tried = self.stage.first and ends and response.status == 503
         found_none = not (request.attached or request.superseded)
         return (
             EXPIRED if tried and (request.attached or request.seen is None or found_none) else None
