@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
+from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES
 
 MAX_IDLE = 20
@@ -38,13 +39,8 @@ class Driver(NamedTuple):
 
 
 def _psycopg(url: URL, limits: Limits) -> dict[str, Any]:
-    # A lock gives up first, or else the server calls it a slow statement.
-    settings = (
-        f"-c statement_timeout={round(limits.server * 1000)} "
-        f"-c lock_timeout={round(limits.server * 900)}"
-    )
     given = url.query.get("options", "")
-    return {"autocommit": True, "options": f"{settings} {given}".strip()}
+    return {"autocommit": True, "options": f"{limits.postgresql} {given}".strip()}
 
 
 def _pymysql(_: URL, limits: Limits) -> dict[str, Any]:
@@ -76,14 +72,14 @@ DRIVERS = {
 }
 
 
-def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine, bool]:
-    """An engine over the one handed in, or a new one with these *limits*; and whether it was made
-    from a URL, so that its connections are in autocommit mode.
+def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine, Pooler | None]:
+    """An engine over the one handed in, or a new one with these *limits*. Of a new one also what it
+    knows of a pooler; its connections are in autocommit mode.
 
     Raises :exc:`~wsgi_sessions.ConfigurationError` for one that cannot work."""
     if isinstance(engine_or_url, Engine):
         _check(engine_or_url)
-        return _with_own_pool(engine_or_url), False
+        return _with_own_pool(engine_or_url), None
     if not isinstance(engine_or_url, str | URL):
         raise ConfigurationError(
             f"SQLAlchemyStore takes an Engine or a URL, not {type(engine_or_url).__name__}"
@@ -92,7 +88,8 @@ def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine
         url = sa.make_url(engine_or_url)
     except (sa.exc.ArgumentError, ValueError):  # they quote the URL, and so the password
         raise ConfigurationError("this is no URL of SQLAlchemy's") from None
-    return _build(url, limits), True
+    pooler = Pooler(url.query.get("pooler"))
+    return _build(url.difference_update_query(["pooler"]), limits, pooler), pooler
 
 
 def _with_own_pool(given: Engine) -> Engine:
@@ -133,7 +130,7 @@ def _check(engine: Engine) -> None:
         )
 
 
-def _build(url: URL, limits: Limits) -> Engine:
+def _build(url: URL, limits: Limits, pooler: Pooler) -> Engine:
     """An engine for *url*. Connects to nothing."""
     driver = _driver(url := _with_driver(url))
     if driver.module == "sqlite3" and url.database in (None, "", ":memory:"):
@@ -155,7 +152,7 @@ def _build(url: URL, limits: Limits) -> Engine:
     if driver.module == "sqlite3":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     else:
-        sa.event.listen(engine, "do_connect", _connect_within(limits))
+        sa.event.listen(engine, "do_connect", _connect_within(limits, pooler))
     return engine
 
 
@@ -188,11 +185,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def _connect_within(limits: Limits) -> Callable[..., Any]:
+def _connect_within(limits: Limits, pooler: Pooler) -> Callable[..., Any]:
     """Connects with a connection class that keeps the limits which the driver cannot."""
 
     def connect(dialect: Dialect, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
         module = importlib.import_module(f"wsgi_sessions.stores.sqlalchemy.{dialect.driver}")
-        return module.connect(limits, *args, **options)
+        return module.connect(limits, pooler, *args, **options)
 
     return connect
