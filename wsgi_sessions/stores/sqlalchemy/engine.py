@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from sqlalchemy.engine import URL, Dialect, Engine
 from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
 from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.stores.place import check_private, create_private
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES
@@ -150,6 +152,7 @@ def _build(url: URL, limits: Limits, pooler: Pooler) -> Engine:
         hide_parameters=True,
     )
     if driver.module == "sqlite3":
+        sa.event.listen(engine, "do_connect", _keep_private)
         sa.event.listen(engine, "connect", _prepare_sqlite)
     else:
         sa.event.listen(engine, "do_connect", _connect_within(limits, pooler))
@@ -176,6 +179,15 @@ def _driver(url: URL) -> Driver:
             f'{url.drivername}:// needs a driver: pip install "{driver.package}"'
         ) from error
     return driver
+
+
+def _keep_private(_: Dialect, _record: object, args: list[Any], _options: dict[str, Any]) -> None:
+    """Make the file for this user alone, and refuse one that others may write to."""
+    path = str(args[0])
+    if not path.startswith("file:"):
+        create_private(path)
+        with contextlib.suppress(OSError):
+            check_private(f"SQLite database {path}", os.stat(path))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
