@@ -63,7 +63,8 @@ DEFAULT_MAX_BYTES = 1 << 20
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
 _RENEWAL_PAUSE = 1.0  # seconds without a renewal, after one that failed
 _LONGEST_WAIT = 0.5  # seconds, before another attempt
-uniform: Callable[[float, float], float] = SystemRandom().uniform  # no state that a fork in C would give to all workers
+uniform: Callable[[float, float], float] = SystemRandom().uniform
+"""Without a state that a fork in C would give to all workers."""
 
 
 class SessionRepository:
