@@ -212,19 +212,25 @@ def test_what_is_not_a_record_is_missing_and_gives_way(store, directory, tmp_pat
     assert elsewhere.stat().st_mtime == LATER
 
 
-def test_a_directory_in_place_of_a_record(store, directory):
-    """Missing, and since it may hold anything, saving is a fault."""
+@pytest.mark.parametrize("what", ["record", UNFINISHED])
+def test_a_directory_in_place_of_a_record(store, directory, what):
+    """Missing; and since it may hold anything, it is moved aside by the next save. The same where a
+    writer's unfinished file would be."""
     save(store)
     path = record_of(directory)
+    shard = path.parent
     path.unlink()
-    path.mkdir()
-    os.utime(path, (LATER, LATER))
+    place = path if what == "record" else path.with_name(UNFINISHED)
+    place.mkdir()
+    (place / "something").write_text("else")
+    os.utime(place, (LATER, LATER))
     assert store.load("key") is None
     store.delete("key")
-    with pytest.raises(StoreUnavailable, match="directory"):
-        save(store)
-    assert path.is_dir()
-    assert not path.with_name(UNFINISHED).exists()
+    save(store)
+    assert store.load("key").data
+    [aside] = [entry for entry in shard.iterdir() if entry.is_dir()]
+    assert (aside / "something").read_text() == "else"
+    assert list(store.keys()) == ["key"]
 
 
 def test_a_shard_that_is_a_symbolic_link_is_refused(store, directory, tmp_path):

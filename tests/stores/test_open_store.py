@@ -87,11 +87,11 @@ def test_options_have_the_types_that_the_store_declares(tmp_path):
         ("sqlite:///a.db#b", "%23"),
         (
             "sqlite:///a.db?tabel=x",
-            "known: answer_timeout, connect_timeout, create, purge_every, table",
+            "known: answer_timeout, connect_timeout, create, group, purge_every, table",
         ),
         (
             "sqlite:///a.db?clock=x",
-            "known: answer_timeout, connect_timeout, create, purge_every, table",
+            "known: answer_timeout, connect_timeout, create, group, purge_every, table",
         ),
         ("sqlite:///a.db?table=x&table=y", "twice"),
         ("sqlite:///a.db?table=x;y", "table"),

@@ -15,10 +15,12 @@ from the store, once in each process:
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from hmac import digest
 
 from wsgi_sessions.cookie.shared_key import load_shared_key
 from wsgi_sessions.cookie.token import Token, TokenSigner
+from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import CENTURY, Store, Stored
 
 __all__ = ["KEY_HINT_NAME", "GivenSigner"]
@@ -59,13 +61,14 @@ class GivenSigner:
 
     def get_checked(self) -> TokenSigner:
         """The signer, for a new session. The first call costs a round trip, two if no worker has
-        come here before with this key. Raises what the store raises: it would not take the new
-        session either."""
+        come here before with this key. Where the store cannot say, the next call asks: the new
+        session may be kept by another server than the hint."""
         if not self._has_compared:
-            stored, mine = self._compare(), self._hints[0]
-            if stored is None or stored.data != mine:
-                self._remember(mine, replacing=None if stored is None else stored.version)
-            self._has_compared = True
+            with suppress(StoreUnavailable):
+                stored, mine = self._compare(), self._hints[0]
+                if stored is None or stored.data != mine:
+                    self._remember(mine, replacing=None if stored is None else stored.version)
+                self._has_compared = True
         return self.get()
 
     def _learn(self) -> bytes | None:

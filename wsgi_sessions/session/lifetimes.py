@@ -14,6 +14,7 @@ from wsgi_sessions.stores import CENTURY
 __all__ = ["Lifetimes", "checked_lifetime", "is_over", "listing_end", "renewal_due"]
 
 _DAY = 86_400.0
+_HOUR = 3_600.0
 
 
 class Lifetimes:
@@ -62,9 +63,13 @@ def listing_end(record: Record) -> float:
 
 def renewal_due(record: Record, issued_at: float, now: float) -> bool:
     """Whether the cookie is older than a tenth of the idle lifetime or than a day. (Or dated that
-    far in the future, which a clock that was set back leaves behind.)"""
-    age = abs(now - issued_at)
-    return age > _DAY or age > record.idle / 10
+    far in the future, which a clock that was set back leaves behind; but at least an hour, since
+    the clocks of hosts may differ by minutes, and a cookie of the one that is ahead would be
+    renewed by the others at each read.)"""
+    age = now - issued_at
+    if -_HOUR <= age < 0:
+        return False
+    return abs(age) > _DAY or abs(age) > record.idle / 10
 
 
 def checked_lifetime(value: object) -> float:

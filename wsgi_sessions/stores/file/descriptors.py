@@ -13,7 +13,13 @@ import os
 import time
 from collections.abc import Callable
 
-from wsgi_sessions.stores.file.layout import LAST_EXPIRY, UNFINISHED, clamped, records_among
+from wsgi_sessions.stores.file.layout import (
+    LAST_EXPIRY,
+    UNFINISHED,
+    clamped,
+    name_aside,
+    records_among,
+)
 
 OPEN_SHARD = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_RECORD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
@@ -56,12 +62,16 @@ def open_record(shard: int, name: str) -> int | None:
         raise
 
 
-def write_record(shard: int, name: str, content: bytes, expires_at: float) -> None:
+def write_record(shard: int, name: str, content: bytes, expires_at: float, mode: int) -> None:
     remove(shard, UNFINISHED)
-    file = os.open(UNFINISHED, CREATE, 0o600, dir_fd=shard)
+    try:
+        file = os.open(UNFINISHED, CREATE, mode, dir_fd=shard)
+    except FileExistsError:
+        _move_aside(shard, UNFINISHED)
+        file = os.open(UNFINISHED, CREATE, mode, dir_fd=shard)
     try:
         try:
-            os.fchmod(file, 0o600)  # the umask may have taken something away
+            os.fchmod(file, mode)  # the umask may have taken something away
             _allocate(file, len(content))
             rest = memoryview(content)
             while rest:
@@ -70,10 +80,18 @@ def write_record(shard: int, name: str, content: bytes, expires_at: float) -> No
             os.utime(file, (expires_at, expires_at))
         finally:
             os.close(file)
-        os.replace(UNFINISHED, name, src_dir_fd=shard, dst_dir_fd=shard)
+        try:
+            os.replace(UNFINISHED, name, src_dir_fd=shard, dst_dir_fd=shard)
+        except IsADirectoryError:
+            _move_aside(shard, name)
+            os.replace(UNFINISHED, name, src_dir_fd=shard, dst_dir_fd=shard)
     except BaseException:
         remove(shard, UNFINISHED)
         raise
+
+
+def _move_aside(shard: int, name: str) -> None:
+    os.rename(name, name_aside(name), src_dir_fd=shard, dst_dir_fd=shard)
 
 
 def _allocate(file: int, size: int) -> None:

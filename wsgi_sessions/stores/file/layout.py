@@ -33,8 +33,11 @@ class Shards(Protocol):
     def open_record(self, shard: Any, name: str, /) -> int | None:
         """The descriptor of the regular file *name*; ``None`` if there is none."""
 
-    def write_record(self, shard: Any, name: str, content: bytes, expires_at: float, /) -> None:
-        """Put *content* under *name* in one step. The shard is locked."""
+    def write_record(
+        self, shard: Any, name: str, content: bytes, expires_at: float, mode: int, /
+    ) -> None:
+        """Put *content* under *name* in one step, as a file of that *mode*. A directory in its
+        place is moved aside. The shard is locked."""
 
     def expiry_of(self, shard: Any, name: str, /) -> float:
         """When the file *name* expires; never, if there is none."""
@@ -44,6 +47,11 @@ class Shards(Protocol):
 
     def listing(self, shard: Any, /) -> list[tuple[str, float]]:
         """The key and the expiry of each record in the shard; none for ``None``."""
+
+
+def name_aside(name: str) -> str:
+    """Another name for what is in the place of the file *name* and is none; no record has it."""
+    return f"{name}.{os.urandom(4).hex()}"
 
 
 def name_of(key: str) -> str:

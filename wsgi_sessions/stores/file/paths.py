@@ -25,7 +25,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from wsgi_sessions.stores.file.layout import LAST_EXPIRY, UNFINISHED, clamped, records_among
+from wsgi_sessions.stores.file.layout import (
+    LAST_EXPIRY,
+    UNFINISHED,
+    clamped,
+    name_aside,
+    records_among,
+)
 
 T = TypeVar("T")
 
@@ -105,10 +111,13 @@ def open_record(shard: Shard, name: str) -> int | None:
         return None
 
 
-def write_record(shard: Shard, name: str, content: bytes, expires_at: float) -> None:
+def write_record(shard: Shard, name: str, content: bytes, expires_at: float, mode: int) -> None:
     remove(shard, UNFINISHED)
     unfinished, path = os.path.join(shard.path, UNFINISHED), os.path.join(shard.path, name)
-    file = os.open(unfinished, CREATE, 0o600)
+    for place in (unfinished, path):
+        if os.path.isdir(place) and not os.path.islink(place):
+            os.rename(place, name_aside(place))
+    file = os.open(unfinished, CREATE, mode)
     try:
         try:
             rest = memoryview(content)

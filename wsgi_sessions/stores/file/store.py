@@ -27,11 +27,11 @@ import zlib
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
-from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Expired, Stored, system_clock
 from wsgi_sessions.stores.file.layout import HEADER, MARK, UNFINISHED, Shards, name_of
 from wsgi_sessions.stores.given import path_of
-from wsgi_sessions.stores.place import check_writable
+from wsgi_sessions.stores.place import check_private, check_writable
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
 
 __all__ = ["FileStore"]
@@ -64,28 +64,38 @@ class FileStore:
     """Keeps each record in a file below *directory*, on a local file system.
 
     The directory is made on first use. It and all in it are for the owner alone (0700, 0600),
-    whatever the umask. One that others may write to is refused with
-    :exc:`~wsgi_sessions.StoreUnavailable`, and so is what the operating system refuses: no space,
+    whatever the umask; with *group*, for its group too (2770, 0660), so that the users of a web
+    server and of a queue share it. One that others may write to is refused with
+    :exc:`~wsgi_sessions.StoreUnavailable`, also if it is put in its place while the process runs;
+    and so is what the operating system refuses: no space,
     no permission, a lock that another process holds for longer than *timeouts* give it for an
     answer, by default half a second; nothing else of them is used.
 
     On Windows the directory has the access rights that it inherits from the one around it, and a
     write costs about as much as one of :class:`~wsgi_sessions.SQLiteStore`, whose locks it uses.
 
-    Expired records stay until :meth:`purge`: call it regularly, from cron for example.
+    Every *purge_every* saves up to twice as many expired records are removed from one of the 256
+    directories, so they do not pile up; 0 leaves that to :meth:`purge`.
     """
 
     def __init__(
         self,
         directory: str | os.PathLike[str],
         *,
+        group: bool = False,
+        purge_every: int = 10,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         clock: Callable[[], float] = system_clock,
     ) -> None:
+        if purge_every < 0:
+            raise ConfigurationError(f"purge_every must be 0 or more, not {purge_every}")
+        self._group = group
+        self._purge_every = purge_every
+        self._saves = 0
         self._directory = os.path.abspath(path_of("FileStore", directory))
         self._lock_seconds = check_timeouts(timeouts).answer
         self._clock = clock
-        self._trusted = False
+        self._trusted: tuple[int, ...] = ()
         self._purged = 0
 
     def check_place(self) -> None:
@@ -114,8 +124,10 @@ class FileStore:
             if expires_at <= self._clock():
                 shards.remove(shard, name_of(key))
             else:
-                shards.write_record(shard, name_of(key), MARK + version + data, expires_at)
-            return version
+                content, mode = MARK + version + data, 0o660 if self._group else 0o600
+                shards.write_record(shard, name_of(key), content, expires_at, mode)
+        self._purge_occasionally()
+        return version
 
     def delete(self, key: str) -> None:
         with self._shard(_shard_of(key), lock=True) as shard:
@@ -158,6 +170,16 @@ class FileStore:
                 break
         return Expired(len(ages), max(ages, default=0.0))
 
+    def _purge_occasionally(self) -> None:
+        if not self._purge_every:
+            return
+        self._saves += 1
+        if self._saves % self._purge_every == 0:
+            limit = 2 * self._purge_every
+            with contextlib.suppress(StoreUnavailable):  # the save itself is done
+                if self._purge_shard(SHARDS[self._purged % len(SHARDS)], limit) < limit:
+                    self._purged += 1
+
     def _purge_shard(self, name: str, limit: int) -> int:
         removed = 0
         with self._shard(name) as shard:
@@ -180,8 +202,7 @@ class FileStore:
         try:
             path = f"{self._directory}{os.sep}{name}"
             try:
-                if not self._trusted:
-                    self._check()
+                self._check()
                 shard = shards.open_shard(path, self._lock_seconds)
             except FileNotFoundError:
                 shard = self._make_shard(path) if make else None
@@ -204,21 +225,32 @@ class FileStore:
 
     def _make_shard(self, path: str) -> Any:
         os.makedirs(os.path.dirname(self._directory), exist_ok=True)
-        _make_private(self._directory)
+        self._make(self._directory)
         self._check()
-        _make_private(path)
+        self._make(path)
         return shards.open_shard(path, self._lock_seconds)
 
+    def _make(self, path: str) -> None:
+        """The directory *path*, of the group of the one around it if that shares the sessions."""
+        with contextlib.suppress(FileExistsError):
+            if not self._group:
+                os.mkdir(path, 0o700)
+                os.chmod(path, 0o700)  # the umask may have taken something away
+                return
+            os.mkdir(path, 0o770)
+            if path != self._directory:
+                with contextlib.suppress(OSError, AttributeError):  # setgid has done it; Windows
+                    os.chown(path, -1, os.stat(self._directory).st_gid)
+            os.chmod(path, 0o2770)
+
     def _check(self) -> None:
-        """Refuse a directory in which others may have put records for us to find."""
+        """Refuse a directory in which others may have put records for us to find. One system call,
+        each time: another directory may be in its place."""
         status = os.stat(self._directory)
-        posix = hasattr(os, "geteuid")  # Windows has access lists, and reports a mode of 777
-        if posix and (status.st_mode & 0o022 or status.st_uid not in (os.geteuid(), 0)):
-            raise StoreUnavailable(
-                f"session directory {self._directory} can be written to by other users: "
-                f"chown it to this user and chmod it to 700, or name a new directory inside it"
-            )
-        self._trusted = True
+        seen = (status.st_dev, status.st_ino, status.st_mode, status.st_uid)
+        if seen != self._trusted:
+            check_private(f"session directory {self._directory}", status, group=self._group)
+            self._trusted = seen
 
     @contextlib.contextmanager
     def _live(self, shard: Any, key: str, size: int = HEADER) -> Iterator[_Record | None]:
@@ -241,9 +273,3 @@ class FileStore:
 
 def _shard_of(key: str) -> str:
     return SHARDS[zlib.crc32(key.encode()) & 0xFF]
-
-
-def _make_private(path: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-        os.chmod(path, 0o700)  # the umask may have taken something away

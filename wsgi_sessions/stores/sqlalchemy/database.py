@@ -48,6 +48,7 @@ from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess, around_fork
 from wsgi_sessions.stores.sqlalchemy.faults import Fault, describe
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
+from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES, Statement, Tables
 
 __all__ = ["Database", "Result"]
@@ -56,7 +57,9 @@ CREATE_ATTEMPTS = 4
 
 logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
-REPEATABLE = {Fault.LOST, Fault.ROLLED_BACK, Fault.READ_ONLY}
+REPEATABLE = {Fault.LOST, Fault.ROLLED_BACK, Fault.READ_ONLY, Fault.POOLED}
+WITH_ALL = {Fault.LOST, Fault.READ_ONLY, Fault.POOLED}
+"""Faults of one connection that the idle ones are likely to have, too."""
 IDLE_SECONDS = 30.0
 """After which a kept connection is replaced before it is used."""
 USED_AT = "wsgi_sessions.used_at"
@@ -81,13 +84,21 @@ class Database:
     """An engine, and the tables in it."""
 
     def __init__(
-        self, engine: Engine, tables: Tables, limits: Limits, *, own: bool, create: bool
+        self,
+        engine: Engine,
+        tables: Tables,
+        limits: Limits,
+        *,
+        pooler: Pooler | None,
+        create: bool,
     ) -> None:
+        """Over *engine*, which is the store's own if there is a *pooler* to know of."""
         self.engine: Engine = engine
         self.tables: Tables = tables
         self.create: bool = create
         self.limits: Limits = limits
-        self._own = own
+        self._pooler = pooler
+        self._own = own = pooler is not None
         self._has_pool = isinstance(engine.pool, QueuePool)
         self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
@@ -217,8 +228,11 @@ class Database:
         except BaseException:
             connection.invalidate()
             raise
-        connection.info[USED_AT] = monotonic()
-        connection.close()
+        if self._pooler is not None and self._pooler.wants_back:
+            connection.invalidate()
+        else:
+            connection.info[USED_AT] = monotonic()
+            connection.close()
         if self.engine.pool is not pool:  # another thread has dropped it: close what came back
             pool.dispose()
 
@@ -248,7 +262,9 @@ class Database:
         )
         fault = Fault.LOST if lost else Fault.of(error)
         connection.invalidate()
-        if fault in (Fault.LOST, Fault.READ_ONLY) and self._has_pool and self.engine.pool is pool:
+        if fault is Fault.POOLED and self._pooler is not None:
+            self._pooler.present = True
+        if fault in WITH_ALL and self._has_pool and self.engine.pool is pool:
             self.engine.dispose()
         return fault
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +16,9 @@ from sqlalchemy.engine import URL, Dialect, Engine
 from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
 from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.stores.place import check_private, create_private
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
+from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES
 
 MAX_IDLE = 20
@@ -38,13 +41,8 @@ class Driver(NamedTuple):
 
 
 def _psycopg(url: URL, limits: Limits) -> dict[str, Any]:
-    # A lock gives up first, or else the server calls it a slow statement.
-    settings = (
-        f"-c statement_timeout={round(limits.server * 1000)} "
-        f"-c lock_timeout={round(limits.server * 900)}"
-    )
     given = url.query.get("options", "")
-    return {"autocommit": True, "options": f"{settings} {given}".strip()}
+    return {"autocommit": True, "options": f"{limits.postgresql} {given}".strip()}
 
 
 def _pymysql(_: URL, limits: Limits) -> dict[str, Any]:
@@ -76,14 +74,14 @@ DRIVERS = {
 }
 
 
-def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine, bool]:
-    """An engine over the one handed in, or a new one with these *limits*; and whether it was made
-    from a URL, so that its connections are in autocommit mode.
+def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine, Pooler | None]:
+    """An engine over the one handed in, or a new one with these *limits*. Of a new one also what it
+    knows of a pooler; its connections are in autocommit mode.
 
     Raises :exc:`~wsgi_sessions.ConfigurationError` for one that cannot work."""
     if isinstance(engine_or_url, Engine):
         _check(engine_or_url)
-        return _with_own_pool(engine_or_url), False
+        return _with_own_pool(engine_or_url), None
     if not isinstance(engine_or_url, str | URL):
         raise ConfigurationError(
             f"SQLAlchemyStore takes an Engine or a URL, not {type(engine_or_url).__name__}"
@@ -92,7 +90,8 @@ def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine
         url = sa.make_url(engine_or_url)
     except (sa.exc.ArgumentError, ValueError):  # they quote the URL, and so the password
         raise ConfigurationError("this is no URL of SQLAlchemy's") from None
-    return _build(url, limits), True
+    pooler = Pooler(url.query.get("pooler"))
+    return _build(url.difference_update_query(["pooler"]), limits, pooler), pooler
 
 
 def _with_own_pool(given: Engine) -> Engine:
@@ -133,7 +132,7 @@ def _check(engine: Engine) -> None:
         )
 
 
-def _build(url: URL, limits: Limits) -> Engine:
+def _build(url: URL, limits: Limits, pooler: Pooler) -> Engine:
     """An engine for *url*. Connects to nothing."""
     driver = _driver(url := _with_driver(url))
     if driver.module == "sqlite3" and url.database in (None, "", ":memory:"):
@@ -153,9 +152,10 @@ def _build(url: URL, limits: Limits) -> Engine:
         hide_parameters=True,
     )
     if driver.module == "sqlite3":
+        sa.event.listen(engine, "do_connect", _keep_private)
         sa.event.listen(engine, "connect", _prepare_sqlite)
     else:
-        sa.event.listen(engine, "do_connect", _connect_within(limits))
+        sa.event.listen(engine, "do_connect", _connect_within(limits, pooler))
     return engine
 
 
@@ -181,6 +181,15 @@ def _driver(url: URL) -> Driver:
     return driver
 
 
+def _keep_private(_: Dialect, _record: object, args: list[Any], _options: dict[str, Any]) -> None:
+    """Make the file for this user alone, and refuse one that others may write to."""
+    path = str(args[0])
+    if not path.startswith("file:"):
+        create_private(path)
+        with contextlib.suppress(OSError):
+            check_private(f"SQLite database {path}", os.stat(path))
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     """Let readers and a writer not wait for each other; a crash of the host may lose the last."""
     with contextlib.suppress(sqlite3.OperationalError):  # locked: another process does it now
@@ -188,11 +197,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def _connect_within(limits: Limits) -> Callable[..., Any]:
+def _connect_within(limits: Limits, pooler: Pooler) -> Callable[..., Any]:
     """Connects with a connection class that keeps the limits which the driver cannot."""
 
     def connect(dialect: Dialect, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
         module = importlib.import_module(f"wsgi_sessions.stores.sqlalchemy.{dialect.driver}")
-        return module.connect(limits, *args, **options)
+        return module.connect(limits, pooler, *args, **options)
 
     return connect

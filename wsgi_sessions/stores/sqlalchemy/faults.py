@@ -15,6 +15,7 @@ class Fault(Enum):
     MISSING_TABLE = "there is no such table"
     READ_ONLY = "this connection cannot write; another one perhaps can"
     BUSY = "a lock that somebody holds, or no space"
+    POOLED = "a pooler gave this statement another session than the last: it was not carried out"
     TOO_LARGE = "the record is larger than the server's max_allowed_packet"
     OTHER = "anything else"
 
@@ -38,6 +39,9 @@ CODES = {
     "1290": Fault.READ_ONLY,
     "1792": Fault.READ_ONLY,
     "1836": Fault.READ_ONLY,
+    "26000": Fault.POOLED,
+    "42P05": Fault.POOLED,
+    "9006": Fault.POOLED,
     "55P03": Fault.BUSY,
     "53100": Fault.BUSY,
     "1205": Fault.BUSY,
@@ -46,7 +50,7 @@ CODES = {
     "1021": Fault.BUSY,
     "1153": Fault.TOO_LARGE,
 }
-"""SQLSTATE of PostgreSQL and error numbers of MySQL."""
+"""SQLSTATE of PostgreSQL and error numbers of MySQL, with that of ProxySQL."""
 
 SQLITE_BUSY = (5, 6, 8, 13)
 """Busy, locked, read-only and full; the lowest byte of what ``sqlite3`` has from Python 3.11 on."""

@@ -29,6 +29,15 @@ class Limits(NamedTuple):
     fork: float
     """For which a fork waits at most: a statement may take half of it."""
 
+    @property
+    def postgresql(self) -> str:
+        """As options of a PostgreSQL session. A lock gives up first, or else the server calls it a
+        slow statement."""
+        return (
+            f"-c statement_timeout={round(self.server * 1000)} "
+            f"-c lock_timeout={round(self.server * 900)}"
+        )
+
 
 def limits_of(timeouts: Timeouts) -> Limits:
     """The limits of a store with these *timeouts*."""

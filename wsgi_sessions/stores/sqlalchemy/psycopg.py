@@ -3,10 +3,15 @@
 libpq counts the time to connect in whole seconds, from 2, and waits for an answer forever.
 psycopg waits in a loop around a generator that says what it waits for; here that generator is
 wrapped in one that looks at the clock whenever it goes on.
+
+A pooler (see :mod:`~wsgi_sessions.stores.sqlalchemy.pooler`) is noticed when it refuses our
+settings, or, if it ignores them, by the process that it says serves us: it makes up a number of 32
+bits, and no process of Linux has one of more than 22.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from functools import cache
 from time import monotonic
@@ -15,8 +20,12 @@ from typing import Any, ClassVar, TypeVar
 from psycopg import Connection, OperationalError
 
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
+from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 
 Result = TypeVar("Result")
+REFUSAL = re.compile("startup parameter|command-line options")
+"""What pgbouncer says, and RDS Proxy, to options of a session. There is no code for it."""
+MOST_PROCESSES = 2**22
 POLL_SECONDS = 0.05  # how often a wait looks at the clock
 
 
@@ -47,9 +56,27 @@ def _class_with(limits: Limits) -> type[BoundedConnection]:
     return type("BoundedConnection", (BoundedConnection,), {"limits": limits})
 
 
-def connect(limits: Limits, *args: Any, **options: Any) -> BoundedConnection:
-    """A connection that keeps to *limits*."""
-    return _class_with(limits).connect(*args, **options)
+def connect(limits: Limits, pooler: Pooler, *args: Any, **options: Any) -> BoundedConnection:
+    """A connection that keeps to *limits*; without anything that a session keeps, if there is a
+    *pooler*, which is noted if this connection finds it."""
+    kind = _class_with(limits)
+    if not pooler.present:
+        try:
+            connection = kind.connect(*args, **options)
+        except OperationalError as error:
+            if not REFUSAL.search(str(error)):
+                raise
+            pooler.present = True
+        else:
+            if not 0 < connection.info.backend_pid <= MOST_PROCESSES:
+                pooler.present = True
+                connection.prepare_threshold = None
+            return connection
+    rest = options.pop("options", "").removeprefix(limits.postgresql).strip()
+    if rest:
+        options["options"] = rest
+    options["prepare_threshold"] = None
+    return kind.connect(*args, **options)
 
 
 def bounded(gen: Generator[Any, Any, Result], seconds: float) -> Generator[Any, Any, Result]:

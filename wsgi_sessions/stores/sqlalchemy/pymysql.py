@@ -10,8 +10,10 @@ from time import monotonic
 from typing import Any, ClassVar
 
 from pymysql.connections import Connection  # type: ignore[import-untyped,unused-ignore]
+from pymysql.err import MySQLError  # type: ignore[import-untyped,unused-ignore]
 
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
+from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 
 
 class BoundedConnection(Connection):  # type: ignore[misc,unused-ignore]
@@ -83,6 +85,21 @@ class BoundedReader:
         self._file.close()
 
 
-def connect(limits: Limits, *args: Any, **options: Any) -> BoundedConnection:
-    """A connection that keeps to *limits*."""
+def connect(limits: Limits, pooler: Pooler, *args: Any, **options: Any) -> BoundedConnection:
+    """A connection that keeps to *limits*; without settings of a session, if there is a *pooler*,
+    which is noted if it refuses them."""
+    settings = options.pop("init_command")
+    connection = BoundedConnection(limits, *args, **options)
+    if pooler.present:
+        return connection
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(settings)
+        return connection
+    except BaseException as error:
+        was_open = connection.open
+        connection.close()
+        if not (was_open and isinstance(error, MySQLError)):
+            raise
+    pooler.present = True
     return BoundedConnection(limits, *args, **options)

@@ -84,14 +84,18 @@ class SQLAlchemyStore:
             raise ConfigurationError(
                 'SQLAlchemyStore needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'
             ) from error
-        engine, own = engine_of(engine_or_url, limits)
-        self._database = Database(engine, Tables(table, schema), limits, own=own, create=create)
+        engine, pooler = engine_of(engine_or_url, limits)
+        self._database = Database(
+            engine, Tables(table, schema), limits, pooler=pooler, create=create
+        )
         self._mysql = engine.dialect.name in ("mysql", "mariadb")
 
     @classmethod
     def from_url(cls, url: str) -> SQLAlchemyStore:
         """The store for ``postgresql://user:password@host/database?table=…&schema=…&create=…``,
-        with ``connect_timeout`` and ``answer_timeout``. Other options are the driver's.
+        with ``connect_timeout`` and ``answer_timeout``. A pooler is noticed at once:
+        nothing is asked of its sessions, and connections are closed after use. With
+        ``pooler=transaction``, for that mode of it, they are kept. Other options are the driver's.
         """
         address, options = take_options(url, {"table": TEXT, "schema": TEXT, "create": FLAG})
         return cls(address, **options)

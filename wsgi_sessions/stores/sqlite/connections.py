@@ -29,22 +29,29 @@ import weakref
 from urllib.parse import quote
 
 from wsgi_sessions.stores.forks import PerProcess, around_fork
+from wsgi_sessions.stores.place import check_private, create_private
 
 _lock = PerProcess(threading.RLock)
 """Held while a connection is opened or closed, and during a fork. Reentrant, because the garbage
 collector may close a store during this time."""
 
 
+Identity = tuple[int, int, int, int]
+"""Of a file: device, number, mode, owner."""
+
+
 class _Connection(sqlite3.Connection):
-    identity: tuple[int, int] | None = None
+    identity: Identity | None = None
 
 
 class Connections:
     """Connections in autocommit mode, write-ahead log, ``synchronous=NORMAL``, waiting at most
     *seconds* for a lock. Nothing is opened until the first :meth:`acquire`."""
 
-    def __init__(self, path: str, *, create: bool, seconds: float) -> None:
+    def __init__(self, path: str, *, create: bool, seconds: float, group: bool = False) -> None:
         self.path = path
+        self._group = group
+        self._trusted: Identity | None = None
         self._seconds = seconds
         self._fork_seconds = 2 * seconds  # for the statements of other threads to finish
         self._create = create
@@ -55,13 +62,16 @@ class Connections:
         _all.add(self)
 
     def acquire(self) -> _Connection:
-        """A connection to the file that is at the path now, to be released."""
+        """A connection to the file that is at the path now, to be released. Raises
+        :exc:`~wsgi_sessions.StoreUnavailable` for a file that others may write to."""
         if self._process != os.getpid():
             self._leave_to_parent()
         if self._pausing:
             with _lock.get():  # until the fork is done
                 pass
         identity = _identity(self.path)
+        if identity is not None and identity != self._trusted:
+            self._check()
         while True:
             try:
                 connection = self._idle.pop()
@@ -82,10 +92,16 @@ class Connections:
 
     __del__ = close
 
+    def _check(self) -> None:
+        """Refuse a file in which others may have put records for us to find."""
+        with contextlib.suppress(OSError):  # it is gone again
+            check_private(f"SQLite database {self.path}", os.stat(self.path), group=self._group)
+            self._trusted = _identity(self.path)
+
     def _connect(self) -> _Connection:
         with _lock.get():
             if self._create:
-                _create_private(self.path)
+                create_private(self.path, 0o660 if self._group else 0o600)
             connection = sqlite3.connect(
                 f"file:{quote(self.path)}?mode=rw",
                 uri=True,
@@ -156,19 +172,13 @@ def _after_fork() -> None:
 around_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=lambda: None)
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _identity(path: str) -> Identity | None:
     """Which file is at *path*. One system call, a twentieth of a statement."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
-
-
-def _create_private(path: str) -> None:
-    """SQLite would make the file readable for all. Its log gets the mode of the file."""
-    with contextlib.suppress(OSError):  # it exists, or SQLite will say what is wrong
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    return status.st_dev, status.st_ino, status.st_mode, status.st_uid
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, seconds: float) -> None:

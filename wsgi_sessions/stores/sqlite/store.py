@@ -81,9 +81,11 @@ STATEMENTS = {
 class SQLiteStore:
     """Keeps records in table *table* of the SQLite database file at *path*.
 
-    The file (mode 0600) and the tables are made on first use, and again if they are removed while
-    the process runs. With ``create=False`` neither is made: run :attr:`ddl` yourself. Any number of
-    processes may use the file, on one host: SQLite's locks do not work on network file systems.
+    The file (mode 0600; 0660 with *group*, if its group shares the sessions) and the tables are
+    made on first use, and again if they are removed while the process runs. With ``create=False``
+    neither is made: run :attr:`ddl` yourself. A file that others may write to is refused with
+    :exc:`~wsgi_sessions.StoreUnavailable`. Any number of processes may use the file, on one host:
+    SQLite's locks do not work on network file systems.
 
     Every *purge_every* saves up to twice as many expired records are removed, so they do not pile
     up; 0 leaves that to :meth:`purge`. A write waits for the write of another process as long as
@@ -100,6 +102,7 @@ class SQLiteStore:
         *,
         table: str = "sessions",
         create: bool = True,
+        group: bool = False,
         purge_every: int = 10,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         clock: Callable[[], float] = system_clock,
@@ -124,7 +127,10 @@ class SQLiteStore:
         self._saves = 0
         self._clock = clock
         self._connections = Connections(
-            os.path.abspath(path), create=create, seconds=check_timeouts(timeouts).answer
+            os.path.abspath(path),
+            create=create,
+            seconds=check_timeouts(timeouts).answer,
+            group=group,
         )
 
     @property
