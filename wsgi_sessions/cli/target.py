@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from wsgi_sessions.cli.found import is_id
+from wsgi_sessions.cli.place import missing_place
 from wsgi_sessions.cookie import EncryptedCookies
 from wsgi_sessions.errors import ConfigurationError, StoreError, StoreUnavailable
 from wsgi_sessions.manager import SessionManager
@@ -113,6 +114,12 @@ def opened_sessions() -> Iterator[SessionManager]:
     with opened_manager() as manager:
         if isinstance(manager.store, EncryptedCookies):
             raise CannotDo("the sessions are in the browsers' cookies: no command reaches them")
+        missing = missing_place(manager.store)
+        if missing:
+            raise CannotDo(
+                f"{missing} does not exist: either the path is another, or the application has "
+                f"stored no session yet"
+            )
         if isinstance(manager.store, MemoryStore):
             click.echo(
                 "note: MemoryStore keeps the sessions of one process, and these are this one's",
