@@ -23,12 +23,13 @@ class Site:
         self.manager = SessionManager(self.url, **{"secret": SECRET, **options})
 
     def visit(self, owner: str | None = None, **values: Any) -> str:
-        """The id of a new session; the sid is kept in :attr:`sid`."""
+        """The id of a new session; its sid and cookie are :attr:`sid`, :attr:`cookie`."""
         session = self.manager.open(None)
         session.update(values or {"cart": [1, 2, 3]})
         if owner is not None:
             session.login(owner)
-        self.manager.commit(session)
+        [(_, header)] = self.manager.commit(session)
+        self.cookie = header.partition(";")[0].partition("=")[2]
         self.sid = session.sid
         return session.id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -85,7 +86,7 @@ def purged(command: str, tmp_path: Path) -> None:
     here = Path(sys.executable).parent
     result = subprocess.run(
         ["/bin/sh", "-c", command],
-        env={"PATH": f"{here}:/usr/bin:/bin", "WSGI_SESSIONS_STORE": site.url},
+        env=os.environ | {"PATH": f"{here}:/usr/bin:/bin", "WSGI_SESSIONS_STORE": site.url},
         capture_output=True,
         text=True,
     )

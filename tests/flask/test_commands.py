@@ -105,8 +105,9 @@ def test_the_flask_command_finds_them_and_a_request_does_not_load_them(tmp_path:
     (tmp_path / "app.py").write_text(PROGRAM)
     environment = os.environ | {"FLASK_APP": "app"}
     path = Path(sys.executable).with_name("flask")
-    made = "import app; app.app.test_request_context().push(); import sys; assert not [m for m in sys.modules if m.startswith('wsgi_sessions.cli')]"
-    subprocess.run([sys.executable, "-c", made], cwd=tmp_path, check=True)
+    served = "import sys, app; app.app.test_client().get('/')"
+    check = f"{served}; sys.exit('wsgi_sessions.cli' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], cwd=tmp_path, check=True)
     result = subprocess.run(
         [path, "sessions", "list"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

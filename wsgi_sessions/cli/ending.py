@@ -9,6 +9,7 @@ import click
 
 from wsgi_sessions.cli.found import Found, find
 from wsgi_sessions.cli.output import counted, print_json
+from wsgi_sessions.cli.owned import end, sessions_of
 from wsgi_sessions.cli.steps import Steps
 from wsgi_sessions.cli.target import session_ids
 from wsgi_sessions.errors import StoreError
@@ -60,10 +61,9 @@ class Ending:
     def of_owner(self, owner: str) -> None:
         """All of *owner*. Raises :exc:`~wsgi_sessions.ConfigurationError` where the store has no
         index of owners."""
-        infos = self._manager.sessions_of(owner)
-        for info in self.steps.of(infos, LABEL, len(infos)):
-            if self._dry_run or self._manager.revoke(info.id, owner=owner):
-                self._ended += 1
+        sessions = sessions_of(self._manager, owner)
+        for found in self.steps.of(sessions, LABEL, len(sessions)):
+            self._end(found.id)
 
     def all(self) -> None:
         """Every one, readable or not."""
@@ -83,10 +83,9 @@ class Ending:
                 self._ended += 1
 
     def _end(self, id: str) -> None:
+        if not self._dry_run:
+            end(self._manager, id)
         self._ended += 1
-        # What the manager cannot read has no owner that it could be taken off the list of.
-        if not self._dry_run and not self._manager.revoke(id, owner=None):
-            self._manager.store.delete(id)
 
     def _end_unless_used(self, found: Found) -> bool:
         """A compare-and-delete: whoever uses it in this moment keeps it."""
@@ -115,7 +114,7 @@ class Ending:
             click.echo(f"There is no session {id}.", err=True)
         if self._unreadable:
             click.echo(
-                f"{counted(self._unreadable)} cannot be read and were left: set "
+                f"{counted(self._unreadable)} cannot be read and {'was' if self._unreadable == 1 else 'were'} left: set "
                 f"WSGI_SESSIONS_ENCRYPTION_KEYS, or end all with --all.",
                 err=True,
             )

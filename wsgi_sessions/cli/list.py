@@ -9,6 +9,7 @@ import click
 
 from wsgi_sessions.cli.found import find
 from wsgi_sessions.cli.output import as_moment, json_option, print_json, printable
+from wsgi_sessions.cli.owned import sessions_of
 from wsgi_sessions.cli.steps import Steps
 from wsgi_sessions.cli.target import opened_sessions, session_ids, store_option
 from wsgi_sessions.manager import SessionManager
@@ -60,8 +61,8 @@ def _all_rows(manager: SessionManager, steps: Steps) -> Iterator[dict[str, Any]]
 
 
 def _rows_of(manager: SessionManager, owner: str) -> Iterator[dict[str, Any]]:
-    for info in manager.sessions_of(owner):
-        yield info._asdict()
+    for found in sessions_of(manager, owner):
+        yield found.row()
 
 
 def _line(row: dict[str, Any]) -> str:
