@@ -155,6 +155,25 @@ def test_an_argument_that_is_no_id_is_not_repeated(site_on: Sites) -> None:
     assert "22 characters" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("front", ["-h", "-x", "-xh", "--", "--all-", "---", "_"])
+def test_an_id_that_looks_like_an_option_is_an_id(front: str, site_on: Sites) -> None:
+    """One in 64 begins with a hyphen."""
+    site = site_on()
+    stored = site.manager.store.load(site.visit("ann"))
+    id = front + new_id()[len(front) :]
+    site.manager.store.save(id, stored.data, expires_at=time.time() + 60, replacing=None)
+    assert site.run("show", id, "--json").exit_code == 0
+    result = site.run("revoke", "--store", site.url, id, "--yes")
+    assert (result.exit_code, result.stdout) == (0, "1 session ended.\n"), result.output
+    assert not site.is_alive(id)
+
+
+def test_a_sid_that_looks_like_an_option_is_not_repeated(site_on: Sites) -> None:
+    result = site_on().run("show", "--" + "x" * 42)
+    assert result.exit_code == 2
+    assert "xxx" not in result.output
+
+
 def test_what_visitors_chose_cannot_steer_the_terminal(site_on: Sites) -> None:
     """Owners and names of values are shown with their control characters escaped."""
     site = site_on()
@@ -300,7 +319,7 @@ def test_revoke_idle_leaves_what_it_cannot_read_and_says_so(site_on: Sites) -> N
     id = site.visit()
     result = site.run("revoke", "--idle", "15m", "--yes")
     assert (result.exit_code, result.stdout) == (1, "0 sessions ended.\n")
-    assert "1 session cannot be read and was left" in result.stderr
+    assert "Left as it cannot be read: 1 session." in result.stderr
     assert site.is_alive(id)
 
 

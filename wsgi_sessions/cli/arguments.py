@@ -9,7 +9,21 @@ from wsgi_sessions.cookie import ID_LENGTH
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores import parse_duration
 
-__all__ = ["checked_duration", "checked_id", "checked_ids"]
+__all__ = ["CommandOnIds", "checked_duration", "checked_id", "checked_ids"]
+
+
+class CommandOnIds(click.Command):
+    """A command whose arguments are ids, of which one in 64 begins with a hyphen, as options do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ids = list(filter(_is_no_option, args))
+        rest = [arg for arg in args if not _is_no_option(arg)]
+        return super().parse_args(ctx, [*rest, "--", *ids] if ids and "--" not in rest else args)
+
+
+def _is_no_option(arg: str) -> bool:
+    """No option of ours is as long as an id, unless its value is behind a ``=``."""
+    return arg.startswith("-") and len(arg) >= ID_LENGTH and "=" not in arg
 
 
 def checked_id(_: click.Context, param: click.Parameter, text: str) -> str:

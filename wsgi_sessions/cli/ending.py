@@ -114,7 +114,7 @@ class Ending:
             click.echo(f"There is no session {id}.", err=True)
         if self._unreadable:
             click.echo(
-                f"{counted(self._unreadable)} cannot be read and {'was' if self._unreadable == 1 else 'were'} left: set "
+                f"Left as it cannot be read: {counted(self._unreadable)}. Set "
                 f"WSGI_SESSIONS_ENCRYPTION_KEYS, or end all with --all.",
                 err=True,
             )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from wsgi_sessions.cli.arguments import checked_duration, checked_ids
+from wsgi_sessions.cli.arguments import CommandOnIds, checked_duration, checked_ids
 from wsgi_sessions.cli.ending import Ending
 from wsgi_sessions.cli.output import json_option, printable
 from wsgi_sessions.cli.target import opened_sessions, store_option
@@ -15,7 +15,7 @@ from wsgi_sessions.cli.target import opened_sessions, store_option
 __all__ = ["revoke"]
 
 
-@click.command()
+@click.command(cls=CommandOnIds)
 @click.argument("ids", callback=checked_ids, nargs=-1, metavar="[ID]...")
 @click.option("--owner", help="End all sessions of this owner.")
 @click.option(

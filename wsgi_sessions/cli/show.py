@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from wsgi_sessions.cli.arguments import checked_id
+from wsgi_sessions.cli.arguments import CommandOnIds, checked_id
 from wsgi_sessions.cli.found import Found, find
 from wsgi_sessions.cli.output import as_moment, json_option, json_value, print_json, printable
 from wsgi_sessions.cli.target import opened_sessions, store_option
@@ -16,7 +16,7 @@ from wsgi_sessions.record import Record, content
 __all__ = ["show"]
 
 
-@click.command()
+@click.command(cls=CommandOnIds)
 @click.argument("id", callback=checked_id)
 @click.option("--values", "with_values", is_flag=True, help="Show the values too.")
 @store_option
