@@ -22,7 +22,7 @@ def test_demo_serves_the_shop_until_ctrl_c(tmp_path: Path) -> None:
     try:
         line = process.stdout.readline()
         address = line.split(" - ")[0].split()[-1]
-        with urlopen(address, timeout=30) as page:  # noqa: S310
+        with urlopen(address, timeout=30) as page:
             assert page.status == 200
     finally:
         process.send_signal(signal.SIGINT)
