@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    import click
+
+    from wsgi_sessions.manager import SessionManager
+
+__all__ = ["main", "manager_commands"]
 
 
 def main() -> None:
@@ -16,3 +22,11 @@ def main() -> None:
             raise
         sys.exit('wsgi-sessions needs click: pip install "wsgi-sessions[cli]"')
     commands(prog_name="wsgi-sessions")
+
+
+def manager_commands(manager: SessionManager) -> dict[str, click.Command]:
+    """The commands that work on a store, for the sessions of *manager*: without ``--store``. For
+    the command line of a framework. Costs nothing until one is run."""
+    from wsgi_sessions.cli.commands import commands_of
+
+    return commands_of(manager)

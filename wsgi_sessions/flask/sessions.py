@@ -10,6 +10,7 @@ from typing import Unpack
 
 import flask
 
+from wsgi_sessions.flask.commands import add_commands
 from wsgi_sessions.flask.configuration import EXTENSION, ConfiguredMiddleware
 from wsgi_sessions.flask.interface import FlaskSessionInterface
 from wsgi_sessions.manager import (
@@ -54,6 +55,7 @@ class FlaskSessions:
     def init_app(self, app: flask.Flask) -> None:
         """Wrap ``app.wsgi_app`` and make its session interface ours.
 
+        ``flask sessions`` gets the commands of ``wsgi-sessions`` for these sessions.
         A ``SESSION_COOKIE_SAMESITE`` of ``None``, Flask's default, becomes ``"Lax"``.
         """
         _check_application(app)
@@ -64,6 +66,7 @@ class FlaskSessions:
         middleware = ConfiguredMiddleware(app, self._store, self._options)
         middleware.start()
         app.extensions[EXTENSION] = middleware
+        add_commands(app, middleware)
         app.wsgi_app = middleware  # type: ignore[method-assign]
 
 
