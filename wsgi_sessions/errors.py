@@ -24,7 +24,15 @@ class StoreError(SessionError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached, does not answer in time, is full, or refuses the operation."""
+    """The store cannot be reached, does not answer in time, is full, or refuses the operation.
+
+    :attr:`applied` says what became of a write: ``False`` if it was not done (refused, or never
+    sent), ``None`` if that is not known (sent, and no answer came).
+    """
+
+    def __init__(self, *args: object, applied: bool | None = None) -> None:
+        super().__init__(*args)
+        self.applied = applied
 
 
 class ConflictError(StoreError):
