@@ -64,9 +64,13 @@ class DynamoDBServer(ServerProcess):
         endpoint = f"http://127.0.0.1:{port or self.port}"
         return boto3.resource("dynamodb", region_name=REGION, endpoint_url=endpoint)
 
-    def fail(self, code: str, status: int, *, times: int = 1, done: bool = False) -> None:
+    def fail(
+        self, code: str, status: int, *, message: str = "", times: int = 1, done: bool = False
+    ) -> None:
         """Answer the next requests with that error, after they were done or without."""
-        self._tell({"code": code, "status": status, "times": times, "done": done})
+        self._tell(
+            {"code": code, "status": status, "message": message, "times": times, "done": done}
+        )
 
     def requests(self) -> list[str]:
         """The operations that were asked for since the last call."""
@@ -122,7 +126,7 @@ class Front:
                 list(self._application(environ, lambda status, headers, exc_info=None: None))
         kind = [("Content-Type", "application/x-amz-json-1.0")]
         start_response(f"{fault['status']} Fault", kind)
-        return [json.dumps({"__type": fault["code"], "message": "as it was told"}).encode()]
+        return [json.dumps({"__type": fault["code"], "message": fault["message"]}).encode()]
 
     def _told(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         told = json.loads(environ["wsgi.input"].read())
