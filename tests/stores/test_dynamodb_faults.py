@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import signal
 import subprocess
@@ -11,13 +12,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.servers.dynamodb import REGION, DynamoDBServer, dynamodb_server  # noqa: F401
 from tests.servers.proxy import FaultProxy
-from tests.support.patience import PATIENT, answered
+from tests.support.patience import PATIENT, answered, wait_until
 from wsgi_sessions import DynamoDBStore
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import DEFAULT_TIMEOUTS, Timeouts
@@ -192,13 +194,21 @@ def test_eight_connections_that_died_without_a_word_cost_one_wait(
     with Line(dynamodb_server, AWAITED) as line, Forgetful(dynamodb_server.port) as proxy:
         url = dynamodb_server.url(line.table, proxy.port)
         line.store = DynamoDBStore.from_url(url, timeouts=AWAITED)
-        together(8, lambda _: answered(lambda: line.store.load("other")))
+        line.store.load("other")
+        proxy.stall()
+        with ThreadPoolExecutor(8) as pool:
+            loads = [pool.submit(answered, lambda: line.store.load("other")) for _ in range(8)]
+            wait_until(lambda: proxy.open_connections >= 8, "eight connections")
+            proxy.restore()
+            assert all(load.result() for load in loads)
         opened = proxy.accepted
         proxy.forget()
         line.call(operation)
         assert proxy.holding.is_set()
         line.assert_recovered()
         assert proxy.accepted == opened + 1
+        gc.collect()  # urllib3 closes what nobody refers to, and an error refers to them
+        wait_until(lambda: proxy.open_connections == 1, "the end of the eight")
         line.store.close()
 
 
@@ -443,6 +453,21 @@ def test_without_credentials_the_message_says_where_they_come_from(
         with pytest.raises(StoreUnavailable, match="AWS_ACCESS_KEY_ID") as caught:
             OPERATIONS[operation](store, 1)
         assert caught.value.applied is False
+
+
+def test_a_table_handed_in_that_repeats_by_itself_is_not_refused_by_its_own_save(
+    dynamodb_server: DynamoDBServer, patient_line: Line
+) -> None:
+    """boto3's own clients send everything again, what was done included."""
+    table = dynamodb_server.resource().Table(patient_line.table)
+    store = DynamoDBStore(table)
+    store.save("other", b"", expires_at=LATER, replacing=None)  # looks at the table too
+    dynamodb_server.fail("InternalServerError", 500, done=True)
+    version = store.save("mine", b"1", expires_at=LATER, replacing=None)
+    assert patient_line.direct.load("mine") == (b"1", version)
+    dynamodb_server.fail("InternalServerError", 500, done=True)
+    newer = store.save("mine", b"2", expires_at=LATER, replacing=version)
+    assert patient_line.direct.load("mine") == (b"2", newer)
 
 
 # -- threads, greenlets
