@@ -19,7 +19,8 @@ class LogWatch(logging.Handler):
     """Keeps the text of every record that reaches it, with traceback and arguments.
 
     While it listens, the library's loggers and, unless *root_level* is ``None``, all others let
-    everything through. Left out is what pymongo and boto3 say at level DEBUG: whole commands, and in the base64 of a record any run of characters may have the form of a sid.
+    everything through. Left out is what pymongo and boto3 say at level DEBUG: whole commands, and
+    in the base64 of a record any run of characters may have the form of a sid.
     """
 
     def __init__(self, root_level: int | None = logging.DEBUG) -> None:

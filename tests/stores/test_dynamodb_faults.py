@@ -439,6 +439,24 @@ def test_without_the_right_to_look_at_the_table_sessions_are_stored(
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("code", "status"), [("ThrottlingException", 400), ("InternalServerError", 500)]
+)
+def test_a_fault_while_the_table_is_looked_at_is_one_of_a_save_that_was_not_sent(
+    patient_line: Line, code: str, status: int
+) -> None:
+    """The next new session looks again."""
+    store = DynamoDBStore.from_url(patient_line.url, timeouts=PATIENT)
+    patient_line.server.fail(code, status)
+    with pytest.raises(StoreUnavailable) as caught:
+        OPERATIONS["create"](store, None)
+    assert caught.value.applied is False
+    patient_line.server.requests()
+    assert OPERATIONS["create"](store, None) is not None
+    assert patient_line.server.requests() == ["DescribeTable", "DescribeTimeToLive", "PutItem"]
+    store.close()
+
+
 def test_without_credentials_the_message_says_where_they_come_from(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

@@ -19,8 +19,9 @@ from wsgi_sessions.stores.dynamodb import DynamoDBStore
 
 
 def check(store: DynamoDBStore) -> Iterator[Finding]:
-    """Route, table, index, time to live and billing. The clock is checked by DynamoDB itself, which
-    refuses requests whose signature is minutes old."""
+    """Route, table, index, time to live and billing. Nothing is stored where that would change the
+    table. The clock is checked by DynamoDB, which refuses requests with a signature of another
+    hour."""
     yield from check_clients("dynamodb")
     route = store.route()
     if route:  # for a table that was handed in, that is the application's affair
@@ -34,11 +35,12 @@ def check(store: DynamoDBStore) -> Iterator[Finding]:
         if table is None:
             yield _missing(store)
             return
-        wanted = json.loads(store.ddl)
-        yield _check_key(table, wanted)
-        yield _check_index(table, wanted)
-        yield _check_ttl(table["TableName"], ttl)
-        yield _check_billing(table)
+        findings = [*_look_at(table, ttl, store)]
+        yield from findings
+        if any(finding.level is Level.ERROR for finding in findings):
+            return
+        if store.create and any(finding.statements for finding in findings):
+            return
     yield check_load_time(store, "DynamoDB")
     yield check_operations(store)
 
@@ -56,6 +58,23 @@ def _missing(store: DynamoDBStore) -> Finding:
     )
 
 
+def _look_at(
+    table: Mapping[str, Any], ttl: Mapping[str, Any], store: DynamoDBStore
+) -> Iterator[Finding]:
+    wanted = json.loads(store.ddl)
+    yield _check_key(table, wanted)
+    yield _check_index(table, wanted, create=store.create)
+    yield _check_ttl(table["TableName"], ttl, create=store.create)
+    yield _check_billing(table)
+
+
+def _lacking(what: str, why: str, remedy: str, statements: str, *, create: bool) -> Finding:
+    """What the store adds by itself, if it may."""
+    if create:
+        return Finding(Level.NOTE, f"{what}: the first new session adds it", statements=statements)
+    return Finding(Level.WARNING, what, why, remedy, statements)
+
+
 def _check_key(table: Mapping[str, Any], wanted: Mapping[str, Any]) -> Finding:
     what = f"table {table['TableName']}"
     if table["KeySchema"] == wanted["KeySchema"]:
@@ -69,7 +88,7 @@ def _check_key(table: Mapping[str, Any], wanted: Mapping[str, Any]) -> Finding:
     )
 
 
-def _check_index(table: Mapping[str, Any], wanted: Mapping[str, Any]) -> Finding:
+def _check_index(table: Mapping[str, Any], wanted: Mapping[str, Any], *, create: bool) -> Finding:
     [index] = wanted["GlobalSecondaryIndexes"]
     for found in table.get("GlobalSecondaryIndexes", ()):
         if found["IndexName"] != index["IndexName"]:
@@ -84,30 +103,33 @@ def _check_index(table: Mapping[str, Any], wanted: Mapping[str, Any]) -> Finding
         "AttributeDefinitions": wanted["AttributeDefinitions"],
         "GlobalSecondaryIndexUpdates": [{"Create": index}],
     }
-    return Finding(
-        Level.WARNING,
+    return _lacking(
         "the table has no index of owners",
         "the sessions of an owner are not found, and cannot be ended together",
         "aws dynamodb update-table --cli-input-json with the request below",
         json.dumps(request, indent=2),
+        create=create,
     )
 
 
-def _check_ttl(name: str, ttl: Mapping[str, Any]) -> Finding:
-    attribute, status = ttl.get("AttributeName"), ttl.get("TimeToLiveStatus")
-    if status in ("ENABLED", "ENABLING") and attribute == "expiration":
+def _check_ttl(name: str, ttl: Mapping[str, Any], *, create: bool) -> Finding:
+    attribute, on = ttl.get("AttributeName"), ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING")
+    why = "nobody removes what has expired, and the table grows forever"
+    command = (
+        f"aws dynamodb update-time-to-live --table-name {name} "
+        f"--time-to-live-specification Enabled=true,AttributeName=expiration"
+    )
+    if not on:
+        what, remedy = "time to live is off", "run the command below"
+        return _lacking(what, why, remedy, command, create=create)
+    if attribute == "expiration":
         return Finding(Level.OK, "time to live removes what has expired")
-    if status in ("ENABLED", "ENABLING"):
-        what, first = f"time to live looks at another attribute, {attribute}", "disable that, and "
-    else:
-        what, first = "time to live is off", ""
     return Finding(
         Level.WARNING,
-        what,
-        "nobody removes what has expired, and the table grows forever",
-        f"{first}run the command below",
-        f"aws dynamodb update-time-to-live --table-name {name} "
-        f"--time-to-live-specification Enabled=true,AttributeName=expiration",
+        f"time to live looks at another attribute, {attribute}",
+        why,
+        "another table, or switch that off and run the command below",
+        command,
     )
 
 

@@ -59,8 +59,8 @@ class Table(Protocol):
     def meta(self) -> Any: ...
 
 
-class Refused(Exception):
-    """A condition of the write was not met."""
+class Refused(StoreUnavailable):
+    """The answer was no, and will be the same for a second attempt."""
 
 
 class TableMissing(StoreUnavailable):
@@ -151,8 +151,8 @@ def code_of(error: Exception) -> str:
 
 @contextmanager
 def faults_translated() -> Iterator[None]:
-    """What boto3 raises is :exc:`StoreUnavailable`, or :exc:`Refused` for a condition that is not
-    met. What only a bug of this store can cause is raised as it is."""
+    """What boto3 raises is :exc:`StoreUnavailable`. What only a bug of this store can cause is
+    raised as it is."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
@@ -175,8 +175,6 @@ def faults_translated() -> Iterator[None]:
 def _of_answer(error: Exception) -> Exception | None:
     code, answer = code_of(error), _response_of(error)
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code == "ConditionalCheckFailedException":
-        return Refused()
     if code == "ResourceNotFoundException":
         return TableMissing("the table in DynamoDB does not exist", applied=False)
     if code in BUSY:
@@ -188,7 +186,7 @@ def _of_answer(error: Exception) -> Exception | None:
     if code in ("ValidationException", "SerializationException"):
         return _of_another_table(str(answer.get("Error", {}).get("Message", "")))
     remedy = f"; {REMEDIES[code]}" if code in REMEDIES else ""
-    return StoreUnavailable(f"DynamoDB refused ({code}, status {status}){remedy}", applied=False)
+    return Refused(f"DynamoDB refused ({code}, status {status}){remedy}", applied=False)
 
 
 def _of_another_table(message: str) -> Exception | None:

@@ -54,11 +54,13 @@ class Connections:
         create: bool,
     ) -> None:
         check_table(table_or_name)
+        self.own: bool = isinstance(table_or_name, str)
+        self._table: Table | None = None
         if isinstance(table_or_name, str):
             check_place(region, endpoint_url)
-            self.own, self._table, self.name = True, None, table_or_name
+            self.name: str = table_or_name
         else:
-            self.own, self._table, self.name = False, table_or_name, table_or_name.name
+            self._table, self.name = table_or_name, table_or_name.name
         self._place = region, endpoint_url, timeouts
         self._create, self._to_prepare = create, create
         # By process: a child needs connections of its own, and keeps its parent's client, because
@@ -83,19 +85,10 @@ class Connections:
         """The answer to *command*, which is given a second time if that may help."""
         return self._ask(command, command)[0]
 
-    def accepted(self, write: Command[object], again: Command[bool] | None = None) -> bool:
-        """Whether the condition of *write* was met. If its answer was lost, *again* may know (by
-        default *write* itself); where it does not, nobody does."""
-
-        def attempt(table: Table) -> bool:
-            try:
-                with faults_translated():
-                    write(table)
-            except Refused:
-                return False
-            return True
-
-        answer, lost = self._ask(attempt, again or attempt)
+    def accepted(self, write: Command[bool], again: Command[bool] | None = None) -> bool:
+        """Whether *write* was accepted. If its answer was lost, *again* may know (by default
+        *write* itself); where it does not, nobody does."""
+        answer, lost = self._ask(write, again or write)
         if lost and not answer:
             raise StoreUnavailable(
                 "DynamoDB's answer was lost: the write may or may not have happened", applied=None
@@ -103,17 +96,14 @@ class Connections:
         return answer
 
     def prepare(self) -> None:
-        """Make what is missing of the table, once in each process. Where the right to look is
-        missing, or a fault is in the way, the log says so: a session can still be stored."""
+        """Make what is missing of the table, once in each process. Where the right to look at it is
+        missing, the log says so: sessions can still be stored."""
         if not self._to_prepare:
             return
-        self._to_prepare = False
         try:
-            ensure_table(self.current())
-        except TableMissing:
-            self._to_prepare = True
-            raise
-        except StoreUnavailable as error:
+            self._ensure()
+        except Refused as error:
+            self._to_prepare = False
             logger.warning(
                 "index and time to live of DynamoDB's table %s were not looked at: %s; "
                 "create=False says that they exist",
@@ -127,8 +117,15 @@ class Connections:
     def close(self) -> None:
         """Close the idle connections of this process, unless the table was handed in."""
         table = self._tables.get(os.getpid())
-        if table is not None and self.own:
+        if table is not None:
             self._drop(table)
+
+    def _ensure(self) -> None:
+        try:
+            ensure_table(self.current())
+        except RepeatableFault as fault:  # of the record nothing was sent yet
+            raise StoreUnavailable(str(fault), applied=False) from fault
+        self._to_prepare = False
 
     def _ask(self, command: Command[_T], again: Command[_T]) -> tuple[_T, bool]:
         """The answer, and whether an earlier attempt may have been done."""
@@ -142,7 +139,7 @@ class Connections:
                     f"store does not make it: DynamoDBStore.ddl has the request",
                     applied=False,
                 ) from error
-            ensure_table(self.current())
+            self._ensure()
             return self._once(command, table), False
         except RepeatableFault as fault:
             if fault.connection:
@@ -159,9 +156,7 @@ class Connections:
             with faults_translated():
                 answer = command(table)
         except RepeatableFault as fault:
-            if fault.connection:
-                raise
-            self._kept = True
+            self._kept = self._kept or not fault.connection
             raise
         self._kept = True
         return answer
@@ -173,9 +168,11 @@ class Connections:
         return kept
 
     def _drop(self, table: Table) -> None:
-        """Those in use are closed by who uses them."""
+        """Those in use are closed by who uses them. Those of a table that was handed in are not
+        ours."""
         self._opened, self._kept = time.monotonic(), False
-        table.meta.client.close()
+        if self.own:
+            table.meta.client.close()
 
     def _connect(self) -> Table:
         if self._table is None:

@@ -154,7 +154,9 @@ class DynamoDBStore:
 
     def delete(self, key: str) -> None:
         """One write; a second one if the answer to the first was lost."""
-        self._connections.run(lambda table: _delete(table, key))
+        self._connections.run(
+            lambda table: table.meta.client.delete_item(TableName=table.name, Key={KEY: key})
+        )
 
     def keys(self) -> Iterator[str]:
         """One consistent read for each megabyte of the table."""
@@ -294,29 +296,35 @@ def _page(table: Table, operation: str, arguments: Item) -> Item:
     return answer
 
 
-def _put(table: Table, item: Item, condition: str, values: Item) -> None:
-    table.meta.client.put_item(
-        TableName=table.name,
-        Item=item,
-        ConditionExpression=condition,
-        **_bound(condition, values),
-    )
+def _put(table: Table, item: Item, condition: str, values: Item) -> bool:
+    request = {"Item": item, "ConditionExpression": condition, **_bound(condition, values)}
+    return _is_met(table, "put_item", request)
 
 
-def _update(table: Table, key: str, update: str, values: Item) -> None:
+def _update(table: Table, key: str, update: str, values: Item) -> bool:
     condition = f"(#version = :replacing OR #version = :version) AND {_LIVE}"
-    table.meta.client.update_item(
-        TableName=table.name,
-        Key={KEY: key},
-        UpdateExpression=update,
-        ConditionExpression=condition,
+    request = {
+        "Key": {KEY: key},
+        "UpdateExpression": update,
+        "ConditionExpression": condition,
         **_bound(update + condition, values),
-    )
+    }
+    return _is_met(table, "update_item", request)
 
 
-def _delete(table: Table, key: str, condition: str = "", values: Item | None = None) -> None:
-    arguments = {"ConditionExpression": condition, **_bound(condition, values)} if values else {}
-    table.meta.client.delete_item(TableName=table.name, Key={KEY: key}, **arguments)
+def _delete(table: Table, key: str, condition: str, values: Item) -> bool:
+    request = {"Key": {KEY: key}, "ConditionExpression": condition, **_bound(condition, values)}
+    return _is_met(table, "delete_item", request)
+
+
+def _is_met(table: Table, operation: str, request: Item) -> bool:
+    """Whether a write was done, because its condition was met."""
+    client = table.meta.client
+    try:
+        getattr(client, operation)(TableName=table.name, **request)
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
 
 
 def _cut_off() -> RepeatableFault:
