@@ -28,7 +28,8 @@ session
 cookie
 stores
 record
-observe log errors
+observe
+log errors
 """
 """A line may import from the lines below it, never from one above or from the same line."""
 

@@ -26,13 +26,18 @@ class StoreError(SessionError):
 class StoreUnavailable(StoreError):
     """The store cannot be reached, does not answer in time, is full, or refuses the operation.
 
-    :attr:`applied` says what became of a write: ``False`` if it was not done (refused, or never
-    sent), ``None`` if that is not known (sent, and no answer came).
+    *applied* and *busy* are what a store knows about it; both may be left out.
     """
 
-    def __init__(self, *args: object, applied: bool | None = None) -> None:
+    def __init__(self, *args: object, applied: bool | None = None, busy: bool = False) -> None:
         super().__init__(*args)
-        self.applied = applied
+        self.applied: bool | None = applied
+        """``False`` if what was asked for was certainly not done: refused, or not sent. ``None``
+        where that is not known, as after an answer that did not come."""
+        self.busy: bool = busy
+        """Whether the store is there and could not do this one thing now: a lock that somebody
+        holds, no space, read-only, a replica that does not confirm, all connections in use. It is
+        no sign of a dead store, so the breaker does not count it."""
 
 
 class ConflictError(StoreError):

@@ -36,7 +36,7 @@ class ThrottledLog:
         if second != now:
             if written > _PER_SECOND:
                 left_out = written - _PER_SECOND
-                self._logger.log(level, "%d more events were left out: %s", left_out, message)
+                self._logger.log(level, "%d more entries were left out: %s", left_out, message)
             written = 0
         self._written[message] = now, written + 1
         if written < _PER_SECOND:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.breaker_clock import set_breaker_clock
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
 from wsgi_sessions import (
@@ -530,7 +531,7 @@ def test_a_new_session_is_not_saved_to_a_store_that_hangs(
     manager: SessionManager, store: RecordingStore, clock: ManualClock
 ) -> None:
     """It has loaded nothing that would have told."""
-    manager.repository.store.breaker._clock = clock
+    set_breaker_clock(manager, clock)
     store.failing = {"save"}
     for _ in range(8):
         store.before["save"] = lambda: clock.advance(0.5)
@@ -543,7 +544,7 @@ def test_a_store_that_refuses_at_once_is_asked_every_time(
     visitor: Visitor, store: RecordingStore, clock: ManualClock
 ) -> None:
     """It holds nobody."""
-    visitor.manager.repository.store.breaker._clock = clock
+    set_breaker_clock(visitor.manager, clock)
     fill(visitor)
     store.pop_calls()
     store.failing = {"load"}
@@ -647,7 +648,7 @@ def test_bad_cookies_give_a_bounded_number_of_lines(
         refused = [line for line in caplog.messages if line.startswith("a cookie was refused")]
         assert len(refused) == 10
         clock.advance(1)
-    assert caplog.messages[0].startswith("4990 more events were left out: a cookie was refused")
+    assert caplog.messages[0].startswith("4990 more entries were left out: a cookie was refused")
     assert len(caplog.messages) == 11
 
 

@@ -340,7 +340,7 @@ def test_a_wrong_text_is_refused_by_name_and_value(
 @pytest.mark.parametrize("name", settings_of({}).__dataclass_fields__)
 def test_every_option_can_be_read_from_text_or_says_that_it_cannot(name: str) -> None:
     """So does one that is added later."""
-    if name in ("codec", "owner", "migrate_from", "clock"):
+    if name in ("codec", "owner", "migrate_from", "observer", "clock"):
         with pytest.raises(ConfigurationError, match=f"^{name} cannot be given as text"):
             options_from_text({name: "1"})
     else:

@@ -97,6 +97,12 @@ class FaultProxy:
         for link in self._open_links():
             link.cut()
 
+    def forget(self) -> None:
+        """Pass on nothing more over the connections that are open now, and say so to nobody, as
+        balancers and firewalls do with idle ones. New connections are served."""
+        for link in self._open_links():
+            link.forgotten = True
+
     def cut_reply_after(self, count: int) -> None:
         """Pass on *count* bytes of a reply, then close. 0: it was done, nobody hears of it."""
         self._fault = _Fault("reply", count, close=True)
@@ -174,7 +180,7 @@ class FaultProxy:
             link.send(direction, data[:1])
             data = data[1:]
             self._in_time.wait(self._drip)
-        if link.silenced == direction:
+        if link.forgotten or link.silenced == direction:
             return b""
         with self._lock:
             fault = self._fault
@@ -228,6 +234,7 @@ class _Link:
         self._ends = {"request": (client, server), "reply": (server, client)}
         self._pass_on, self._forget = pass_on, forget
         self.silenced: str | None = None
+        self.forgotten = False
         self._running = 2
         self._lock = threading.Lock()
         self._threads = [

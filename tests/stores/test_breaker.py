@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 
 from tests.servers.redis import RedisServer
+from tests.support.breaker_clock import set_breaker_clock
 from tests.support.patience import wait_until
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
@@ -250,7 +251,7 @@ def store(clock: ManualClock) -> HangingStore:
 @pytest.fixture
 def manager(store: HangingStore, clock: ManualClock) -> SessionManager:
     manager = SessionManager(store, secret=SECRET, clock=clock)
-    manager.repository.store.breaker._clock = clock
+    set_breaker_clock(manager, clock)
     return manager
 
 
@@ -312,14 +313,25 @@ ATTEMPTS = {
 def test_whatever_the_store_is_asked_for_counts(
     attempt: str, member: Visitor, store: HangingStore
 ) -> None:
-    """Five slow failures of any kind of call; then the store is not asked any more."""
+    """Five slow failures of loads, or of calls that write, of whatever kind; then the store is not
+    asked for any such any more, and for the others it is."""
     for _ in range(5):
         store.failing = set()
         ATTEMPTS[attempt](member, store)
-    assert member.manager.repository.store.breaker.open
+    guarded, kind = member.manager.repository.store, store.failing
+    store.failing = set()
     store.pop_calls()
-    try_to(member, lambda session: session["name"], 3)
-    assert store.pop_calls() == []
+    if kind == {"load"}:
+        assert guarded.breaker.open
+        assert not guarded.write_breaker.open
+        try_to(member, lambda session: session["name"], 3)
+        assert store.pop_calls() == []
+    else:
+        assert guarded.write_breaker.open
+        assert member.twin().read()["name"] == "Ada"
+        store.pop_calls()
+        try_to(member, lambda session: session.update(name="Grace"), 3)
+        assert store.pop_calls() == ["load"] * 3
 
 
 @pytest.mark.parametrize("recovers", ["load", "save"])
@@ -350,7 +362,7 @@ def test_an_anonymous_visitor_is_not_kept_waiting_either(
 ) -> None:
     """``on_store_error="anonymous"``: at once, and nothing of it is saved."""
     manager = SessionManager(store, secret=SECRET, clock=clock, on_store_error="anonymous")
-    manager.repository.store.breaker._clock = clock
+    set_breaker_clock(manager, clock)
     visitor = Visitor(manager, member.cookie)
     store.failing = {"load"}
     for _ in range(8):
@@ -367,7 +379,7 @@ def test_the_shared_secret_is_asked_for_behind_it_too(
 ) -> None:
     """A worker that begins during an outage is not held by it."""
     manager = SessionManager(store, clock=clock)
-    manager.repository.store.breaker._clock = clock
+    set_breaker_clock(manager, clock)
     store.failing = {"load"}
     for _ in range(8):
         with pytest.raises(StoreUnavailable), Visitor(manager).request() as session:
@@ -379,7 +391,7 @@ def test_what_fails_at_once_never_opens_it(member: Visitor, store: HangingStore)
     """A store that is full still loads."""
     full = RecordingStore(store.inner)
     manager = SessionManager(full, secret=SECRET, clock=member.manager.options.clock)
-    manager.repository.store.breaker._clock = member.manager.options.clock
+    set_breaker_clock(manager, member.manager.options.clock)
     visitor = Visitor(manager, member.cookie)
     full.failing = {"save"}
     try_to(visitor, lambda session: session.update(name="Grace"), 20)
@@ -421,3 +433,35 @@ def test_a_stalled_server_holds_no_crowd(start_redis: Callable[..., RedisServer]
     wait_until(lambda: request(0) == "Ada", "it is found again")
     assert not manager.repository.store.breaker.open
     store.close()
+
+
+# -- kinds, places, processes
+
+
+def test_a_busy_store_is_no_dead_one(
+    breaker: Breaker, fail: Callable[..., None], clock: ManualClock
+) -> None:
+    """A lock that somebody holds, however long it was waited for."""
+    for _ in range(20):
+        fail(0.9, StoreUnavailable("locked", busy=True))
+    assert not breaker.open
+
+
+def test_a_child_does_not_wait_for_its_parents_probe(
+    breaker: Breaker,
+    fail: Callable[..., None],
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread that probed is not there; nor is one that held the lock."""
+    opened(breaker, fail)
+    clock.advance(1)
+
+    def fork_within_the_probe() -> None:
+        breaker._lock.acquire()
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        assert breaker.call(str, 1) == "1"
+        assert not breaker.open
+
+    breaker.call(fork_within_the_probe)
+    opened(breaker, fail)

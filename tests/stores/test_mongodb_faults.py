@@ -170,7 +170,9 @@ def test_a_second_attempt_has_the_time_that_is_left(
         is_mongos=False,
     )
     connections = MongoDBStore("mongodb://host")._connections
-    monkeypatch.setattr(connections, "current", lambda: SimpleNamespace(client=client))
+    monkeypatch.setattr(
+        connections, "current", lambda: SimpleNamespace(served=False, client=client)
+    )
     started = clock()
 
     def command(_db: Any) -> str:

@@ -132,17 +132,19 @@ def test_each_operation_is_one_statement(request, open_store, later, server):
 
 
 def test_an_engine_handed_in_costs_postgresql_nothing_more(postgresql_server, later):
-    """psycopg is in autocommit mode meanwhile, and afterwards as it was."""
+    """psycopg is in autocommit mode meanwhile, and afterwards as it was. The application's own pool
+    is not touched."""
     schema = f"test_{next(numbers)}"
     engine = ordinary_engine(postgresql_server.new_place(schema), pool_size=1, max_overflow=0)
     store = SQLAlchemyStore(engine, schema=schema)
     store.save(key := new_key(), b"", expires_at=later, replacing=None)
     logged = postgresql_server.log.stat().st_size
     store.load(key)
-    with engine.connect() as connection:
-        driver = connection.connection.dbapi_connection  # there is one in the pool
+    with store.engine.connect() as connection:
+        driver = connection.connection.dbapi_connection  # there is one in the store's pool
         assert driver.autocommit is False
         assert len(statements(postgresql_server, driver, logged)) == 1
+    assert engine.pool.checkedin() == 0
     engine.dispose()
 
 
@@ -389,7 +391,7 @@ def test_options_of_the_driver_are_kept(open_store, postgresql_server, later):
             connection.exec_driver_sql(f"SHOW {name}").scalar()
             for name in ("application_name", "work_mem", "statement_timeout", "lock_timeout")
         ]
-    assert settings == ["shop", "123kB", "18s", "18s"]
+    assert settings == ["shop", "123kB", "18s", "16200ms"]
 
 
 def test_a_row_that_the_server_quotes_is_not_in_the_traceback(postgresql_server, later) -> None:

@@ -235,8 +235,8 @@ def test_refused(store, proxy, saved):
 @pytest.mark.parametrize("connected", [True, False])
 @pytest.mark.parametrize("name", ["load", "replace", "keys_of"])
 def test_stalled(connecting, store, url, proxy, name, connected):
-    """Accepted and never answered, whether a connection was open before or not: that is not tried
-    a second time."""
+    """Accepted and never answered. Over a connection that was open before that may be a dead
+    connection, so a load is tried once more over a new one; else it is not."""
     key, version = saved_at(url)
     if connected:
         answered(lambda: store.load(key))
@@ -244,7 +244,7 @@ def test_stalled(connecting, store, url, proxy, name, connected):
     connecting.clear()
     with unavailable():
         each_operation(store, key, version)[name]()
-    assert len(connecting) == (0 if connected else 1)
+    assert len(connecting) == (0 if connected and name == "replace" else 1)
     proxy.restore()
     assert answered(lambda: store.load(key)).data in (b"before", b"lost")
 
@@ -342,15 +342,15 @@ def test_a_request_cut_off_is_sent_again(store, direct, proxy, saved, count):
 
 @pytest.mark.parametrize("count", [0, 1, 5, 30])
 def test_a_reply_that_stops_is_not_waited_for(url, server, proxy, count):
-    """Unavailable, and the rest of that reply is nobody else's answer."""
+    """A load is sent over another connection, a save is unavailable; and the rest of that reply is
+    nobody else's answer."""
     (key, version), (other, theirs) = saved_at(url), saved_at(url)
     with other_limits(server=30):  # the server does what it is asked for
         behind_proxy = behind(proxy, url, server)
     with closing(behind_proxy) as store:
         answered(lambda: store.load(other))
         proxy.stop_reply_after(count)
-        with unavailable():
-            store.load(key)
+        assert answered(lambda: store.load(key)) == (b"before", version)
         assert answered(lambda: store.load(other)) == (b"before", theirs)
         proxy.stop_reply_after(count)
         with unavailable():

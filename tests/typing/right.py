@@ -33,6 +33,7 @@ from wsgi_sessions.flask import FlaskSessions, session
 from wsgi_sessions.flask_session import RedisSessionInterface
 from wsgi_sessions.flask_session import Session as FlaskSession
 from wsgi_sessions.migration import FlaskCookieReader
+from wsgi_sessions.observe import PrometheusObserver
 from wsgi_sessions.stores import Stored
 
 
@@ -50,6 +51,7 @@ def middleware(app: WSGIApplication) -> WSGIApplication:
         codec=MsgpackCodec(),
         migrate_from=FlaskCookieReader("key"),
         on_store_error="anonymous",
+        observer=PrometheusObserver(),
         clock=lambda: 1.0,
     )
 

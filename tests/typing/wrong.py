@@ -30,6 +30,7 @@ def options(app: WSGIApplication, store: MemoryStore) -> None:
     SessionMiddleware(app, store, max_bytes=None)  # wrong
     SessionMiddleware(app, store, fallback_secrets=[1])  # wrong
     SessionMiddleware(app, store, on_store_error="ignore")  # wrong
+    SessionMiddleware(app, store, observer=print)  # wrong
     SessionMiddleware(app, store, clock=1.0)  # wrong
     SessionMiddleware(app, MemoryStore)  # wrong
     SessionMiddleware(store, app)  # wrong

@@ -8,7 +8,7 @@ from wsgi_sessions.cookie import Token, hash_secret
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.record import Record
 from wsgi_sessions.session import SessionRepository, is_over
-from wsgi_sessions.stores import GuardedStore, Store
+from wsgi_sessions.stores import GuardedStore
 
 __all__ = ["FormerStore"]
 
@@ -17,14 +17,15 @@ _LIFETIME = 400 * 86_400.0
 
 
 class FormerStore:
-    """Reads and deletes sessions in *store*, whose records *repository* can read."""
+    """Reads and deletes sessions in *store*, of the class *name*, whose records *repository* can
+    read."""
 
     lifetime = _LIFETIME
 
-    def __init__(self, repository: SessionRepository, store: Store) -> None:
+    def __init__(self, repository: SessionRepository, store: GuardedStore, name: str) -> None:
         self._repository = repository
-        self._store = GuardedStore(store, repository.log)
-        self.name: str = type(store).__name__
+        self._store = store
+        self.name = name
         self.cookie_name = "a former store"
 
     def read(self, token: Token) -> Record | None:

@@ -8,10 +8,10 @@ same four things: :meth:`~SessionManager.open`, attach the session where the fra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import product
 from re import compile as compile_pattern
 from typing import Any, NamedTuple, Unpack, cast
@@ -25,6 +25,7 @@ from wsgi_sessions.cookie import (
     SharedSigner,
     cookie_values,
     has_content_length,
+    new_id,
     personal,
     setting_cookie,
 )
@@ -35,6 +36,7 @@ from wsgi_sessions.manager.migrate import Migration
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
 from wsgi_sessions.manager.store import StoreOrURL, store_of
+from wsgi_sessions.observe import GuardedObserver, no_event
 from wsgi_sessions.record import RecordCipher, ValueCodec
 from wsgi_sessions.session import (
     ISSUE,
@@ -43,6 +45,7 @@ from wsgi_sessions.session import (
     SENT,
     Identity,
     Lifetimes,
+    ObservedRepository,
     RequestState,
     Session,
     SessionRepository,
@@ -50,7 +53,7 @@ from wsgi_sessions.session import (
     open_session,
     state_of,
 )
-from wsgi_sessions.stores import GuardedStore, Store, evicts, max_bytes_of
+from wsgi_sessions.stores import GuardedStore, ObservedStore, Store, evicts, max_bytes_of
 
 __all__ = ["Finished", "SessionManager"]
 
@@ -69,9 +72,7 @@ class Finished(NamedTuple):
     """``None``: the application's. Bytes: send these instead, nothing for ``HEAD``."""
 
 
-_finished: Callable[[tuple[str, Headers, bytes | None]], Finished]
-_finished = partial(tuple.__new__, Finished)
-"""``Finished(*fields)`` without a Python call."""
+_new_tuple = tuple.__new__  # ``Finished(…)`` takes twice as many instructions
 
 
 class SessionManager:
@@ -90,14 +91,18 @@ class SessionManager:
         self.security_log: ThrottledLog = ThrottledLog("wsgi_sessions.security")
         self._warned: set[str] = set()
         self._cookie, self._variants = self._cookies(settings)
-        self._names = (settings.cookie_name, *settings.former_cookie_names)
+        self._former_names = settings.former_cookie_names
+        self._names = (settings.cookie_name, *self._former_names)
         settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
         self._check_keeps_key(store)
         encrypted = self._encrypted_cookies(store)
         self.store: Any = cast(Any, encrypted[0] if encrypted else store)
-        guarded = GuardedStore(self.store, self.log)
+        observer = settings.observer
+        self._observer = None if observer is None else GuardedObserver(observer, self.log)
+        guarded = self._guarded(self.store, type(store).__name__)
         self._signer = self._signer_of(guarded)
-        self.repository: SessionRepository = SessionRepository(
+        repository = SessionRepository if self._observer is None else ObservedRepository
+        self.repository: SessionRepository = repository(
             guarded,
             codec=settings.codec,
             cipher=RecordCipher(settings.encryption_keys) if settings.encryption_keys else None,
@@ -111,6 +116,7 @@ class SessionManager:
             security_log=self.security_log,
             identity=self._identity(settings),
             merge_keys=frozenset(settings.merge_keys),
+            event=no_event if self._observer is None else self._observer.event,
         )
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
@@ -158,6 +164,13 @@ class SessionManager:
             return [store.bind(keys, name) for name in self._names]
         return []
 
+    def _guarded(self, store: Store, kind: str) -> GuardedStore:
+        """*store*, an instance of the class *kind*, as sessions call it."""
+        if self._observer is None:
+            return GuardedStore(store, self.log)
+        name = kind.lower().removesuffix("store") or "store"
+        return ObservedStore(store, self.log, name=name, observer=self._observer)
+
     def _signer_of(self, store: GuardedStore) -> SharedSigner | GivenSigner:
         options, names = self.options, self._names
         if options.secret is None:
@@ -175,7 +188,11 @@ class SessionManager:
                 raise ConfigurationError("migrate_from needs a store that keeps records")
             return EncryptedCookieResolver(repository, names, encrypted)
         readers = [one for one in old if hasattr(one, "cookie_name")]
-        former = [FormerStore(repository, one) for one in old if one not in readers]
+        former = [
+            FormerStore(repository, self._guarded(one, kind := type(one).__name__), kind)
+            for one in old
+            if one not in readers
+        ]
         migration = Migration(repository, readers, former) if old else None
         verifiers, on_store_error = self._signer.verifiers, self.options.on_store_error
         return CookieResolver(repository, names, verifiers, migration, on_store_error)
@@ -234,7 +251,7 @@ class SessionManager:
                 state.phase = SENT
                 if self._may_be_looked_at(state, headers):
                     headers = personal(headers, private=True)
-            return _finished((status, headers, None))
+            return _new_tuple(Finished, (status, headers, None))
         state.repository = self.repository  # of now, where a configuration changes
         if state.phase is SENT:
             if not streams:  # otherwise the application may yet raise, and nothing of it is saved
@@ -258,7 +275,7 @@ class SessionManager:
             state.phase = SENT
         else:
             state.close()
-        return _finished((status, headers, None))
+        return _new_tuple(Finished, (status, headers, None))
 
     def unavailable(self, session: Session, *, secure: bool = False) -> Finished:
         """The ``503`` for a :exc:`~wsgi_sessions.StoreError` that left the application. Nothing
@@ -283,6 +300,12 @@ class SessionManager:
         except Exception:  # noqa: BLE001  # the server could do nothing with it
             self.log.error("what was changed after the headers could not be saved")
             session.rollback()
+
+    def check(self) -> None:
+        """Ask the store one cheap question, for a health endpoint: returns if it answers, raises
+        :exc:`~wsgi_sessions.StoreUnavailable` if not. One round trip, a read; none while the
+        breaker is open. A new id each time, so that every shard has its turn."""
+        self.repository.store.load(new_id())
 
     def close(self, session: Session) -> None:
         """The request is over: save what was changed after the headers, if anything was. Closing
@@ -329,9 +352,10 @@ class SessionManager:
     def _carries_cookie(self, state: RequestState) -> bool:
         """Whether the request may have a cookie of ours."""
         header = state.cookie_header
-        if self._cookie.name in header:  # before a generator is made for the others
-            return True
-        return any(name in header for name in self._names[1:])
+        if not header:
+            return False
+        # A generator is only made where there is a name that may be missing.
+        return self._cookie.name in header or any(name in header for name in self._former_names)
 
     def _may_be_looked_at(self, state: RequestState, headers: Headers) -> bool:
         """Whether a body that still runs code may show a session that nothing has looked at yet.

@@ -20,6 +20,7 @@ from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import values
 from wsgi_sessions.manager.migrate import Reader
+from wsgi_sessions.observe import Observer
 from wsgi_sessions.record import Codec, MsgpackCodec
 from wsgi_sessions.stores import Store, system_clock
 
@@ -91,6 +92,9 @@ class Options(TypedDict, total=False):
         this library, or several.
     on_store_error = 'raise'
         ``"anonymous"``: a failed load gives an empty session that is not saved, and a log entry.
+    observer = None
+        Hears every call to the store and every event: a
+        :class:`~wsgi_sessions.observe.PrometheusObserver`, or an object with these two methods.
     environ_key = 'wsgi.session'
         The key in the WSGI environment under which the application finds its session.
     clock = time.time
@@ -120,6 +124,7 @@ class Options(TypedDict, total=False):
     encryption_keys: Sequence[str | bytes | None] | None
     migrate_from: Reader | Store | Sequence[Reader | Store] | None
     on_store_error: Literal["raise", "anonymous"]
+    observer: Observer | None
     environ_key: str
     clock: Callable[[], float]
 
@@ -159,6 +164,7 @@ class Settings:
     encryption_keys: tuple[bytes | None, ...] = _option(None, values.encryption_keys)
     migrate_from: tuple[Reader | Store, ...] = _option(None, values.former_places)
     on_store_error: Literal["raise", "anonymous"] = _option("raise", values.on_failure)
+    observer: Observer | None = _option(None, values.observer)  # noqa: RUF009
     environ_key: str = _option("wsgi.session", values.full_text)
     clock: Callable[[], float] = _option(system_clock, values.clock, "time.time")  # noqa: RUF009
 

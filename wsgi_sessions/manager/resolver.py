@@ -80,13 +80,17 @@ class CookieResolver:
         tokens: list[Token] = []
         try:
             values = cookie_values(cookie_header, self._cookie_name)
-            if values:
-                tokens = self._tokens(values, self._verify, now)
-            if len(tokens) == 1:  # nearly always: a call less
-                token = tokens[0]
-                snapshot = self._accept(token, self._repository.store.load(token.id), now)
+            if len(values) == 1:  # nearly always: three calls less
+                token = self._verify(values[0])
+                if token is not None and now - token.issued_at < _OLDEST:
+                    tokens.append(token)
+                    snapshot = self._accept(token, self._repository.store.load(token.id), now)
+                else:
+                    self._note_refused()
+                    snapshot = Snapshot(now)
             else:
-                snapshot = self._open(tokens, now) if tokens else Snapshot(now)
+                tokens = self._tokens(values, self._verify, now)
+                snapshot = self._open(tokens, now)
             if values:
                 snapshot.was_sent = True
             if snapshot.record is not None or not self._elsewhere:
@@ -114,7 +118,7 @@ class CookieResolver:
         now, asked = snapshot.opened_at, len({token.id for token in tokens})
         for name, verify in () if snapshot.rivals else self._former:
             values = cookie_values(cookie_header, name)
-            found = self._tokens(values, verify, now) if values else []
+            found = self._tokens(values, verify, now)
             asked += len({token.id for token in found})
             if found and asked <= _MOST_LOADED:
                 snapshot = self._open(found, now)
@@ -136,8 +140,7 @@ class CookieResolver:
         name. During a deployment a worker that knows no other name may have logged in."""
         id, now = snapshot.detached_from, snapshot.opened_at
         for name, verify in self._former:
-            values = cookie_values(cookie_header, name)
-            tokens = self._tokens(values, verify, now) if values else []
+            tokens = self._tokens(cookie_values(cookie_header, name), verify, now)
             same = [token for token in tokens if token.id == id]
             found = self._open(same, now) if same else snapshot
             if found.record is not None:
@@ -158,35 +161,31 @@ class CookieResolver:
 
     def _tokens(self, values: Sequence[str], verify: Verify, now: float) -> list[Token]:
         """The valid ones among the values of one cookie name, newest first."""
-        if len(values) == 1:  # nearly always
-            only = verify(values[0])
-            if only is not None and now - only.issued_at < _OLDEST:
-                return [only]
-            self._note_refused()
-            return []
-        values = list(dict.fromkeys(values))[:_CANDIDATES]
         tokens = []
-        for value in values:
+        for value in list(dict.fromkeys(values))[:_CANDIDATES]:
             token = verify(value)
             if token is not None and now - token.issued_at < _OLDEST:
                 tokens.append(token)
-        if not tokens:
+        if values and not tokens:
             self._note_refused()
-        elif len(tokens) > 1:
-            tokens.sort(key=_issued_at, reverse=True)
+        tokens.sort(key=_issued_at, reverse=True)
         return tokens
 
     def _note_refused(self) -> None:
         self._repository.security_log.info("a cookie was refused: not signed by us, or too old")
+        self._repository.event("refused", None)
 
     def _open(self, tokens: list[Token], now: float) -> Snapshot:
         """The session that *tokens* open, in the store's opinion."""
+        if not tokens:
+            return Snapshot(now)
         store = self._repository.store
         ids = dict.fromkeys(token.id for token in tokens)
         if len(ids) > _MOST_LOADED:
             self._repository.security_log.info(
                 "a request with valid cookies of %d sessions was refused", len(ids)
             )
+            self._repository.event("refused", None)
             return Snapshot(now)
         records = {id: store.load(id) for id in ids}
         found = [self._accept(token, records[token.id], now) for token in tokens]
@@ -201,6 +200,7 @@ class CookieResolver:
                 "a request with the cookies of %d living sessions is anonymous: %s",
                 *(len(alive), ", ".join(one.id for one in alive)),
             )
+            self._repository.event("refused", None)
         return snapshot
 
     def _accept(self, token: Token, stored: Stored | None, now: float) -> Snapshot:
@@ -230,6 +230,7 @@ class CookieResolver:
         self._repository.security_log.warning(
             "session %s: a cookie with another secret was refused", id
         )
+        self._repository.event("refused", id)
 
 
 def _issued_at(token: Token) -> int:
@@ -268,6 +269,7 @@ class EncryptedCookieResolver:
                     "a request with the cookies of %d living sessions is anonymous: %s",
                     *(len(alive), ", ".join(alive)),
                 )
+                repository.event("refused", None)
             snapshot.was_sent = True
             if alive:
                 break
@@ -283,6 +285,7 @@ class EncryptedCookieResolver:
             opened = cookies.decrypt(value)
             if opened is None:
                 repository.security_log.info("a cookie was refused: not encrypted by us")
+                repository.event("refused", None)
                 continue
             id, stored = opened
             record = repository.unpack(id, stored)

@@ -13,6 +13,7 @@ from typing import Any, Literal, NoReturn
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.manager.migrate import Reader
+from wsgi_sessions.observe import Observer
 from wsgi_sessions.record import Codec, parse_key
 from wsgi_sessions.stores import CENTURY, Store
 
@@ -120,6 +121,14 @@ def codec(name: str, value: Any) -> Codec:
     _check_instance(name, value, ("dumps", "loads"), "MsgpackCodec() for example")
     codec: Codec = value
     return codec
+
+
+def observer(name: str, value: Any) -> Observer | None:
+    if value is not None:
+        needed = ("store_call", "event")
+        _check_instance(name, value, needed, "PrometheusObserver() for example, or None")
+    observer: Observer | None = value
+    return observer
 
 
 def former_places(name: str, value: Any) -> tuple[Reader | Store, ...]:

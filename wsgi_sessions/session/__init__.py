@@ -5,6 +5,7 @@ from __future__ import annotations
 from wsgi_sessions.session.draft import SUPERSEDED_SECONDS
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, is_over
+from wsgi_sessions.session.observed import ObservedRepository
 from wsgi_sessions.session.repository import DEFAULT_MAX_BYTES, SessionRepository
 from wsgi_sessions.session.session import (
     Session,
@@ -31,6 +32,7 @@ __all__ = [
     "Edit",
     "Identity",
     "Lifetimes",
+    "ObservedRepository",
     "RequestState",
     "Session",
     "SessionRepository",

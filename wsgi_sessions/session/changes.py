@@ -172,7 +172,8 @@ class Changes:
                 merged.pop(key, None)
             else:
                 merged[key] = made  # type: ignore[assignment]
-            changed = changed or not same(made, there)
+            if not changed and not same(made, there):
+                changed = True
         if changed or (ordered and self._moved) or merged.keys() != values.keys():
             return merged
         return values

@@ -155,11 +155,15 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        dumped = self._dump(key, value)
+        data = self._dump(key, value)
         if key in self._merge_keys:
             self._note_base(key)
-        data = self._hold(key, value, dumped)
-        self._more().put(key, data)
+        if data is not value:
+            data = self._hold(key, value, data)
+        elif self.live:  # a scalar takes the place of something else
+            self._drop(key)
+        changes = self.changes
+        (self._more() if changes is _NO_CHANGES else changes).put(key, data)
         self._assigned.add(key)
 
     def show(self, key: str, value: Any) -> None:

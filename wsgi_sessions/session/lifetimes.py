@@ -49,7 +49,8 @@ class Lifetimes:
 
 def is_over(record: Record, now: float) -> bool:
     """Whether a lifetime has ended, whatever the store's own expiry and clock say."""
-    return now >= record.expires_at
+    ends_at = record.ends_at
+    return now >= record.saved_at + record.idle or (ends_at is not None and now >= ends_at)
 
 
 def absolute_end(record: Record) -> float:
@@ -60,8 +61,8 @@ def absolute_end(record: Record) -> float:
 def renewal_due(record: Record, issued_at: float, now: float) -> bool:
     """Whether the cookie is older than a tenth of the idle lifetime or than a day. (Or dated that
     far in the future, which a clock that was set back leaves behind.)"""
-    age, tenth = now - issued_at, record.idle / 10
-    return not -tenth <= age <= tenth or not -_DAY <= age <= _DAY
+    age = abs(now - issued_at)
+    return age > _DAY or age > record.idle / 10
 
 
 def checked_lifetime(value: object) -> float:

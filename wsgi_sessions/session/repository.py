@@ -14,11 +14,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from random import uniform
+from random import SystemRandom
 
 from wsgi_sessions.cookie import hash_secret, new_id
-from wsgi_sessions.errors import BadRecord, ConflictError, SessionTooLarge, StoreError
+from wsgi_sessions.errors import (
+    BadRecord,
+    ConflictError,
+    SessionError,
+    SessionTooLarge,
+    StoreError,
+    StoreUnavailable,
+)
 from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.observe import no_event
 from wsgi_sessions.record import (
     ENDED,
     PERMANENT,
@@ -34,8 +42,16 @@ from wsgi_sessions.record import (
     unpack_body,
 )
 from wsgi_sessions.session.identity import Identity, is_owner
-from wsgi_sessions.session.lifetimes import Lifetimes, absolute_end, renewal_due
-from wsgi_sessions.session.snapshot import DROPPED, SAVED, UNCHANGED, Edit, Outcome, Snapshot
+from wsgi_sessions.session.lifetimes import Lifetimes, absolute_end
+from wsgi_sessions.session.snapshot import (
+    DROPPED,
+    SAVED,
+    SUPERSEDED,
+    UNCHANGED,
+    Edit,
+    Outcome,
+    Snapshot,
+)
 from wsgi_sessions.stores import GuardedStore, Stored
 
 __all__ = ["DEFAULT_MAX_BYTES", "SessionRepository"]
@@ -44,7 +60,9 @@ DEFAULT_MAX_BYTES = 1 << 20
 """Bytes of a record. One that is larger is looked at only if ``max_bytes`` is larger too."""
 
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
+_RENEWAL_PAUSE = 1.0  # seconds without a renewal, after one that failed
 _LONGEST_WAIT = 0.5  # seconds, before another attempt
+uniform = SystemRandom().uniform  # no state that a fork in C would give to all workers
 
 
 class SessionRepository:
@@ -66,6 +84,7 @@ class SessionRepository:
         security_log: ThrottledLog,
         identity: Identity | None = None,
         merge_keys: Collection[str] = (),
+        event: Callable[[str, str | None], None] = no_event,
     ) -> None:
         self.store = store
         self.codec: ValueCodec = ValueCodec(codec)
@@ -80,11 +99,14 @@ class SessionRepository:
         self.now = clock
         self.log = log
         self.security_log = security_log
+        self.event = event
+        """Hears what happens rarely: see :mod:`wsgi_sessions.session.observed`."""
         self._cipher = cipher
         self._max_bytes = max_bytes
         self._most_loaded = max(max_bytes, DEFAULT_MAX_BYTES)
         self.before_create = before_create
         self._said_no_index = False
+        self._unrenewed_at = -_RENEWAL_PAUSE
 
     # Loading
 
@@ -111,6 +133,8 @@ class SessionRepository:
         except BadRecord as error:
             # It stays where it is: it may be of a newer version of this library.
             self.security_log.warning("session %s: the record cannot be used: %s", id, error)
+            if not self.is_foreign(stored):
+                self.event("damaged", id)
             return None
 
     def _read(self, cipher: RecordCipher, id: str, data: bytes) -> Record:
@@ -142,10 +166,19 @@ class SessionRepository:
 
     # Saving
 
-    def renewal_due(self, snapshot: Snapshot) -> bool:
-        """Whether the session has to be saved for its lifetime to go on."""
-        record = snapshot.record
-        return record is not None and renewal_due(record, snapshot.issued_at, self.now())
+    def may_renew(self) -> bool:
+        """Whether a renewal is worth trying: not for a second after one that failed, since each
+        might wait for the same lock."""
+        return abs(self.now() - self._unrenewed_at) >= _RENEWAL_PAUSE
+
+    def excuses(self, error: SessionError, snapshot: Snapshot, edit: Edit) -> bool:
+        """Whether what failed was a renewal and nothing else: that is a log entry. No I/O."""
+        record, now = snapshot.record, self.now()
+        if record is None or edit(record, now) is not record:
+            return False
+        self._unrenewed_at = now
+        self.log.warning("session %s could not be renewed: %s", snapshot.id, error)
+        return True
 
     def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
         """Compare-and-set: replace what *snapshot* was loaded as by ``edit(record, now)``.
@@ -180,6 +213,7 @@ class SessionRepository:
 
     def _create(self, snapshot: Snapshot, edit: Edit) -> Outcome:
         self.before_create()
+        may_move = not snapshot.id  # nobody has seen it: the application may have kept it elsewhere
         for _attempt in range(_ATTEMPTS):
             now = self.now()
             id = snapshot.ensure_id()
@@ -189,8 +223,17 @@ class SessionRepository:
                 return UNCHANGED
             if record.superseded:  # a secret that nobody was given
                 record = record._replace(superseded=())
-            if self._replace(snapshot, record, now):
-                return SAVED
+            if may_move:
+                snapshot.id = id = self.store.reachable(id, new_id) or id
+            try:
+                if self._replace(snapshot, record, now):
+                    return SAVED
+            except StoreUnavailable:
+                other = self.store.reachable(id, new_id, failed=True) if may_move else None
+                if other is None:
+                    raise
+                snapshot.id, may_move = other, False
+                continue
             snapshot.id = new_id()
             self.log.warning("session %s existed already, a new id was taken", id)
         raise ConflictError("the store refuses every new session")
@@ -225,6 +268,7 @@ class SessionRepository:
 
     def _reload(self, snapshot: Snapshot) -> bool:
         """After a conflict: go on from the stored record, if it is still the same login."""
+        self.event("conflict", snapshot.id)
         found, before = self.load(snapshot.id), snapshot.record
         if found is None or before is None or found[0].secret_hash != before.secret_hash:
             snapshot.detach()
@@ -270,12 +314,15 @@ class SessionRepository:
         self.security_log.warning(
             "session %s: changes of a superseded request were dropped", snapshot.detached_from
         )
+        if snapshot.why is SUPERSEDED:
+            self.event("superseded", snapshot.detached_from)
 
     def note_undecodable(self, snapshot: Snapshot) -> None:
         """A value of the record cannot be decoded."""
         self.security_log.warning(
             "session %s: a value of the record cannot be decoded", snapshot.id
         )
+        self.event("damaged", snapshot.id)
 
 
 def _context(id: str) -> bytes:

@@ -21,7 +21,7 @@ from enum import Enum
 from typing import Any, Final, NoReturn, Protocol
 
 from wsgi_sessions.cookie import new_secret
-from wsgi_sessions.errors import SessionClosed
+from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
 from wsgi_sessions.record import PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
@@ -246,20 +246,19 @@ class RequestState:
 
     def save(self) -> None:
         """Store what has changed, if anything has. See :meth:`wsgi_sessions.Session.save`."""
-        draft = self.draft
-        if draft is None:
+        draft, changed = self.draft, False
+        if draft is not None:
+            draft.collect()
+            if self.ended is not None:
+                self._delete(self.ended)
+            changed = draft.has_changes()
+        snapshot = self.load() if changed else self.snapshot
+        if snapshot is None:
             return
-        draft.collect()
-        if self.ended is not None:
-            self._delete(self.ended)
-        changed = draft.has_changes()
-        if self.snapshot is None and not changed:
-            return
-        snapshot = self.load()
         if snapshot.detached_from:
             self._save_detached(snapshot)
             return
-        due = self.phase is OPEN and self.repository.renewal_due(snapshot)
+        due = self.phase is OPEN and snapshot.renewal_due() and self.repository.may_renew()
         if changed or due:
             self._update(snapshot, due=due)
 
@@ -276,7 +275,13 @@ class RequestState:
             self.ensure_secret()
             if logs_in or cleared:
                 self._end_rivals(snapshot)
-        outcome = repository.update(snapshot, draft.edit if plain else self.edit, force=due)
+        edit = draft.edit if plain else self.edit
+        try:
+            outcome = repository.update(snapshot, edit, force=due)
+        except (StoreError, SessionTooLarge) as error:
+            if not (due and repository.excuses(error, snapshot, edit)):
+                raise
+            outcome, due = UNCHANGED, False
         if outcome is DROPPED and logs_in:
             self._begin_own()
             return
@@ -284,7 +289,9 @@ class RequestState:
         new_cookie = due or bool(draft.secret) or reshaped
         snapshot.secret = draft.secret or snapshot.secret
         draft.saved(snapshot.values, disturbed=snapshot.disturbed)
-        self.logged_in = self.logged_in or logs_in
+        if logs_in:
+            self.logged_in = True
+            repository.event("login", snapshot.id)
         self.settle(outcome, snapshot, new_cookie=new_cookie)
         if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
             self.cookie = EXPIRE  # a logout, whatever its cookie opens

@@ -20,6 +20,7 @@ from wsgi_sessions.stores.base import (
 )
 from wsgi_sessions.stores.breaker import Breaker, GuardedStore
 from wsgi_sessions.stores.memory import MemoryStore
+from wsgi_sessions.stores.observed import ObservedStore
 from wsgi_sessions.stores.text import (
     parse_boolean,
     parse_duration,
@@ -39,6 +40,7 @@ __all__ = [
     "GuardedStore",
     "Listable",
     "MemoryStore",
+    "ObservedStore",
     "OwnerIndex",
     "Purgeable",
     "Route",

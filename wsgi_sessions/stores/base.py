@@ -16,7 +16,8 @@ Rules for all operations:
 * *A fault is not an answer.* Where the store cannot find out what is stored, because it is
   unreachable, too slow, full, read-only or refuses us, it raises
   :exc:`~wsgi_sessions.StoreUnavailable` and leaves the stored record intact. It never says
-  "missing" or "refused" instead.
+  "missing" or "refused" instead. It gives the exception ``busy=True`` where the store is there and
+  only this cannot be done now (a lock, no space), and ``applied=False`` where it was not done.
 * *All or nothing.* A reader sees the old data or the new, also when the writer is killed.
 * *Threads and processes.* One instance is used by many threads at once, may be built (and used)
   before ``fork`` and used after it in parent and child, and works under gevent. Building it does
@@ -40,6 +41,9 @@ for by the functions named, and nowhere else:
                      :exc:`~wsgi_sessions.ConfigurationError` if they cannot be written, and creates
                      nothing. The middleware asks when the application starts.
                      :func:`check_place_of`
+``place_of(key)``    Of a store over several servers: which of them holds *key*, as something
+                     hashable, without I/O. Each then has breakers of its own, so that one that
+                     hangs costs the sessions it holds and no others. :func:`place_of`
 ``ddl: str``         The statements that make the tables and indexes where they are missing.
                      :func:`ddl_of`
 ``from_url(url)``    A class method that makes the store of a URL; raises
@@ -76,6 +80,7 @@ __all__ = [
     "ddl_of",
     "evicts",
     "max_bytes_of",
+    "place_of",
     "system_clock",
 ]
 
@@ -210,6 +215,12 @@ def check_place_of(store: object) -> None:
     check = getattr(store, "check_place", None)
     if check is not None:
         check()
+
+
+def place_of(store: Store) -> Callable[[str], Hashable] | None:
+    """Which of its servers holds a key; ``None`` for a store that has one place for all."""
+    found: Callable[[str], Hashable] | None = getattr(store, "place_of", None)
+    return found
 
 
 def ddl_of(store: Store) -> str:

@@ -18,6 +18,7 @@ Each rule of :mod:`wsgi_sessions.stores.base` is one test. pytest is needed, not
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import itertools
 import math
@@ -37,7 +38,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from wsgi_sessions.stores import Listable, OwnerIndex, Purgeable, Store, max_bytes_of
+from wsgi_sessions.stores import (
+    Listable,
+    OwnerIndex,
+    Purgeable,
+    Store,
+    close_store,
+    max_bytes_of,
+)
 
 __all__ = ["ManualClock", "RealClock", "StoreContract"]
 
@@ -110,14 +118,19 @@ def increment(store: Store, key: str, times: int, later: float) -> None:
             raise AssertionError("never accepted")
 
 
+def fork_in_c() -> int:
+    """A fork of which Python learns nothing, as servers in C make them: no hook is called."""
+    return int(ctypes.PyDLL(None).fork())
+
+
 @contextmanager
-def forked(function: Callable[[], object]) -> Iterator[None]:
-    """Run *function* in a forked child; at the end fail with the child's traceback, or
-    with those of its threads if it hangs."""
+def forked(function: Callable[[], object], fork: Callable[[], int] | None = None) -> Iterator[None]:
+    """Run *function* in a child that *fork*, by default :func:`os.fork`, makes; at the end fail
+    with the child's traceback, or with those of its threads if it hangs."""
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a server's threads may be running
-        child = os.fork()
+        child = (fork or os.fork)()
     if child == 0:  # pragma: no cover - measured in the parent only
         try:
             faulthandler.dump_traceback_later(CHILD_SECONDS, file=writer, exit=True)
@@ -539,6 +552,32 @@ class StoreContract:
             increment(store, mine, 20, later)
         assert store.load(mine).data == b"20"  # type: ignore[union-attr]
         assert store.load(theirs).data == (b"20" if self.shared else b"0")  # type: ignore[union-attr]
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+    def test_forks_without_hooks(self, store: Store, later: float) -> None:
+        """As uWSGI makes them: two children and the parent go on with a store that was used before,
+        at the same time, and what they have written is there when all have closed it."""
+        keys = [new_key() for _ in range(3)]
+        for key in keys:
+            store.save(key, b"0", expires_at=later, replacing=None)
+        shared = new_key()
+        store.save(shared, b"0", expires_at=later, replacing=None)
+
+        def work(key: str) -> None:
+            for _ in range(20):
+                increment(store, key, 1, later)
+                increment(store, shared, 1, later)
+                assert store.load(new_key()) is None
+            close_store(store)
+
+        with (
+            forked(lambda: work(keys[1]), fork_in_c),
+            forked(lambda: together(2, lambda _: increment(store, keys[2], 10, later)), fork_in_c),
+        ):
+            work(keys[0])
+        found = [store.load(key).data for key in keys]  # type: ignore[union-attr]
+        assert found == ([b"20", b"20", b"20"] if self.shared else [b"20", b"0", b"0"])
+        assert store.load(shared).data == (b"40" if self.shared else b"20")  # type: ignore[union-attr]
 
     def test_threads_after_fork(self, store: Store, later: float) -> None:
         """The child's threads can use it, also if threads of the parent were using it."""

@@ -71,8 +71,10 @@ class RepeatableFault(StoreUnavailable):
     """A second attempt may succeed. *connection* says whether the fault is one of the connection,
     and not an answer."""
 
-    def __init__(self, text: str, *, applied: bool | None, connection: bool) -> None:
-        super().__init__(text, applied=applied)
+    def __init__(
+        self, text: str, *, applied: bool | None, connection: bool, busy: bool = False
+    ) -> None:
+        super().__init__(text, applied=applied, busy=busy)
         self.connection = connection
 
 
@@ -179,7 +181,7 @@ def _of_answer(error: Exception) -> Exception | None:
         return TableMissing("the table in DynamoDB does not exist", applied=False)
     if code in BUSY:
         text = f"DynamoDB refused: {BUSY[code]} ({code})"
-        return RepeatableFault(text, applied=False, connection=False)
+        return RepeatableFault(text, applied=False, connection=False, busy=True)
     if status >= 500:
         text = f"DynamoDB failed ({code}, status {status})"
         return RepeatableFault(text, applied=None, connection=False)

@@ -20,6 +20,7 @@ record *expires*, so that a purge need not open it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import zlib
@@ -44,6 +45,8 @@ shards: Shards = _shards
 """How shards are worked in on this system."""
 
 FIRST_READ = 16_384  # most records; allocating more costs every read what a second read costs few
+BUSY = (errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""Somebody holds the lock, or nothing may be written; all else may be a file system that hangs."""
 SHARDS = [f"{number:02x}" for number in range(256)]
 
 
@@ -193,7 +196,11 @@ class FileStore:
                     shards.close_shard(shard)
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise StoreUnavailable(f"session directory {self._directory}: {reason}") from error
+            raise StoreUnavailable(
+                f"session directory {self._directory}: {reason}",
+                applied=False,
+                busy=error.errno in BUSY,
+            ) from error
 
     def _make_shard(self, path: str) -> Any:
         os.makedirs(os.path.dirname(self._directory), exist_ok=True)

@@ -94,8 +94,12 @@ def refusal(error: Exception) -> str:
 def report(label: str, error: Exception) -> NoReturn:
     """Raise :exc:`StoreUnavailable` for an *error* of the server called *label*."""
     if isinstance(error, OSError):
-        raise StoreUnavailable(f"memcached at {label}: {error}") from error
+        applied = False if isinstance(error, ConnectionRefusedError) else None
+        raise StoreUnavailable(f"memcached at {label}: {error}", applied=applied) from error
     # pymemcache's own messages may quote what it read: keys, values.
+    refused = refusal(error)
     raise StoreUnavailable(
-        f"memcached at {label}: {refusal(error) or type(error).__name__}"
+        f"memcached at {label}: {refused or type(error).__name__}",
+        applied=False if refused else None,
+        busy=bool(refused),
     ) from None

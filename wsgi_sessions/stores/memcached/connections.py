@@ -6,6 +6,8 @@ Rules for maintainers:
   ``KeyboardInterrupt``), closes it: a reply may still arrive over it.
 * Connections belong to a process, by its pid (uWSGI forks without Python's hooks).
 * An operation ends by its deadline, however slowly the bytes come in.
+* A balancer or a firewall forgets connections without a word. So one that was idle for longer than
+  30 s is not used, and one that gives no answer costs all that are idle.
 """
 
 from __future__ import annotations
@@ -18,11 +20,15 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from wsgi_sessions.stores.memcached.client import pymemcache
+from wsgi_sessions.stores.forks import PerProcess
+from wsgi_sessions.stores.memcached.client import closed, pymemcache
 from wsgi_sessions.stores.timeouts import Timeouts
 
 MAX_IDLE = 64
 """Connections kept for each server, which by default accepts 1024 from all processes together."""
+
+IDLE_SECONDS = 30.0
+"""After which a kept connection of the store's own is replaced before it is used."""
 
 Address = str | tuple[str, int]
 Command = Callable[[Any], Any]
@@ -40,29 +46,43 @@ class Server(ABC):
         self.label: str = label
         self.key_prefix: bytes = key_prefix
         self._process = os.getpid()
-        self._after_fork: dict[int, Lock] = {}
+        self._renewing = PerProcess(Lock)
 
-    def run(self, command: Command, deadline: float, *, open_only: bool = False) -> Any:
+    def run(
+        self, command: Command, deadline: float, *, open_only: bool = False, again: bool = False
+    ) -> Any:
         """What *command* returns for a client with a connection. With *open_only* none is used that
-        can be seen to have been closed by the server; that costs a system call."""
+        can be seen to have been closed by the server; that costs a system call. With *again* the
+        command is sent once more, over a new connection, if it turns out to be closed, or if one
+        that was kept does not answer."""
         if self._process != os.getpid():
             self._leave_to_parent()
         client = self._acquire(deadline, open_only)
+        kept = self._was_kept(client)
         try:
             result = command(client)
-        except BaseException:
+        except BaseException as error:
             self._discard(client)
-            raise
-        self._release(client)
-        return result
+            was_closed = isinstance(error, closed())
+            if not (was_closed or isinstance(error, TimeoutError)):
+                raise
+            self.close_idle()  # the others are likely to be dead as well
+            if not (again and (was_closed or kept)):
+                raise
+        else:
+            self._release(client)
+            return result
+        return self.run(command, deadline)
+
+    def _was_kept(self, client: Any) -> bool:
+        """Whether its connection has served before."""
+        return getattr(client, "sock", client) is not None
 
     def _leave_to_parent(self) -> None:
-        process = os.getpid()
-        # A lock made in this process: nobody held it while the process was forked.
-        with self._after_fork.setdefault(process, Lock()):
-            if self._process != process:
+        with self._renewing.get():
+            if self._process != os.getpid():
                 self._forget()
-                self._process = process
+                self._process = os.getpid()
 
     def _forget(self) -> None:
         """Use no connection that was inherited."""
@@ -90,6 +110,8 @@ class OwnServer(Server):
         self._address, self._timeouts = address, timeouts
         self._new_client = pymemcache("client.base").Client
         self._idle: list[Any] = []
+        # A deadline is as long as two answers from now.
+        self._idle_limit = IDLE_SECONDS + 2 * timeouts.answer
 
     def _acquire(self, deadline: float, open_only: bool) -> Any:
         while True:
@@ -101,10 +123,17 @@ class OwnServer(Server):
                 connection = _connect(self._address, self._timeouts.connect, deadline)
                 client.sock = Socket(connection, self._timeouts.answer, deadline)
                 return client
-            if not open_only or client.sock.is_open():
+            if deadline - self._idle_limit > client.sock.sent_at:
+                client.close()
+                self.close_idle()  # they have been idle longer still
+            elif not open_only or client.sock.is_open():
                 client.sock.deadline = deadline
                 return client
-            client.close()
+            else:
+                client.close()
+
+    def _was_kept(self, client: Any) -> bool:
+        return bool(client.sock.sent_at)
 
     def _release(self, client: Any) -> None:
         if len(self._idle) < MAX_IDLE:
@@ -193,15 +222,25 @@ class PlainClient(Server):
 class Socket:
     """What pymemcache needs of a socket, with an end to the waiting."""
 
-    __slots__ = ("_answer", "_connection", "_size", "_until", "connected_at", "deadline")
+    __slots__ = (
+        "_answer",
+        "_connection",
+        "_size",
+        "_until",
+        "connected_at",
+        "deadline",
+        "sent_at",
+    )
 
     def __init__(self, connection: socket.socket, answer: float, deadline: float) -> None:
         self._connection, self._answer = connection, answer
         self.connected_at: float = monotonic()
         self.deadline: float = deadline
+        self.sent_at: float = 0.0
+        """When it was last used; 0 for a new one."""
 
     def sendall(self, data: bytes) -> None:
-        now = monotonic()
+        self.sent_at = now = monotonic()
         self._size, self._until = 4096, min(now + self._answer, self.deadline)
         self._connection.settimeout(max(self._until - now, 0.001))
         self._connection.sendall(data)

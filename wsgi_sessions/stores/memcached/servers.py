@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.stores.memcached.client import check, closed, pymemcache
+from wsgi_sessions.stores.memcached.client import check, pymemcache
 from wsgi_sessions.stores.memcached.connections import (
     Address,
     Command,
@@ -41,14 +41,10 @@ class Servers:
 
     def run(self, name: str, command: Command, deadline: float) -> Any:
         """What *command* returns for a client of the server that holds *name*. It is sent once more
-        if the connection turned out to be closed."""
+        if a connection that was kept turned out to be dead."""
         # Not by of(): one call less in each request.
         server = self._only or self._servers[self._hasher.get_node(name)]
-        try:
-            return server.run(command, deadline)
-        except closed():
-            server.close_idle()  # the others are likely to be closed as well
-            return server.run(command, deadline)
+        return server.run(command, deadline, again=True)
 
     def labels(self) -> list[str]:
         """Every server's address as it is written."""

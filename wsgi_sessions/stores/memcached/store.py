@@ -180,6 +180,10 @@ class MemcachedStore:
         name = self._prefix + key
         self._run(name, lambda client: client.delete(name, noreply=False))
 
+    def place_of(self, key: str) -> str:
+        """The address of the server that holds *key*. No I/O."""
+        return self._servers.of(self._prefix + key).label
+
     def servers(self) -> list[str]:
         """The addresses of all servers, as they are written."""
         return self._servers.labels()

@@ -12,6 +12,10 @@ from wsgi_sessions.stores.given import check_client
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
+BUSY = (24, 64, 112, 14031)
+"""A lock that somebody holds, a replica that does not confirm, a conflict with another write, and a
+full disk."""
+
 __all__ = ["check", "faults_translated", "own_client"]
 
 
@@ -74,12 +78,28 @@ def faults_translated() -> Iterator[None]:
     """Whatever pymongo raises is :exc:`StoreUnavailable`. A server's refusal is not shown, since it
     may quote the command with key and data."""
     from bson.errors import BSONError
-    from pymongo.errors import OperationFailure, PyMongoError
+    from pymongo.errors import (
+        OperationFailure,
+        PyMongoError,
+        ServerSelectionTimeoutError,
+        WaitQueueTimeoutError,
+        WriteConcernError,
+        WTimeoutError,
+    )
 
     try:
         yield
     except OperationFailure as error:
         name = (error.details or {}).get("codeName", type(error).__name__)
-        raise StoreUnavailable(f"MongoDB refused ({name}, code {error.code})") from None
+        raise StoreUnavailable(
+            f"MongoDB refused ({name}, code {error.code})",
+            applied=None if isinstance(error, WriteConcernError) else False,
+            busy=error.code in BUSY or isinstance(error, WTimeoutError),
+        ) from None
     except (PyMongoError, BSONError) as error:
-        raise StoreUnavailable(f"MongoDB did not answer ({type(error).__name__})") from error
+        sent = not isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError)
+        raise StoreUnavailable(
+            f"MongoDB did not answer ({type(error).__name__})",
+            applied=None if sent else False,
+            busy=isinstance(error, WaitQueueTimeoutError),
+        ) from error

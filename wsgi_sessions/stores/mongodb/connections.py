@@ -1,5 +1,10 @@
 """How :class:`~wsgi_sessions.stores.mongodb.store.MongoDBStore` reaches its server: one
-connection for each process, its collections and indexes, and what is sent a second time."""
+connection for each process, its collections and indexes, and what is sent a second time.
+
+A balancer or a firewall forgets connections without a word. pymongo replaces what was idle for
+longer than 30 s, and keeps the others after one of them got no answer; so after that the store
+makes a client anew, and asks once more.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,12 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.forks import PerProcess
 from wsgi_sessions.stores.mongodb.client import check, faults_translated, own_client
 from wsgi_sessions.stores.timeouts import Timeouts
 
@@ -23,6 +31,9 @@ _T = TypeVar("_T")
 RECHECK_SECONDS = 0.51
 """pymongo looks for a lost server every 500 ms, and notices in the same rhythm that it has waited
 long enough: a wait of a little more than 500 ms ends after a second at the latest."""
+
+IDLE_SECONDS = 30
+"""After which a kept connection is replaced before it is used."""
 
 TTL_SLACK_SECONDS = 60
 """By which the server's clock may be ahead of ours."""
@@ -56,6 +67,7 @@ def limits_of(timeouts: Timeouts) -> Limits:
             "connectTimeoutMS": round(timeouts.connect * 1000),
             # For a command and all it waits for: to answer, and what is around that.
             "timeoutMS": round(timeouts.answer * 1100),
+            "maxIdleTimeMS": IDLE_SECONDS * 1000,
             "retryReads": False,  # the store asks again where it is safe, of whatever server
             "retryWrites": False,
         },
@@ -64,12 +76,15 @@ def limits_of(timeouts: Timeouts) -> Limits:
     )
 
 
-class Connection(NamedTuple):
+@dataclass(slots=True)
+class Connection:
     """What one process uses."""
 
     client: MongoClient[Any]
     records: Collection[dict[str, Any]]
     owners: Collection[dict[str, Any]]
+    served: bool = False
+    """Whether it has given an answer: then what lies idle in it may be dead."""
 
 
 Command = Callable[[Connection], _T]
@@ -95,6 +110,8 @@ class Connections:
         # By process: a child needs a client of its own, and keeps its parent's, because to close
         # that would be to speak on the parent's connections.
         self._connections: dict[int, Connection] = {}
+        self._replaced: dict[int, Connection] = {}
+        self._replacing = PerProcess(Lock)
         self.current()  # says at once what is wrong with a URL
 
     def current(self) -> Connection:
@@ -139,21 +156,40 @@ class Connections:
 
     def close(self) -> None:
         """Close that of this process, unless the client was handed in."""
-        connection = self._connections.pop(os.getpid(), None)
-        if connection is not None and isinstance(self._client, str):
-            connection.client.close()
+        for connections in (self._connections, self._replaced):
+            connection = connections.pop(os.getpid(), None)
+            if connection is not None and isinstance(self._client, str):
+                connection.client.close()
+
+    def _replace(self, dead: Connection) -> Connection:
+        """A connection in place of *dead*. That is closed when another one is replaced: threads may
+        be about to use it."""
+        process = os.getpid()
+        with self._replacing.get():
+            if self._connections.get(process) is dead:
+                self._connections[process] = self._connect()
+                former = self._replaced.get(process)
+                self._replaced[process] = dead
+                if former is not None:
+                    former.client.close()
+        return self.current()
 
     def _ask(self, command: Command[_T], again: Command[_T]) -> tuple[_T, bool]:
-        from pymongo.errors import AutoReconnect
+        from pymongo.errors import AutoReconnect, NetworkTimeout
 
         with faults_translated():
             db = self.current()
             started = time.monotonic()
             try:
-                return command(db), False
-            except AutoReconnect:
+                answer = command(db)
+                db.served = True
+                return answer, False
+            except AutoReconnect as error:
                 passed = time.monotonic() - started
-                if not _has_server(db.client, wait=passed < self._limits.fast_failure):
+                own = isinstance(self._client, str)
+                if own and db.served and isinstance(error, NetworkTimeout):
+                    db = self._replace(db)
+                elif not _has_server(db.client, wait=passed < self._limits.fast_failure):
                     raise
                 with _rest_of_two(db.client, started):
                     return again(db), True

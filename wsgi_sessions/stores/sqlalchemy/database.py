@@ -10,8 +10,14 @@ How this works, and the rules for maintainers:
   is likely not the only one. So the idle ones are dropped too, and the statement is sent once more
   over a new one, if little time has gone by. All statements are such that this does no harm; the
   result says so, for those where it matters.
+* A balancer or a firewall forgets connections without a word, and what is sent over one gets no
+  answer. So one that was idle for longer than 30 s is replaced before it is used, with all others
+  (which were idle longer still), and a statement that reads or deletes and got no answer over a
+  connection that was kept is sent once more over a new one, whatever time has gone by.
+* Connections belong to a process, by its pid (uWSGI forks without Python's hooks): two that use
+  one would read each other's answers.
 * SQLite has locks inside, which a child would find held forever if a thread of the parent was in
-  there. So a fork waits for the statements that are running.
+  there. So a fork that Python makes waits for the statements that are running.
 * The tables are made when a statement fails because they are missing, so that a process that finds
   them asks nothing.
 """
@@ -19,6 +25,7 @@ How this works, and the rules for maintainers:
 from __future__ import annotations
 
 import logging
+import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,10 +35,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import (
+    Pool,
+    PoolProxiedConnection,
+    QueuePool,
+    SingletonThreadPool,
+    StaticPool,
+)
 
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.forks import around_fork
+from wsgi_sessions.stores.forks import PerProcess, around_fork
 from wsgi_sessions.stores.sqlalchemy.faults import Fault, describe
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES, Statement, Tables
@@ -43,6 +57,12 @@ CREATE_ATTEMPTS = 4
 logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
 REPEATABLE = {Fault.LOST, Fault.ROLLED_BACK, Fault.READ_ONLY}
+IDLE_SECONDS = 30.0
+"""After which a kept connection is replaced before it is used."""
+USED_AT = "wsgi_sessions.used_at"
+"""In the ``info`` of a kept connection: when it was last given back."""
+HARMLESS = {"load", "keys", "keys_of", "expired", "delete"}
+"""Statements that may be carried out twice, however much later."""
 SUSPECT_PACKET_BYTES = 500_000
 """Escaped, they may be more than some server's max_allowed_packet."""
 
@@ -68,12 +88,15 @@ class Database:
         self.create: bool = create
         self.limits: Limits = limits
         self._own = own
+        self._has_pool = isinstance(engine.pool, QueuePool)
         self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
         self._statements: dict[str, Statement] | None = None
-        self._creating = Lock()
-        self._counted = self._count()
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._creating = PerProcess(Lock)
+        self._process = os.getpid()
+        self._renewing = PerProcess(Lock)
         self._inherited: list[Pool] = []
         _databases.add(self)
 
@@ -82,19 +105,25 @@ class Database:
         return self.tables.ddl(self.engine.dialect)
 
     def close(self) -> None:
-        """Close the connections, if they are the store's own."""
-        if self._own:
+        """Close the connections that are not in use, if they are the store's own."""
+        if self._has_pool:
             self.engine.dispose()
 
     def _count(self) -> AbstractContextManager[object]:
-        return _running if self.engine.dialect.name == "sqlite" else nullcontext()
+        return _running.get() if self._is_sqlite else nullcontext()
 
-    def renew_after_fork(self) -> None:
-        """Leave the parent's connections to it; kept, since collecting one might close it."""
-        self._creating = Lock()
-        self._counted = self._count()
-        self._inherited.append(self.engine.pool)
-        self.engine.dispose(close=False)
+    def _leave_to_parent(self) -> None:
+        """In a child: use no connection of the parent's. They are kept, since collecting one might
+        close it; but SQLite's are closed, which in another process it would take for its own (see
+        :mod:`wsgi_sessions.stores.sqlite.connections`). One connection for all is the application's
+        to renew: it may be a database in memory."""
+        with self._renewing.get():
+            if self._process == os.getpid():
+                return
+            if not isinstance(self.engine.pool, StaticPool | SingletonThreadPool):
+                self._inherited.append(self.engine.pool)
+                self.engine.dispose(close=self._is_sqlite)
+            self._process = os.getpid()
 
     def run(self, name: str, /, **values: Any) -> Result:
         """Carry out one statement. Raises :exc:`StoreUnavailable` where that cannot be done,
@@ -106,7 +135,9 @@ class Database:
             first = failed
         if first.fault is Fault.MISSING_TABLE and self.create:
             return self._attempt_with_tables(name, values)
-        if first.fault not in REPEATABLE or monotonic() - started > self.limits.retry:
+        died = first.kept and first.fault is Fault.LOST and name in HARMLESS
+        in_time = first.fault in REPEATABLE and monotonic() - started <= self.limits.retry
+        if not (died or in_time):
             raise self._unavailable(first, values) from None
         try:
             return self._attempt(name, values)._replace(resent=first.fault is Fault.LOST)
@@ -119,7 +150,7 @@ class Database:
         One thread makes them. That can take longer than a statement may, most of all while other
         processes do so too.
         """
-        with self._creating:
+        with self._creating.get():
             for _ in range(CREATE_ATTEMPTS):
                 try:
                     return self._attempt(name, values)
@@ -131,7 +162,9 @@ class Database:
         raise self._unavailable(last, values) from None
 
     def _attempt(self, name: str, values: Mapping[str, Any]) -> Result:
-        with self._counted, self._cursor() as cursor:
+        if self._process != os.getpid():
+            self._leave_to_parent()
+        with self._count(), self._cursor() as cursor:
             if self._statements is None:  # connected, so the dialect knows the server's version
                 self._statements = self.tables.statements(self.engine.dialect)
             statement = self._statements[name]
@@ -148,7 +181,7 @@ class Database:
         begin = {"postgresql": ["BEGIN"], "sqlite": ["BEGIN IMMEDIATE"]}
         around = begin.get(self.engine.dialect.name, [])  # MySQL's DDL has no transactions
         try:
-            with self._counted, self._cursor() as cursor:
+            with self._count(), self._cursor() as cursor:
                 for statement in [*around, *self.ddl(), *(["COMMIT"] if around else [])]:
                     cursor.execute(statement)
         except _Failed as failed:
@@ -161,11 +194,12 @@ class Database:
         Of an engine handed in, a connection to PostgreSQL is in autocommit mode during this time,
         which psycopg does without asking the server; another one is committed at the end.
         """
-        pool = self.engine.pool
         try:
-            connection = pool.connect()
+            pool, connection = self._acquire()
         except self._errors as error:
-            raise _Failed(Fault.OTHER, error) from error
+            waited = isinstance(error, PoolTimeout)  # for others, who will say what is wrong
+            raise _Failed(Fault.BUSY if waited else Fault.OTHER, error) from error
+        kept = USED_AT in connection.info
         driver: Any = connection.dbapi_connection
         try:
             borrowed = self._borrows_autocommit and not driver.autocommit
@@ -179,13 +213,32 @@ class Database:
             elif not self._own:
                 driver.commit()
         except self._errors as error:
-            raise _Failed(self._discard(connection, pool, error), error) from error
+            raise _Failed(self._discard(connection, pool, error), error, kept=kept) from error
         except BaseException:
             connection.invalidate()
             raise
+        connection.info[USED_AT] = monotonic()
         connection.close()
         if self.engine.pool is not pool:  # another thread has dropped it: close what came back
             pool.dispose()
+
+    def _acquire(self) -> tuple[Pool, PoolProxiedConnection]:
+        """A connection and the pool that it is of; a new one if that was idle for too long."""
+        pool = self.engine.pool
+        connection = pool.connect()
+        used_at = connection.info.get(USED_AT)
+        if (
+            used_at is None
+            or monotonic() - used_at <= IDLE_SECONDS
+            or self._is_sqlite
+            or not self._has_pool
+        ):
+            return pool, connection
+        connection.invalidate()
+        if self.engine.pool is pool:
+            self.engine.dispose()
+        pool = self.engine.pool
+        return pool, pool.connect()
 
     def _discard(self, connection: PoolProxiedConnection, pool: Pool, error: Exception) -> Fault:
         """Close a connection after an error; what the error means."""
@@ -195,7 +248,7 @@ class Database:
         )
         fault = Fault.LOST if lost else Fault.of(error)
         connection.invalidate()
-        if fault in (Fault.LOST, Fault.READ_ONLY) and self.engine.pool is pool:
+        if fault in (Fault.LOST, Fault.READ_ONLY) and self._has_pool and self.engine.pool is pool:
             self.engine.dispose()
         return fault
 
@@ -217,12 +270,17 @@ class Database:
             and self._mysql
         ):  # the server may close the connection before it can say why
             reason += " (is the record larger than the server's max_allowed_packet?)"
-        return StoreUnavailable(f"{self.name}: {reason}")
+        return StoreUnavailable(
+            f"{self.name}: {reason}",
+            applied=None if failed.fault is Fault.LOST else False,
+            busy=failed.fault in (Fault.BUSY, Fault.READ_ONLY),
+        )
 
 
 class _Failed(Exception):
-    def __init__(self, fault: Fault, error: Exception) -> None:
+    def __init__(self, fault: Fault, error: Exception, *, kept: bool = False) -> None:
         self.fault, self.error = fault, error
+        self.kept = kept  # over a connection that had served before
 
 
 class _Running:
@@ -250,22 +308,17 @@ class _Running:
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
-_running = _Running()
-
-
-def _renew_after_fork() -> None:
-    global _running
-    _running = _Running()
-    for database in list(_databases):
-        database.renew_after_fork()
+_running = PerProcess(_Running)
 
 
 def _before_fork() -> None:
-    _running.before_fork(max((each.limits.fork for each in list(_databases)), default=0.0))
+    seconds = max((each.limits.fork for each in list(_databases)), default=0.0)
+    _running.get().before_fork(seconds)
 
 
+# The child's pid is another, and so is what it counts.
 around_fork(
     before=_before_fork,
-    after_in_parent=lambda: _running.after_fork(),
-    after_in_child=_renew_after_fork,
+    after_in_parent=lambda: _running.get().after_fork(),
+    after_in_child=lambda: None,
 )

@@ -8,6 +8,7 @@ import importlib
 import sqlite3
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from weakref import ref
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Dialect, Engine
@@ -37,8 +38,11 @@ class Driver(NamedTuple):
 
 
 def _psycopg(url: URL, limits: Limits) -> dict[str, Any]:
-    milliseconds = round(limits.server * 1000)
-    settings = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+    # A lock gives up first, or else the server calls it a slow statement.
+    settings = (
+        f"-c statement_timeout={round(limits.server * 1000)} "
+        f"-c lock_timeout={round(limits.server * 900)}"
+    )
     given = url.query.get("options", "")
     return {"autocommit": True, "options": f"{settings} {given}".strip()}
 
@@ -73,12 +77,13 @@ DRIVERS = {
 
 
 def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine, bool]:
-    """The engine handed in, or a new one with these *limits*; and whether it is the store's own.
+    """An engine over the one handed in, or a new one with these *limits*; and whether it was made
+    from a URL, so that its connections are in autocommit mode.
 
     Raises :exc:`~wsgi_sessions.ConfigurationError` for one that cannot work."""
     if isinstance(engine_or_url, Engine):
         _check(engine_or_url)
-        return engine_or_url, False
+        return _with_own_pool(engine_or_url), False
     if not isinstance(engine_or_url, str | URL):
         raise ConfigurationError(
             f"SQLAlchemyStore takes an Engine or a URL, not {type(engine_or_url).__name__}"
@@ -88,6 +93,29 @@ def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine
     except (sa.exc.ArgumentError, ValueError):  # they quote the URL, and so the password
         raise ConfigurationError("this is no URL of SQLAlchemy's") from None
     return _build(url, limits), True
+
+
+def _with_own_pool(given: Engine) -> Engine:
+    """An engine with a second pool, of the same creator, events and size, where *given* has a pool
+    whose connections can run out: requests that hold one each would wait for themselves. It is
+    disposed of with *given*."""
+    if not isinstance(given.pool, QueuePool):
+        return given
+    second = Engine(
+        given.pool.recreate(),
+        given.dialect,
+        given.url,
+        logging_name=given.logging_name,
+        hide_parameters=True,
+    )
+    reference = ref(second)
+
+    def dispose(_: Engine) -> None:
+        if (engine := reference()) is not None:
+            engine.dispose()
+
+    sa.event.listen(given, "engine_disposed", dispose)
+    return second
 
 
 def _check(engine: Engine) -> None:

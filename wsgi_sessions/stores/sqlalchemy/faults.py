@@ -14,6 +14,7 @@ class Fault(Enum):
     ROLLED_BACK = "a deadlock or a serialization failure: it was not carried out"
     MISSING_TABLE = "there is no such table"
     READ_ONLY = "this connection cannot write; another one perhaps can"
+    BUSY = "a lock that somebody holds, or no space"
     TOO_LARGE = "the record is larger than the server's max_allowed_packet"
     OTHER = "anything else"
 
@@ -22,6 +23,8 @@ class Fault(Enum):
         """The fault that the server's error code stands for."""
         if str(error).startswith("no such table"):  # SQLite has no code for it
             return cls.MISSING_TABLE
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_BUSY:
+            return cls.BUSY
         return CODES.get(_code(error), cls.OTHER)
 
 
@@ -32,9 +35,21 @@ CODES = {
     "40P01": Fault.ROLLED_BACK,
     "1213": Fault.ROLLED_BACK,
     "25006": Fault.READ_ONLY,
+    "1290": Fault.READ_ONLY,
+    "1792": Fault.READ_ONLY,
+    "1836": Fault.READ_ONLY,
+    "55P03": Fault.BUSY,
+    "53100": Fault.BUSY,
+    "1205": Fault.BUSY,
+    "1969": Fault.BUSY,  # MariaDB's limit for a statement, shorter than that for a lock can be
+    "1114": Fault.BUSY,
+    "1021": Fault.BUSY,
     "1153": Fault.TOO_LARGE,
 }
 """SQLSTATE of PostgreSQL and error numbers of MySQL."""
+
+SQLITE_BUSY = (5, 6, 8, 13)
+"""Busy, locked, read-only and full; the lowest byte of what ``sqlite3`` has from Python 3.11 on."""
 
 
 def _code(error: BaseException) -> str:

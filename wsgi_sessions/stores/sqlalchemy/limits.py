@@ -11,7 +11,8 @@ __all__ = ["Limits", "limits_of"]
 
 
 class Limits(NamedTuple):
-    """Seconds. An operation ends after ``retry + login + answer``, 1.1 by default."""
+    """Seconds. An operation ends after ``retry + login + answer``, 1.1 by default; a load or delete
+    whose kept connection had died without a word after ``answer + login + answer``, 1.4."""
 
     connect: float
     login: float

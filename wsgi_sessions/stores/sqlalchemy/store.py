@@ -41,11 +41,13 @@ class SQLAlchemyStore:
     ``sqlite+pysqlite:///path``; the drivers are psycopg and PyMySQL), or an ``Engine`` of one of
     these databases with any driver. From a URL the store builds an engine with *timeouts*, by
     default 250 ms to connect and 500 ms to answer: an operation ends after 1.1 seconds whatever
-    happens. An engine handed in keeps its own limits (most drivers have none)
-    and its pool, from which the store takes a connection for each operation; no connection,
-    ``Session`` or transaction that the application has open is touched. With it, MySQL and SQLite
-    are sent a ``COMMIT`` after each statement, and what the pool sends when a connection comes
-    back. An engine that has one connection for all cannot be used.
+    happens (after 1.4, if it is a load whose connection has died without a word). An engine handed
+    in keeps its own limits (most drivers have none). Of one with a ``QueuePool`` the store takes a
+    second pool, of the same creator, events and size, so that requests which hold a connection each
+    do not wait for themselves; another engine is used as it is. No connection, ``Session`` or
+    transaction that the application has open is touched. With it, MySQL and SQLite are sent a
+    ``COMMIT`` after each statement, and what the pool sends when a connection comes back. An engine
+    that has one connection for all cannot be used.
 
     *table* and *schema* name the table; ``{table}_owners`` is beside it. Both are made when they
     turn out to be missing, also while the process runs. With *create* false they are not:
@@ -203,7 +205,8 @@ class SQLAlchemyStore:
         return StoreUnavailable(f"{self._database.name}: {describe(error)}")
 
     def close(self) -> None:
-        """Close the connections, unless the engine was handed in. The store can still be used."""
+        """Close the connections that are not in use, except those of the application's own pool.
+        The store can still be used."""
         self._database.close()
 
     def _compare_and_delete(self, key: str, replacing: Hashable | None) -> bool:

@@ -237,7 +237,11 @@ class SQLiteStore:
             finally:
                 self._connections.release(connection)
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"SQLite database {self._connections.path}: {error}") from error
+            raise StoreUnavailable(
+                f"SQLite database {self._connections.path}: {error}",
+                applied=False,
+                busy=not getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"),
+            ) from error
 
     def _execute(
         self, connection: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]
