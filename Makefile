@@ -106,4 +106,4 @@ format: $(TOOLS)  ## reformat the code
 	$(BIN)/ruff format .
 
 clean:  ## remove the virtual environments and caches
-	rm -rf .venv .venv-3.* .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants
+	rm -rf .venv .venv-3.* .venv-apps .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants

@@ -63,20 +63,25 @@ class SessionMiddleware:
         self._environ_key = self.manager.options.environ_key
 
     def __getattr__(self, name: str) -> Any:
-        """What was wrapped keeps its attributes for the application."""
+        """What was wrapped keeps its attributes for the application. (A class that has this method
+        takes 500 instructions for each attribute of its own too, so ``__call__`` asks for one.)"""
         if name.startswith("__") or "app" not in vars(self):
             raise AttributeError(name)
         return getattr(self.app, name)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        outer = environ.get(self._environ_key)
-        if outer is not None and is_open(outer):
-            return self.app(environ, start_response)
-        session = self.manager.open(environ.get("HTTP_COOKIE"), environ)
-        environ[self._environ_key] = session
-        response = _Response(self, session, environ, start_response)
+        mine = self.__dict__
+        app, manager, environ_key = mine["app"], mine["manager"], mine["_environ_key"]
+        if environ_key in environ and is_open(environ[environ_key]):
+            return app(environ, start_response)  # type: ignore[no-any-return]
+        session = manager.open(environ.get("HTTP_COOKIE"), environ)
+        environ[environ_key] = session
+        response = _Response()  # without __init__, to save a call
+        response.middleware, response.session = mine, session
+        response.environ, response.server = environ, start_response
+        response.stage = NOTHING
         try:
-            body = self.app(environ, response.start)
+            body = app(environ, response.start)
         except BaseException as error:
             if response.replaces(error):
                 return response.unavailable()
@@ -104,33 +109,33 @@ class _Response:
     """One response on its way from the application to the server."""
 
     __slots__ = (
-        "_environ",
-        "_headers",
-        "_replacement",
-        "_server",
-        "_server_write",
-        "_stage",
-        "_status",
+        "environ",
+        "headers",
         "middleware",
+        "replacement",
+        "server",
+        "server_write",
         "session",
+        "stage",
+        "status",
     )
 
-    def __init__(
-        self,
-        middleware: SessionMiddleware,
-        session: Session,
-        environ: WSGIEnvironment,
-        server: StartResponse,
-    ) -> None:
-        self.middleware = middleware  # its manager is that of now, where a configuration changes
-        self.session = session
-        self._environ = environ
-        self._server = server
-        self._stage = NOTHING
-        self._status: str
-        self._headers: Headers
-        self._server_write: Write
-        self._replacement = b""
+    middleware: dict[str, Any]
+    """Its attributes: the manager is that of now, where a configuration changes."""
+    session: Session
+    environ: WSGIEnvironment
+    server: StartResponse
+    stage: Stage
+    status: str
+    headers: Headers
+    server_write: Write
+    replacement: bytes
+    """The body of the 503."""
+
+    @property
+    def manager(self) -> SessionManager:
+        manager: SessionManager = self.middleware["manager"]
+        return manager
 
     # What the application sees
 
@@ -138,32 +143,32 @@ class _Response:
         """PEP 3333 ``start_response``, recorded."""
         if exc_info is not None:
             try:
-                if self._stage is SENT or self._stage is REPLACED:
+                if self.stage is SENT or self.stage is REPLACED:
                     return self._restart(status, headers, exc_info)
             finally:
                 exc_info = None
-        elif self._stage is not NOTHING:
+        elif self.stage is not NOTHING:
             raise AssertionError("start_response was called a second time without exc_info")
-        self._status, self._headers, self._stage = status, headers, RECORDED
+        self.status, self.headers, self.stage = status, headers, RECORDED
         return self._write
 
     def _restart(self, status: str, headers: Headers, exc_info: ExcInfo) -> Write:
         """After the commit. A server that has sent nothing yet takes the new headers, to which ours
         belong as to those before; any other raises what the application caught."""
-        if self._stage is SENT:
+        if self.stage is SENT:
             finished = self._finished(status, headers, streams=True)
-            self._server_write = self._server(finished.status, finished.headers, exc_info)
+            self.server_write = self.server(finished.status, finished.headers, exc_info)
         else:
-            self._server(status, headers, exc_info)
+            self.server(status, headers, exc_info)
         return self._write
 
     def _write(self, data: bytes) -> None:
-        if self._stage is RECORDED:
+        if self.stage is RECORDED:
             self._commit(streams=True)
-            if self._stage is REPLACED:
-                self._server_write(self._replacement)
-        if self._stage is SENT:
-            self._server_write(data)
+            if self.stage is REPLACED:
+                self.server_write(self.replacement)
+        if self.stage is SENT:
+            self.server_write(data)
 
     # Towards the server
 
@@ -174,27 +179,27 @@ class _Response:
             if not (kind is list or kind is tuple or self._is_file(body)):
                 return self._send_stream(body)
             # No code of the application can run after this.
-            if self._stage is not RECORDED:
+            if self.stage is not RECORDED:
                 return self._send_late(body)
             if not self.session.accessed:  # what finish() does, for a fifth of the instructions
                 close_untouched(self.session)
-                self._stage = SENT
-                self._server(self._status, self._headers)
+                self.stage = SENT
+                self.server(self.status, self.headers)
                 return body
-            status, headers, replacement = self.middleware.manager.finish(
+            status, headers, replacement = self.middleware["manager"].finish(
                 self.session,
-                self._status,
-                self._headers,
-                secure=self._environ["wsgi.url_scheme"] == "https",
+                self.status,
+                self.headers,
+                secure=self.environ["wsgi.url_scheme"] == "https",
                 streams=False,
             )
             if replacement is None:  # nearly always: five calls less than by _forward
-                self._stage = SENT
-                self._server_write = self._server(status, headers)
+                self.stage = SENT
+                self.server_write = self.server(status, headers)
                 return body
             self._forward(Finished(status, headers, replacement))
             _close(body)
-            return [self._replacement]
+            return [self.replacement]
         except BaseException as error:
             _close(body)
             if self.replaces(error):
@@ -203,27 +208,27 @@ class _Response:
 
     def _send_late(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """After ``write()``, or where no response was started, as by who takes the socket."""
-        if self._stage is NOTHING and body:
+        if self.stage is NOTHING and body:
             raise AssertionError("the application gave a body before it called start_response")
-        self.middleware.manager.close(self.session)
-        return [] if self._stage is REPLACED else body
+        self.manager.close(self.session)
+        return [] if self.stage is REPLACED else body
 
     def _send_stream(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """The first chunk with content is taken within the call: until then the application may
         still begin a session, and some servers send what they know when the call returns."""
         chunks = iter(body)
         first: Any = _END
-        late = self._stage is SENT or self._stage is REPLACED
+        late = self.stage is SENT or self.stage is REPLACED
         if not late:
             first = self._first(chunks)
-            late = self._stage is SENT or self._stage is REPLACED  # by write()
-        if self._stage is RECORDED:
+            late = self.stage is SENT or self.stage is REPLACED  # by write()
+        if self.stage is RECORDED:
             self._commit(streams=True)
-        elif self._stage is NOTHING and first is not _END:
+        elif self.stage is NOTHING and first is not _END:
             raise AssertionError("the application gave a body before it called start_response")
-        if self._stage is REPLACED:
+        if self.stage is REPLACED:
             _close(body)
-            return [] if late else [self._replacement]
+            return [] if late else [self.replacement]
         return _Body(self, body, chunks, first)
 
     def _first(self, chunks: Iterator[bytes]) -> Any:
@@ -233,53 +238,51 @@ class _Response:
         for _ in range(_MAX_EMPTY_CHUNKS + 1):
             last, chunk = chunk, next(chunks, _END)
             if chunk is _END:
-                return last if self._stage is RECORDED else _END
-            if chunk or self._stage is SENT or self._stage is REPLACED:
+                return last if self.stage is RECORDED else _END
+            if chunk or self.stage is SENT or self.stage is REPLACED:
                 break
         return chunk
 
     def _is_file(self, body: Iterable[bytes]) -> bool:
         """Whether this is the server's own way to send a file."""
-        wrapper = self._environ.get("wsgi.file_wrapper")
+        wrapper = self.environ.get("wsgi.file_wrapper")
         return isinstance(wrapper, type) and isinstance(body, wrapper)
 
     def _finished(self, status: str, headers: Headers, *, streams: bool) -> Finished:
-        secure = self._environ["wsgi.url_scheme"] == "https"
-        return self.middleware.manager.finish(
-            self.session, status, headers, secure=secure, streams=streams
-        )
+        secure = self.environ["wsgi.url_scheme"] == "https"
+        return self.manager.finish(self.session, status, headers, secure=secure, streams=streams)
 
     def _commit(self, *, streams: bool) -> None:
         """Commit the session and forward status and headers, or a 503 if the store fails."""
-        self._forward(self._finished(self._status, self._headers, streams=streams))
+        self._forward(self._finished(self.status, self.headers, streams=streams))
 
     def _forward(self, finished: Finished) -> None:
         status, headers, body = finished
-        self._stage = SENT if body is None else REPLACED
-        if body is not None and self._environ.get("REQUEST_METHOD") != "HEAD":
-            self._replacement = body
-        self._server_write = self._server(status, headers)
+        self.stage = SENT if body is None else REPLACED
+        if body is not None:
+            self.replacement = b"" if self.environ.get("REQUEST_METHOD") == "HEAD" else body
+        self.server_write = self.server(status, headers)
 
     # Where the application raises
 
     def replaces(self, error: BaseException) -> bool:
         """Whether a 503 takes the place of what was to be sent: the store has failed, nothing is
         out. Otherwise nothing more is saved."""
-        if isinstance(error, StopIteration) and self._stage is NOTHING:
+        if isinstance(error, StopIteration) and self.stage is NOTHING:
             # gunicorn and eventlet are told by it that the application took the socket.
-            self.middleware.manager.close(self.session)
+            self.manager.close(self.session)
             return False
-        if isinstance(error, StoreError) and self._stage in (NOTHING, RECORDED):
-            self.middleware.manager.log.error("a failure of the store has left the application")
+        if isinstance(error, StoreError) and self.stage in (NOTHING, RECORDED):
+            self.manager.log.error("a failure of the store has left the application")
             return True
-        self.middleware.manager.abandon(self.session)
+        self.manager.abandon(self.session)
         return False
 
     def unavailable(self) -> list[bytes]:
         """Forward the 503."""
-        secure = self._environ["wsgi.url_scheme"] == "https"
-        self._forward(self.middleware.manager.unavailable(self.session, secure=secure))
-        return [self._replacement]
+        secure = self.environ["wsgi.url_scheme"] == "https"
+        self._forward(self.manager.unavailable(self.session, secure=secure))
+        return [self.replacement]
 
 
 class _Body:
@@ -297,7 +300,7 @@ class _Body:
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        manager, session = self._response.middleware.manager, self._response.session
+        manager, session = self._response.manager, self._response.session
         try:
             if self._first is not _END:
                 yield self._first
@@ -315,7 +318,7 @@ class _Body:
         if self._closed:
             return
         self._closed = True
-        manager, session = self._response.middleware.manager, self._response.session
+        manager, session = self._response.manager, self._response.session
         try:
             _close(self._body)
         except BaseException:

@@ -248,3 +248,25 @@ def test_the_store_cannot_be_asked_for_the_key(worker: Worker, store: RecordingS
         if len(key) != 22
     }
     assert sizes == {"signing-key-hint": 2}
+
+
+def test_a_move_to_another_store_by_a_rolling_deployment(
+    worker: Worker, clock: ManualClock
+) -> None:
+    """A deployment before it lets the old workers read the new store: then a visitor may meet
+    either, in any order, and stays who he is; a logout counts at both."""
+    old, new = MemoryStore(clock=clock), MemoryStore(clock=clock)
+    before = worker(old, migrate_from=new, secret=SECRET)
+    after = worker(new, migrate_from=old, secret=SECRET)
+    visitor, written = log_in(before), 0
+    for manager in (before, after, after, before, before, after, before):
+        visitor.manager = manager
+        with visitor.request() as session:
+            assert (session.owner, session["x"]) == ("ann", written)
+            session["x"] = written = written + 1
+    twin = visitor.twin()
+    visitor.manager, twin.manager = after, before
+    with visitor.request() as session:
+        session.invalidate()
+    assert twin.read() == {}
+    assert len(list(old.keys_of("ann"))) + len(list(new.keys_of("ann"))) == 0

@@ -206,3 +206,17 @@ def test_without_a_conflict_nothing_is_merged_or_loaded(
     with visitor.request() as session:
         session["grid"]["a"] = 1
     assert store.pop_calls() == ["load", "save"]
+
+
+@pytest.mark.parametrize("before", [[], ["first"]])
+def test_equal_items_that_overlapping_requests_append_all_stay(
+    visitor: Visitor, before: list[str]
+) -> None:
+    """As they do one after the other: Calibre-Web flashes the same text in eight tabs."""
+    with visitor.request() as session:
+        session["messages"] = before
+    with visitor.request() as one, visitor.request() as two:
+        one["messages"].append("the same")
+        two["messages"].append("the same")
+    with visitor.request() as session:
+        assert session["messages"] == [*before, "the same", "the same"]

@@ -233,6 +233,16 @@ def test_the_signing_secret(tmp_path: Path, memcached: MemcachedServer) -> None:
     the_line(output, "error", "WSGI_SESSIONS_SECRET is not set")
 
 
+def test_who_shares_logins(tmp_path: Path, memcached: MemcachedServer) -> None:
+    """Applications without a secret, on a store that can keep one."""
+    url, none = f"sqlite:///{tmp_path}/s.db", {"WSGI_SESSIONS_SECRET": None}
+    line = the_line(check(url, 0, none), "note", "share their logins")
+    assert "feature" in line
+    assert "prefix=" in line
+    assert "share their logins" not in check(url, 0)
+    assert "share their logins" not in check(f"memcached://{memcached.address}", 1, none)
+
+
 @pytest.mark.parametrize("kind", ["redis", "memcached", "postgresql", "mariadb", "mongodb"])
 def test_a_server_with_another_clock(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, request, session
+from flask.sessions import SecureCookieSessionInterface
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -138,3 +139,17 @@ def test_a_transaction_finds_nothing_where_nothing_is() -> None:
     app.session_interface = FlaskSessionInterface()
     with app.test_client().session_transaction() as stored, pytest.raises(ConfigurationError):
         stored["n"] = 1
+
+
+def test_an_interface_that_is_replaced_is_not_asked() -> None:
+    """Calibre-Web's own needs a request, and there is none when the application starts."""
+
+    class NeedsRequest(SecureCookieSessionInterface):
+        def get_cookie_path(self, app: Flask) -> str:
+            return request.script_root
+
+    app = counting()
+    app.session_interface = NeedsRequest()
+    FlaskSessions(app, store=MemoryStore())
+    client = app.test_client()
+    assert [client.get("/").text[-1] for _ in range(2)] == ["1", "2"]

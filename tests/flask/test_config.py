@@ -196,3 +196,49 @@ def test_the_cookie_cannot_be_read_as_one_of_flasks() -> None:
     assert own.loads(value) == {"n": 1}
     with pytest.raises(BadSignature):
         own.loads(ours)
+
+
+@pytest.mark.parametrize("path", ["/permanent", "/"])
+@pytest.mark.parametrize("refresh", [True, False])
+def test_refresh_each_request_says_whether_reading_prolongs_a_session(
+    store: RecordingStore, clock: ManualClock, refresh: bool, path: str
+) -> None:
+    """A write always does; the key may be set later."""
+    app = counting()
+    FlaskSessions(app, store=store, clock=clock)
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = refresh
+    app.config["PERMANENT_SESSION_LIFETIME"] = 1000
+    client = app.test_client()
+    client.get(path)
+    for _ in range(2):
+        clock.advance(900)
+        assert "Set-Cookie" in client.get(path).headers
+        clock.advance(500)
+        response = client.get("/n")
+        assert (response.text[-4:] != "None", "Set-Cookie" in response.headers) == (True, refresh)
+        clock.advance(600)
+        assert (client.get("/n").text[-4:] != "None") is refresh
+        client.get(path)
+
+
+def test_renews_wins_over_refresh_each_request(store: RecordingStore, clock: ManualClock) -> None:
+    app = counting()
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = False
+    FlaskSessions(app, store=store, clock=clock, renews=lambda environ: True)
+    client = app.test_client()
+    client.get("/permanent")
+    clock.advance(10 * 86_400)
+    assert "Set-Cookie" in client.get("/n").headers
+
+
+def test_polling_that_does_not_count_prolongs_nothing(
+    store: RecordingStore, clock: ManualClock
+) -> None:
+    app = counting()
+    FlaskSessions(app, store=store, clock=clock, renews=lambda environ: not environ["QUERY_STRING"])
+    client = app.test_client()
+    client.get("/")
+    clock.advance(80_000)
+    assert client.get("/?poll").text == "application 2"
+    clock.advance(6_400)
+    assert client.get("/n?poll").text == "application None"

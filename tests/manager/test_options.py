@@ -131,6 +131,7 @@ TYPES: list[Mistake] = [
     ({"merge_keys": 7}, TypeError, "^merge_keys is a sequence of str, not int"),
     ({"former_cookie_names": [""]}, ConfigurationError, "^one of former_cookie_names is empty"),
     ({"owner": "ann"}, TypeError, "^owner must be a function or None"),
+    ({"renews": True}, TypeError, "^renews must be a function or None"),
     ({"clock": ManualClock}, TypeError, "^clock is the class ManualClock: write"),
     ({"clock": datetime.now}, TypeError, "^clock gives a datetime: seconds"),
     ({"clock": 1.0}, TypeError, "^clock is a float"),
@@ -340,7 +341,10 @@ def test_a_wrong_text_is_refused_by_name_and_value(
 @pytest.mark.parametrize("name", settings_of({}).__dataclass_fields__)
 def test_every_option_can_be_read_from_text_or_says_that_it_cannot(name: str) -> None:
     """So does one that is added later."""
-    if name in ("codec", "owner", "migrate_from", "observer", "clock"):
+    if name in (
+        *("codec", "owner", "renews", "describe_device"),
+        *("migrate_from", "observer", "clock"),
+    ):
         with pytest.raises(ConfigurationError, match=f"^{name} cannot be given as text"):
             options_from_text({name: "1"})
     else:

@@ -300,7 +300,7 @@ LISTS = [b"](h%ch%ceq%c" % (n, n, n + 1) for n in range(60)]
 LONG = (1 << 20).to_bytes(4, "little") + b"x" * (1 << 20) + b"q\x00" + b"h\x00" * 9
 
 BOUNDED: dict[str, tuple[bytes, str]] = {
-    "a key so deep that hashing it overflows C": (b"})" + b"\x85" * 99_000 + b"Ns.", "too deep"),
+    "a key so deep that hashing it overflows C": (b"})" + b"\x85" * 14_000 + b"Ns.", "too deep"),
     "one that is deeper": (b"})" + b"\x85" * 900_000 + b"Ns.", "too large"),
     "lists": (b"]" * 1000 + b"a" * 999 + b".", "too deep"),
     "frozensets": (b"(" * 1000 + b"\x91" * 1000 + b".", "too deep"),
@@ -311,7 +311,14 @@ BOUNDED: dict[str, tuple[bytes, str]] = {
     "doubled tuples as a key": (b"(Nq\x00" + b"".join(PAIRS) + b"}h\x3cNst.", "too large"),
     "a long text many times": (b"](X" + LONG + b"e.", "too large"),
     "a long number many times": (b"](\x8b" + LONG + b"e.", "too large"),
-    "many values": (b"](" + b"N" * 100_000 + b"e.", "too large"),
+    "many values": (b"](" + b"N" * 15_000 + b"e.", "too large"),
+    "a long Decimal": (
+        b"cdecimal\nDecimal\nV" + b"9" * 5000 + b"\n\x85R.",
+        "too large",
+    ),
+    "many dicts": (b"(" + b"}" * 15_000 + b"l.", "too large"),
+    "many digits": (b"(" + (b"L" + b"9" * 4000 + b"L\n") * 90 + b"l.", "too large"),
+    "many digits of INT": (b"(" + (b"I" + b"9" * 4000 + b"\n") * 90 + b"l.", "too large"),
     "alike keys": (b"}(" + alike(200, b"N") + b"u.", "same hash"),
     "alike keys in two parts": (b"}(" + alike(99, b"N") + b"u(" + alike(200, b"N") + b"u.", "same"),
     "an alike set": (b"\x8f(" + alike(200) + b"\x90.", "same hash"),

@@ -74,7 +74,7 @@ def _mutated(chance: random.Random, body: bytearray) -> bytes:
 
 def _shape(chance: random.Random) -> list[Any]:
     anything = [None, True, -1, 0, 2**63, 1.5, float("nan"), "x", b"x", [], {}, [[b"h", 1.0]]]
-    fields: list[Any] = [b"h" * 32, 1.5, 2.5, None, 0, 60.0, None, None, [], {}, 0]
+    fields: list[Any] = [b"h" * 32, 1.5, 2.5, None, 0, 60.0, None, None, [], {}, None]
     fields[9] = {
         str(n): chance.choice([*anything, [1, 2], [600, 0], CODEC.dumps((1, {2}))])
         for n in range(chance.randrange(5))

@@ -67,7 +67,7 @@ def encrypted(body: bytes) -> bytes:
 
 def replaced(data: bytes, **fields: object) -> bytes:
     """The record with some fields changed."""
-    return encrypted(ormsgpack.packb([*unpack(data)._replace(**fields), 0]))
+    return encrypted(ormsgpack.packb([*unpack(data)._replace(**fields), None]))
 
 
 def zipped(data: bytes) -> bytes:

@@ -149,6 +149,83 @@ def test_throttled_renewal_takes_at_most_a_tenth(
     assert other.get().text == "stranger"
 
 
+# What counts as activity
+
+
+def is_no_poll(environ: dict[str, Any]) -> bool:
+    return not environ["PATH_INFO"].startswith("/poll")
+
+
+@pytest.mark.parametrize("kind", LIFETIMES)
+@pytest.mark.parametrize("path", ["/poll/read", "/poll/write"])
+def test_a_request_that_is_no_activity_does_not_prolong_a_session(
+    visit: Any, clock: ManualClock, kind: str, path: str
+) -> None:
+    """Reading or writing, however often; it sends no cookie."""
+    browser = visit(renews=is_no_poll)
+    browser.get(kind)
+    for _ in range(19):
+        clock.advance(LIFETIMES[kind] / 20)
+        response = browser.get(path)
+        assert (response.text, response.cookies) == ("known", [])
+    clock.advance(LIFETIMES[kind] / 20)
+    assert browser.get("/poll/read").text == "stranger"
+
+
+def test_what_a_request_that_is_no_activity_writes_is_kept(
+    visit: Any, clock: ManualClock, store: RecordingStore
+) -> None:
+    """A read of it costs one round trip, although a renewal is due; the next activity renews."""
+    browser = visit(renews=is_no_poll)
+    browser.get("/begin")
+    clock.advance(DAY / 2)
+    browser.get("/poll/write")
+    store.pop_calls()
+    assert browser.get("/poll/read").cookies == []
+    assert store.pop_calls() == ["load"]
+    assert browser.get("/read").cookies != []
+    clock.advance(DAY - 1)
+    assert browser.get("/read").text == "known"
+
+
+@pytest.mark.parametrize("path", ["/poll/login", "/poll/regenerate", "/poll/remember"])
+def test_a_login_and_another_lifetime_are_activity_by_themselves(
+    visit: Any, clock: ManualClock, path: str
+) -> None:
+    """They need a cookie, and would otherwise begin half used up."""
+    browser = visit(renews=is_no_poll)
+    browser.get("/begin")
+    clock.advance(DAY / 2)
+    assert browser.get(path).cookies != []
+    clock.advance(DAY - 1)
+    assert browser.get("/poll/read").text == "known"
+
+
+def test_a_session_that_a_request_without_activity_begins_lives_its_whole_lifetime(
+    visit: Any, clock: ManualClock
+) -> None:
+    browser = visit(renews=is_no_poll)
+    assert browser.get("/poll/write").cookies != []
+    clock.advance(DAY - 1)
+    assert browser.get("/poll/read").text == "known"
+
+
+def test_renews_is_not_asked_where_nothing_is_saved(visit: Any, clock: ManualClock) -> None:
+    asked: list[str] = []
+
+    def renews(environ: dict[str, Any]) -> bool:
+        asked.append(environ["PATH_INFO"])
+        return True
+
+    browser = visit(renews=renews)
+    for path in ("/begin", "/nothing", "/read", "/write"):
+        browser.get(path)
+    assert asked == ["/begin", "/write"]
+    clock.advance(DAY / 2)
+    browser.get("/read")
+    assert asked == ["/begin", "/write", "/read"]
+
+
 # Absolute
 
 

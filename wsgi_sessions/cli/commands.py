@@ -31,6 +31,15 @@ PATHS = ("file", "memory", "memcached", "sqlite", "sqlite+pysqlite")
 """Schemes whose URLs have no password."""
 
 
+_SHARED_LOGINS = Finding(
+    Level.NOTE,
+    "applications on this store that have no secret= share their logins",
+    "they sign by one key, so who is logged in at one is logged in at all whose cookies have the "
+    "same name: between the services of one site a feature, between unrelated ones a hole",
+    "for unrelated ones a secret= each, and a prefix= (table=, collection=, file) each",
+)
+
+
 class Unavailable(click.ClickException):
     """The store cannot be reached, or does not answer."""
 
@@ -115,6 +124,8 @@ def _open(url: str) -> Store:
 
 def _findings(store: Store) -> Iterator[Finding]:
     yield _check_secret(store)
+    if not os.environ.get("WSGI_SESSIONS_SECRET") and not evicts(store):
+        yield _SHARED_LOGINS
     yield from check_store(store)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from secrets import token_hex
@@ -25,6 +25,7 @@ from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.manager import Options, SessionManager, Settings, settings_of
 from wsgi_sessions.middleware import SessionMiddleware
+from wsgi_sessions.session import Session
 from wsgi_sessions.stores import Store
 
 __all__ = [
@@ -51,6 +52,7 @@ KEYS = {
     "cookie_secure": "SESSION_COOKIE_SECURE",
     "cookie_samesite": "SESSION_COOKIE_SAMESITE",
     "cookie_partitioned": "SESSION_COOKIE_PARTITIONED",
+    "renews": "SESSION_REFRESH_EACH_REQUEST",
 }
 """The options that Flask has a key for."""
 
@@ -162,6 +164,8 @@ class ConfiguredMiddleware:
         options.update(self._asked())
         options.update(self._options)
         options["merge_keys"] = (*MERGE_KEYS, *options.get("merge_keys", ()))
+        if not self._config["SESSION_REFRESH_EACH_REQUEST"]:
+            options.setdefault("renews", _writes_to(options.get("environ_key")))
         return options
 
     @contextmanager
@@ -221,6 +225,18 @@ def configured_options(config: flask.Config) -> Options:
     if config.get("SECRET_KEY_FALLBACKS"):
         options["fallback_secrets"] = config["SECRET_KEY_FALLBACKS"]
     return options
+
+
+def _writes_to(environ_key: str | None) -> Callable[[dict[str, Any]], bool]:
+    """What ``SESSION_REFRESH_EACH_REQUEST = False`` means: only a request that changes something
+    prolongs the session."""
+    key = environ_key or Settings.environ_key
+
+    def writes(environ: dict[str, Any]) -> bool:
+        session = environ.get(key)
+        return not isinstance(session, Session) or session.modified
+
+    return writes
 
 
 def _flag(value: Any) -> Any:

@@ -14,6 +14,8 @@ import flask
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from wsgi_sessions.errors import StoreError
+from wsgi_sessions.flask.logout import was_in_logout
+from wsgi_sessions.session import Session
 
 __all__ = ["let_outages_leave"]
 
@@ -33,6 +35,9 @@ def let_outages_leave(app: flask.Flask) -> None:
             return handle_exception(error)
         flask.got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
         if not _handles(app, ServiceUnavailable):
+            session: object = flask.session._get_current_object()  # type: ignore[attr-defined]
+            if isinstance(session, Session) and was_in_logout(error):
+                session.invalidate()
             raise error
         answer = app.handle_http_exception(ServiceUnavailable(retry_after=1))
         response = app.finalize_request(answer, from_error_handler=True)

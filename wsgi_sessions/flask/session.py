@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wsgi_sessions.session import Session
+from wsgi_sessions.flask.logout import is_in_logout
+from wsgi_sessions.session import Session, has_rivals
 
 __all__ = ["FlaskSession"]
 
@@ -25,7 +26,12 @@ class FlaskSession(Session):
         return vars(self).get(key, default) if key in REQUEST_KEYS else super().get(key, default)
 
     def __contains__(self, key: object) -> bool:
-        return key in vars(self) if key in REQUEST_KEYS else super().__contains__(key)
+        if key in REQUEST_KEYS:
+            return key in vars(self)
+        found = super().__contains__(key)
+        if not found and has_rivals(self) and is_in_logout():
+            self.invalidate()
+        return found
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key in REQUEST_KEYS:

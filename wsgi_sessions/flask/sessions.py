@@ -59,11 +59,12 @@ class FlaskSessions:
         _check_application(app)
         if app.config["SESSION_COOKIE_SAMESITE"] is None:
             app.config["SESSION_COOKIE_SAMESITE"] = Settings.cookie_samesite
+        # Before the start, which asks the interface: the application's own may need a request.
+        app.session_interface = FlaskSessionInterface(self._environ_key)
         middleware = ConfiguredMiddleware(app, self._store, self._options)
         middleware.start()
         app.extensions[EXTENSION] = middleware
         app.wsgi_app = middleware  # type: ignore[method-assign]
-        app.session_interface = FlaskSessionInterface(self._environ_key)
 
 
 document_options(FlaskSessions)

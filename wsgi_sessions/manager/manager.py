@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from re import compile as compile_pattern
 from typing import Any, NamedTuple, Unpack, cast
@@ -34,6 +34,7 @@ from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.manager.migrate import Migration
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
+from wsgi_sessions.manager.owners import OpenedSession, Owners, SessionInfo
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
 from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.observe import GuardedObserver, no_event
@@ -90,7 +91,10 @@ class SessionManager:
         self.log: ThrottledLog = ThrottledLog("wsgi_sessions")
         self.security_log: ThrottledLog = ThrottledLog("wsgi_sessions.security")
         self._warned: set[str] = set()
-        self._cookie, self._variants = self._cookies(settings)
+        domain = settings.cookie_domain
+        self._domain_of = domain if callable(domain) else None
+        self._cookie, self._variants = self._cookies(settings, None if callable(domain) else domain)
+        self._cookies_for = lru_cache(64)(partial(self._cookies, settings))
         self._former_names = settings.former_cookie_names
         self._names = (settings.cookie_name, *self._former_names)
         settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
@@ -117,11 +121,14 @@ class SessionManager:
             identity=self._identity(settings),
             merge_keys=frozenset(settings.merge_keys),
             event=no_event if self._observer is None else self._observer.event,
+            renews=settings.renews,
+            describe_device=settings.describe_device,
         )
+        self._owners = Owners(self.repository)
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
     @staticmethod
-    def _cookies(settings: Settings) -> tuple[SetCookie, list[SetCookie]]:
+    def _cookies(settings: Settings, domain: str | None) -> tuple[SetCookie, list[SetCookie]]:
         """The cookie, and the others of this site that a browser may hold from before: with and
         without the domain, at ``/`` and at ``cookie_path``, of former names."""
         flags: dict[str, Any] = {
@@ -130,7 +137,7 @@ class SessionManager:
             "samesite": settings.cookie_samesite,
             "partitioned": settings.cookie_partitioned,
         }
-        path, domain = settings.cookie_path, settings.cookie_domain
+        path = settings.cookie_path
         cookie = SetCookie(settings.cookie_name, path=path, domain=domain, **flags)
         variants = []
         for name in (settings.cookie_name, *settings.former_cookie_names):
@@ -301,6 +308,44 @@ class SessionManager:
             self.log.error("what was changed after the headers could not be saved")
             session.rollback()
 
+    # Without a request
+
+    def open_id(self, id: str) -> OpenedSession:
+        """A context manager that gives the live session *id*, or ``None``: to read it, change it
+        or :meth:`~Session.invalidate` it where no cookie is, and save it at the end, unless the
+        block raises.
+
+        >>> with manager.open_id(id) as session:
+        ...     if session is not None:
+        ...         session["role"] = "editor"
+
+        It is merged with what requests change meanwhile. What would need a cookie (``regenerate``,
+        ``login``, a login key, ``permanent``) raises :exc:`~wsgi_sessions.SessionClosed`;
+        ``clear()`` keeps the secret. One round trip, one more to save. Raises what
+        :meth:`Session.save` raises, and :exc:`~wsgi_sessions.ConfigurationError` for
+        :class:`~wsgi_sessions.CookieStore`.
+        """
+        return self._owners.open(id)
+
+    def sessions_of(self, owner: str) -> list[SessionInfo]:
+        """The live sessions in which *owner* is logged in, oldest first. One round trip for the
+        list and one for each session. Raises :exc:`~wsgi_sessions.StoreUnavailable`, and
+        :exc:`~wsgi_sessions.ConfigurationError` where the store has no index of owners."""
+        return self._owners.sessions_of(owner)
+
+    def revoke(self, id: str, *, owner: str | None) -> bool:
+        """End the session *id* if it is *owner*'s (ids are public); ``None``: whosoever it is.
+        Whether one was ended. No request that is in flight brings it back. Two round trips, two
+        more for each change meanwhile. Raises :exc:`~wsgi_sessions.StoreUnavailable` and
+        :exc:`~wsgi_sessions.ConflictError`."""
+        return self._owners.revoke(id, owner=owner)
+
+    def revoke_all(self, owner: str, *, keep: Session | str | None = None) -> int:
+        """End all sessions of *owner* but *keep*, a session or its id; how many there were. One
+        round trip for the list and two for each session. If it raises what :meth:`sessions_of` and
+        :meth:`revoke` do, those before are ended: call it again."""
+        return self._owners.revoke_all(owner, keep=keep)
+
     def check(self) -> None:
         """Ask the store one cheap question, for a health endpoint: returns if it answers, raises
         :exc:`~wsgi_sessions.StoreUnavailable` if not. One round trip, a read; none while the
@@ -370,21 +415,31 @@ class SessionManager:
         else:
             return self._expire_all(state, secure)
         if state.logged_in:
-            ours += self._expired_variants(state.cookie_header, secure)
+            ours += self._expired_variants(state, secure)
         return ours
 
-    def _expire_all(self, state: RequestState, secure: bool) -> Headers:
-        line = self._cookie.expire(secure=self._is_secure(secure))
-        return [("Set-Cookie", line), *self._expired_variants(state.cookie_header, secure)]
+    def _cookies_of(self, state: RequestState) -> tuple[SetCookie, list[SetCookie]]:
+        """The cookie and its variants, for the domain of this request."""
+        if self._domain_of is None:
+            return self._cookie, self._variants
+        if state.environ is None:
+            raise ConfigurationError(
+                "cookie_domain is a function of environ: call open(cookie_header, environ)"
+            )
+        return self._cookies_for(self._domain_of(state.environ))
 
-    def _expired_variants(self, cookie_header: str, secure: bool) -> Headers:
+    def _expire_all(self, state: RequestState, secure: bool) -> Headers:
+        line = self._cookies_of(state)[0].expire(secure=self._is_secure(secure))
+        return [("Set-Cookie", line), *self._expired_variants(state, secure)]
+
+    def _expired_variants(self, state: RequestState, secure: bool) -> Headers:
         """After a login or logout of a request with several cookies, or one of a former name."""
-        counts = {name: len(cookie_values(cookie_header, name)) for name in self._names}
+        counts = {name: len(cookie_values(state.cookie_header, name)) for name in self._names}
         if sum(counts.values()) < 2 and counts[self._cookie.name]:
             return []
         return [
             ("Set-Cookie", variant.expire(secure=self._is_secure(secure)))
-            for variant in self._variants
+            for variant in self._cookies_of(state)[1]
             if counts[variant.name]
         ]
 
@@ -398,7 +453,8 @@ class SessionManager:
             value = str(snapshot.version)
         else:
             value = self._signer.get().sign(snapshot.id + snapshot.secret, now)
-        return self._cookie.issue(value, secure=self._is_secure(secure), max_age=max_age, now=now)
+        cookie = self._cookies_of(state)[0]
+        return cookie.issue(value, secure=self._is_secure(secure), max_age=max_age, now=now)
 
     def _is_secure(self, secure: bool) -> bool:
         configured = self.options.cookie_secure

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import values
+from wsgi_sessions.manager.device import browser_and_system
 from wsgi_sessions.manager.migrate import Reader
 from wsgi_sessions.observe import Observer
 from wsgi_sessions.record import Codec, MsgpackCodec
@@ -51,7 +52,8 @@ class Options(TypedDict, total=False):
     cookie_path = '/'
         The path below which browsers send the cookie.
     cookie_domain = None
-        The domain whose hosts get the cookie; ``None``: this host only.
+        The domain whose hosts get the cookie; ``None``: this host only. Or a function of the WSGI
+        environment that gives one of these.
     cookie_secure = None
         Whether browsers send the cookie over https only. ``None``: as the request came, by
         ``wsgi.url_scheme``.
@@ -70,6 +72,11 @@ class Options(TypedDict, total=False):
         What new sessions start as, and ``clear()`` returns to.
     absolute_lifetime = 7776000.0
         The end counted from creation or login, whatever the activity; ``None`` for never. 90 days.
+    renews = None
+        A function of the WSGI environment: whether this request counts as activity (polling may
+        not). A save in one that does not keeps the idle end of the session and sends no cookie,
+        unless it changes who is logged in or how long the session lives. ``None``: every request
+        counts.
     login_keys = ()
         Keys whose change is a login or a logout; the first of them that is present names the owner.
     fresh_keys = ()
@@ -90,6 +97,10 @@ class Options(TypedDict, total=False):
     migrate_from = None
         Where the sessions were kept before: a reader of :mod:`wsgi_sessions.migration`, a store of
         this library, or several.
+    describe_device = browser_and_system
+        A function of the WSGI environment whose text is kept at a login, so that a person can tell
+        an owner's sessions apart; at most 100 characters. By default browser and system of the
+        ``User-Agent``, "Firefox on Linux"; ``None``: nothing.
     on_store_error = 'raise'
         ``"anonymous"``: a failed load gives an empty session that is not saved, and a log entry.
     observer = None
@@ -106,7 +117,7 @@ class Options(TypedDict, total=False):
     cookie_name: str
     former_cookie_names: Sequence[str]
     cookie_path: str
-    cookie_domain: str | None
+    cookie_domain: str | Callable[[dict[str, Any]], str | None] | None
     cookie_secure: bool | None
     cookie_httponly: bool
     cookie_samesite: str | None
@@ -115,6 +126,7 @@ class Options(TypedDict, total=False):
     permanent_lifetime: float | timedelta
     permanent: bool
     absolute_lifetime: float | timedelta | None
+    renews: Callable[[dict[str, Any]], bool] | None
     login_keys: Sequence[str]
     fresh_keys: Sequence[str]
     owner: Callable[[Any], str | None] | None
@@ -123,6 +135,7 @@ class Options(TypedDict, total=False):
     codec: Codec
     encryption_keys: Sequence[str | bytes | None] | None
     migrate_from: Reader | Store | Sequence[Reader | Store] | None
+    describe_device: Callable[[dict[str, Any]], str | None] | None
     on_store_error: Literal["raise", "anonymous"]
     observer: Observer | None
     environ_key: str
@@ -144,7 +157,9 @@ class Settings:
     cookie_name: str = _option("sid", values.text)
     former_cookie_names: tuple[str, ...] = _option((), values.names)
     cookie_path: str = _option("/", values.text)
-    cookie_domain: str | None = _option(None, values.optional_text)
+    cookie_domain: str | Callable[[dict[str, Any]], str | None] | None = _option(  # noqa: RUF009
+        None, values.domain
+    )
     cookie_secure: bool | None = _option(None, values.optional_boolean)
     cookie_httponly: bool = _option(True, values.boolean)
     cookie_samesite: str | None = _option("Lax", values.optional_text)
@@ -153,6 +168,9 @@ class Settings:
     permanent_lifetime: float = _option(31 * DAY, values.seconds)
     permanent: bool = _option(False, values.boolean)
     absolute_lifetime: float | None = _option(90 * DAY, values.optional_seconds)
+    renews: Callable[[dict[str, Any]], bool] | None = _option(  # noqa: RUF009
+        None, values.optional_function
+    )
     login_keys: tuple[str, ...] = _option((), values.names)
     fresh_keys: tuple[str, ...] = _option((), values.names)
     owner: Callable[[Any], str | None] | None = _option(  # noqa: RUF009
@@ -163,6 +181,9 @@ class Settings:
     codec: Codec = _option(MsgpackCodec(), values.codec, "MsgpackCodec()")  # noqa: RUF009 - immutable
     encryption_keys: tuple[bytes | None, ...] = _option(None, values.encryption_keys)
     migrate_from: tuple[Reader | Store, ...] = _option(None, values.former_places)
+    describe_device: Callable[[dict[str, Any]], str | None] | None = _option(  # noqa: RUF009
+        browser_and_system, values.optional_function, "browser_and_system"
+    )
     on_store_error: Literal["raise", "anonymous"] = _option("raise", values.on_failure)
     observer: Observer | None = _option(None, values.observer)  # noqa: RUF009
     environ_key: str = _option("wsgi.session", values.full_text)

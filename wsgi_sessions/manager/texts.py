@@ -18,6 +18,8 @@ __all__ = ["options_from_text"]
 
 Parser = Callable[[str, str], object]
 
+_FUNCTION = " | Callable[[dict[str, Any]], str | None]"
+
 
 def options_from_text(texts: Mapping[str, str]) -> Options:
     """The options that *texts* describe, for a constructor that takes :class:`Options`.
@@ -37,6 +39,7 @@ def options_from_text(texts: Mapping[str, str]) -> Options:
 
 
 def _parser(name: str, kind: str) -> Parser:
+    kind = kind.replace(_FUNCTION, "")  # the other things that the option can be
     if kind.startswith("Literal["):
         return _as_it_is
     if kind in _PARSERS:

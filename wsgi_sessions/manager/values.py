@@ -99,10 +99,14 @@ def names(name: str, value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(full_text(f"one of {name}", one) for one in value))
 
 
-def optional_function(name: str, value: Any) -> Callable[[Any], str | None] | None:
+def domain(name: str, value: Any) -> str | Callable[[Any], str | None] | None:
+    return value if callable(value) and not isinstance(value, type) else optional_text(name, value)
+
+
+def optional_function(name: str, value: Any) -> Callable[[Any], Any] | None:
     if value is not None and (isinstance(value, type) or not callable(value)):
         _wrong_type(name, value, "a function or None")
-    function: Callable[[Any], str | None] | None = value
+    function: Callable[[Any], Any] | None = value
     return function
 
 

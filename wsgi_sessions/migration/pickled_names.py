@@ -19,6 +19,9 @@ from wsgi_sessions.migration.tree import Node, NotPlain
 
 __all__ = ["CALLED", "CREATED", "Name", "set_state"]
 
+_MAX_DIGITS = 4300
+"""Of a Decimal: what Python reads of an int."""
+
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
@@ -62,7 +65,9 @@ def _checked(state: bytes, length: int) -> bytes:
 
 
 def _decimal(text: str) -> Decimal:
-    return Decimal(_text(text))
+    if len(_text(text)) > _MAX_DIGITS:
+        raise NotPlain("it is too large")
+    return Decimal(text)
 
 
 def _markup(text: str) -> Markup:

@@ -24,8 +24,11 @@ from wsgi_sessions.migration.tree import MAX_BYTES, Node, NotPlain, build
 
 __all__ = ["loads"]
 
-MAX_OPCODES = 100_000
-"""Each takes three microseconds. A value is one to three of them."""
+MAX_OPCODES = 15_000
+"""Each takes up to two microseconds, what it makes included: 30 ms. A value is one to three."""
+
+MAX_DIGIT_BITS = 1 << 20
+"""Of all numbers that are written in digits: reading those takes the square of their length."""
 
 
 def loads(data: bytes) -> Any:
@@ -44,10 +47,14 @@ def loads(data: bytes) -> Any:
 def _read(data: bytes) -> Any:
     if len(data) > MAX_BYTES:
         raise NotPlain("it is too large")
-    machine = _Machine(len(data))
+    machine, digit_bits = _Machine(len(data)), 0
     for number, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if number >= MAX_OPCODES:
             raise NotPlain("it is too large")
+        if opcode.name in ("INT", "LONG"):
+            digit_bits += int(argument or 0).bit_length()
+            if digit_bits > MAX_DIGIT_BITS:
+                raise NotPlain("it is too large")
         do = _OPCODES.get(opcode.name)
         if do is None:
             raise NotPlain(f"it has the opcode {opcode.name}")

@@ -11,12 +11,13 @@ by ``==``. ``None`` is a value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
 from ormsgpack import packb
 
-from wsgi_sessions.record.codec import Codec, Converted
+from wsgi_sessions.record.codec import Codec, Converted, MsgpackCodec
 
 __all__ = ["LARGE", "Large", "StoredValue", "ValueCodec", "content", "same", "stored_bytes"]
 
@@ -34,11 +35,15 @@ _INT_MIN, _INT_END = -(1 << 63), 1 << 63
 class ValueCodec:
     """A :class:`Codec` whose bytes are stored values: scalars are left as they are."""
 
-    __slots__ = ("_dumps", "_loads", "immutable")
+    __slots__ = ("_dumps", "_loads", "immutable", "is_surely")
 
     def __init__(self, codec: Codec) -> None:
         self._dumps = codec.dumps
         self._loads = codec.loads
+        # A subclass may encode otherwise.
+        sure = codec.is_surely if type(codec) is MsgpackCodec else _is_never_sure
+        self.is_surely: Callable[[Any, Any], bool] = sure
+        """Whether a value's bytes are these, told at once; ``False`` says nothing."""
         self.immutable: tuple[type, ...] = getattr(codec, "immutable", ())
 
     def dumps(self, value: Any) -> StoredValue:
@@ -70,6 +75,10 @@ class ValueCodec:
         if kind is tuple:
             return self._loads(stored_bytes(stored))  # type: ignore[arg-type]
         return stored
+
+
+def _is_never_sure(_value: Any, _data: Any) -> bool:
+    return False
 
 
 def stored_bytes(large: Large) -> bytes:

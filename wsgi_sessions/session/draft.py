@@ -23,6 +23,7 @@ from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
+    KEPT,
     OWN_LIFETIME,
     PERMANENT,
     Converted,
@@ -60,11 +61,14 @@ class Draft:
         "_merge_keys",
         "_originals",
         "changes",
+        "device",
         "forced",
+        "kept",
         "lifetime",
         "live",
         "owner",
         "permanent",
+        "renews",
         "restarted",
         "secret",
     )
@@ -86,10 +90,16 @@ class Draft:
         """Start with no changes; values that were handed out stay watched."""
         self.changes: Changes = _NO_CHANGES
         self.forced: bool = False
+        self.kept: bool = False
+        """Whether the session is to be stored although it is empty."""
+        self.renews: bool = False
+        """Whether the session is to be renewed however recently it was."""
         self.restarted: bool = False
         self.secret: str = ""
         """The new secret, if the session is regenerated."""
         self.owner: Any = MISSING
+        self.device: Any = MISSING
+        """Noted at a login."""
         self.permanent: Any = MISSING
         self.lifetime: Any = MISSING
         """Seconds of its own; ``None`` for the ordinary idle lifetime."""
@@ -107,6 +117,7 @@ class Draft:
             or self.owner is not MISSING
             or self.permanent is not MISSING
             or self.lifetime is not MISSING
+            or self.kept
         )
 
     # Reading
@@ -185,7 +196,8 @@ class Draft:
         self._known.clear()
         self._originals.clear()
         self._assigned.clear()
-        self.owner, self.permanent, self.lifetime = None, permanent, None
+        self.owner, self.permanent, self.lifetime, self.kept = None, permanent, None, False
+        self.device = None
 
     def log_in(self, owner: str) -> None:
         """Note a login."""
@@ -231,6 +243,8 @@ class Draft:
             return
         for key, known in list(self._known.items()):
             value = self.live[key]
+            if self._codec.is_surely(value, known) and not self._originals:
+                continue
             data = self._dump(key, value)
             kind = type(data)
             if (kind is bytes and data == known) or (kind is not Converted and same(data, known)):
@@ -306,21 +320,27 @@ class Draft:
     # Storing
 
     def edit(self, record: Record, now: float) -> Record:
-        """*record* with all changes made."""
+        """*record* with all changes made, saved *now*; *record* itself if none changes it."""
         values = self._merged(record.values) if self._bases else self._applied(record.values)
+        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
+            record
+        )
         if (
             self.owner is self.permanent is self.lifetime is MISSING
             and not self.secret
             and not self.restarted
+            and not self.kept
         ):
-            return record if values is record.values else record_of((*record[:9], values))
-        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
-            record
-        )
+            if values is record.values:
+                return record
+            rest = (ends_at, flags, idle, owner, device, superseded, values)
+            return record_of((secret_hash, created_at, now, *rest))
         if self.permanent is not MISSING:
             flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
         if self.lifetime is not MISSING:
             flags = flags & ~OWN_LIFETIME if self.lifetime is None else flags | OWN_LIFETIME
+        if self.kept or self.changes.cleared:
+            flags = flags | KEPT if self.kept else flags & ~KEPT
         if self.secret:
             recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]
@@ -333,11 +353,13 @@ class Draft:
             flags,
             idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
             owner if self.owner is MISSING else self.owner,
-            device,
+            device if self.device is MISSING else self.device,
             superseded,
             values,
         )
-        return record if values is record.values and fields == record else record_of(fields)
+        return (
+            record if values is record.values and fields == record else record_of(fields).saved(now)
+        )
 
     def _applied(self, stored: Values) -> Values:
         """:meth:`view`, or *stored* itself if no value is another."""

@@ -61,6 +61,10 @@ class Identity:
                 return _text(self._value(values[key])) or content(values[key])
         return None
 
+    def is_nobody(self, values: Mapping[str, StoredValue]) -> bool:
+        """Whether nobody is logged in: no login key is there, or holds more than ``None``."""
+        return all(values.get(key) is None for key in self.login_keys)
+
     def changes(self, before: Mapping[str, StoredValue], after: Mapping[str, StoredValue]) -> bool:
         """Whether the rights of *after* are not those of *before*, so that a new secret is due."""
         return self.who(before) != self.who(after) or any(

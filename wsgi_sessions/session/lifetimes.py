@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from wsgi_sessions.record import OWN_LIFETIME, Record
+from wsgi_sessions.record import OWN_LIFETIME, PERMANENT, Record
 from wsgi_sessions.stores import CENTURY
 
-__all__ = ["Lifetimes", "absolute_end", "checked_lifetime", "is_over", "renewal_due"]
+__all__ = ["Lifetimes", "checked_lifetime", "is_over", "listing_end", "renewal_due"]
 
 _DAY = 86_400.0
 
@@ -40,7 +40,8 @@ class Lifetimes:
         renewal, give the idle lifetime of this service, unless the session has its own."""
         if after.created_at != before.created_at and after.ends_at == before.ends_at:
             after = after._replace(ends_at=self.end_of(after.created_at))
-        if after.flags & OWN_LIFETIME or not (renewed or after.flags != before.flags):
+        reshaped = (after.flags ^ before.flags) & (PERMANENT | OWN_LIFETIME)
+        if after.flags & OWN_LIFETIME or not (renewed or reshaped):
             return after
         idle = self.idle(permanent=after.permanent)
         given = after.idle != before.idle and not renewed
@@ -53,9 +54,10 @@ def is_over(record: Record, now: float) -> bool:
     return now >= record.saved_at + record.idle or (ends_at is not None and now >= ends_at)
 
 
-def absolute_end(record: Record) -> float:
-    """When the session ends at the latest, to a store that needs an end."""
-    return record.created_at + CENTURY if record.ends_at is None else record.ends_at
+def listing_end(record: Record) -> float:
+    """Until when the session stays in the list of its owner: until after the end that any save
+    before the next renewal can give it, and for a minute by which clocks may differ."""
+    return record.expires_at + min(record.idle / 10, _DAY) + 60.0
 
 
 def renewal_due(record: Record, issued_at: float, now: float) -> bool:

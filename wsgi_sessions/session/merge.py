@@ -35,7 +35,7 @@ def merge_encoded(
     """The encoded value that holds the changes of both sides; *base* and *theirs* may be missing.
 
     *mine* is what this request has, and is what comes of anything that cannot be merged."""
-    if theirs is MISSING or same(theirs, base) or same(theirs, mine):
+    if theirs is MISSING or same(theirs, base):
         return mine
     if same(mine, base):
         return theirs  # type: ignore[return-value]

@@ -18,9 +18,11 @@ __all__ = ["ObservedRepository"]
 class ObservedRepository(SessionRepository):
     """Reports what its saves did."""
 
-    def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
+    def update(
+        self, snapshot: Snapshot, edit: Edit, *, force: bool = False, active: bool = True
+    ) -> Outcome:
         before = snapshot.record
-        outcome = super().update(snapshot, edit, force=force)
+        outcome = super().update(snapshot, edit, force=force, active=active)
         if outcome is ENDED:
             self.event("ended", snapshot.id)
         elif outcome is SAVED and snapshot.record is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from random import SystemRandom
+from typing import Any
 
 from wsgi_sessions.cookie import hash_secret, new_id
 from wsgi_sessions.errors import (
@@ -42,7 +43,7 @@ from wsgi_sessions.record import (
     unpack_body,
 )
 from wsgi_sessions.session.identity import Identity, is_owner
-from wsgi_sessions.session.lifetimes import Lifetimes, absolute_end
+from wsgi_sessions.session.lifetimes import Lifetimes, listing_end, renewal_due
 from wsgi_sessions.session.snapshot import (
     DROPPED,
     SAVED,
@@ -62,7 +63,7 @@ DEFAULT_MAX_BYTES = 1 << 20
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
 _RENEWAL_PAUSE = 1.0  # seconds without a renewal, after one that failed
 _LONGEST_WAIT = 0.5  # seconds, before another attempt
-uniform = SystemRandom().uniform  # no state that a fork in C would give to all workers
+uniform: Callable[[float, float], float] = SystemRandom().uniform  # no state that a fork in C would give to all workers
 
 
 class SessionRepository:
@@ -85,12 +86,18 @@ class SessionRepository:
         identity: Identity | None = None,
         merge_keys: Collection[str] = (),
         event: Callable[[str, str | None], None] = no_event,
+        renews: Callable[[dict[str, Any]], bool] | None = None,
+        describe_device: Callable[[dict[str, Any]], str | None] | None = None,
     ) -> None:
         self.store = store
         self.codec: ValueCodec = ValueCodec(codec)
         self.identity = identity
         """What says who is logged in, if values do."""
         self.merge_keys = merge_keys
+        self.describe_device = describe_device
+        """Makes of a request's WSGI environment what is kept at a login; ``None``: nothing."""
+        self.renews = renews
+        """Says of a request's WSGI environment whether it counts as activity; ``None``: all do."""
         self.lifetimes = lifetimes
         self.permanent = permanent
         """What new sessions start as."""
@@ -180,15 +187,18 @@ class SessionRepository:
         self.log.warning("session %s could not be renewed: %s", snapshot.id, error)
         return True
 
-    def update(self, snapshot: Snapshot, edit: Edit, *, force: bool = False) -> Outcome:
+    def update(
+        self, snapshot: Snapshot, edit: Edit, *, force: bool = False, active: bool = True
+    ) -> Outcome:
         """Compare-and-set: replace what *snapshot* was loaded as by ``edit(record, now)``.
 
         If another request was faster, *edit* is applied to the record that is stored by then,
         unless that belongs to another login or is gone: then nothing is saved and *snapshot* is
-        detached. *force* renews the session, and saves a record that did not change too. One round
-        trip, two more for each
-        conflict. Raises :exc:`~wsgi_sessions.StoreUnavailable`,
-        :exc:`~wsgi_sessions.ConflictError` and :exc:`~wsgi_sessions.SessionTooLarge`.
+        detached. *force* renews the session, and saves a record that did not change too. If the
+        request is not *active*, the session keeps its idle end, unless its secret or its lifetime
+        changes. One round trip, two more for each conflict. Raises
+        :exc:`~wsgi_sessions.StoreUnavailable`, :exc:`~wsgi_sessions.ConflictError` and
+        :exc:`~wsgi_sessions.SessionTooLarge`.
         """
         if snapshot.record is None:
             return self._create(snapshot, edit)
@@ -199,7 +209,9 @@ class SessionRepository:
                 record = self.lifetimes.applied(snapshot.record, record, renewed=force)
             else:
                 return UNCHANGED
-            if self._replace(snapshot, record, now):
+            renews = active or _renewing(snapshot.record, record)
+            saved_at = now if renews else snapshot.record.saved_at
+            if self._replace(snapshot, record, saved_at):
                 return Outcome.ENDED if record.is_empty else SAVED
             # Waits that grow outlast a worker that saves again and again without a pause. (If they
             # doubled, 1 of 100 requests by eight contenders would take 1.1 s; so it takes 0.2.)
@@ -244,16 +256,17 @@ class SessionRepository:
         idle, ends_at = lifetimes.idle(permanent=self.permanent), lifetimes.end_of(now)
         return Record(hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {})
 
-    def _replace(self, snapshot: Snapshot, record: Record, now: float) -> bool:
-        """One attempt to make *record* the stored one."""
+    def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:
+        """One attempt to make *record* the stored one, as if it was saved then."""
         if record.is_empty:
             data, expires_at = ENDED, 0.0  # a compare-and-delete
         else:
-            record = record if record.saved_at == now else record.saved(now)
+            record = record if record.saved_at == saved_at else record.saved(saved_at)
             data = self._packed(snapshot.id, record)
             expires_at = record.expires_at
         before = snapshot.record
-        self._link(snapshot.id, before, record)
+        if record.owner is not None:
+            self._link(snapshot, record, record.saved_at)
         version = self.store.save(
             snapshot.id, data, expires_at=expires_at, replacing=snapshot.version
         )
@@ -285,18 +298,24 @@ class SessionRepository:
 
     # Owners
 
-    def _link(self, id: str, before: Record | None, after: Record) -> None:
-        """List a login under its owner, first: a login that cannot be found is worse than a listed
-        one that failed. It stays listed as long as the session can live at most."""
-        if after.owner is None:
-            return
+    def _link(self, snapshot: Snapshot, after: Record, now: float) -> None:
+        """List an owned session, first: a login that cannot be found is worse than a listed one
+        that failed. It stays listed until a renewal is due after the session's end, and whatever
+        could move that end further lists it again."""
+        before = snapshot.record
         if not self.store.has_owners:
             if not self._said_no_index:
                 self._said_no_index = True
                 self.log.info("logins are not listed by owner: this store has no index of owners")
             return
-        if before is None or (before.owner, before.created_at) != (after.owner, after.created_at):
-            self.store.link(after.owner, id, expires_at=absolute_end(after))
+        if (
+            before is None
+            or before.owner != after.owner
+            or before.created_at != after.created_at
+            or before.idle != after.idle
+            or (before.saved_at != now and renewal_due(after, snapshot.issued_at, now))
+        ):
+            self.store.link(str(after.owner), snapshot.id, expires_at=listing_end(after))
 
     def _unlink(self, id: str, before: Record | None) -> None:
         """Last. If it fails, the session itself is as it should be."""
@@ -323,6 +342,11 @@ class SessionRepository:
             "session %s: a value of the record cannot be decoded", snapshot.id
         )
         self.event("damaged", snapshot.id)
+
+
+def _renewing(before: Record, after: Record) -> bool:
+    """Whether the change itself is activity: a login, a new secret, another lifetime."""
+    return (before.secret_hash, before.idle) != (after.secret_hash, after.idle)
 
 
 def _context(id: str) -> bytes:

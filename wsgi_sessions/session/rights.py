@@ -53,16 +53,16 @@ class Rights:
             return True
         if self._identity is None:
             return False
-        who = self._identity.who(self._after())
+        after = self._after()
+        who = None if self._identity.is_nobody(after) else self._identity.who(after)
         return who is not None and who != self._identity.who(self._before())
 
     def log_out(self) -> bool:
-        """Whether the login key is removed."""
+        """Whether the login key is removed, or set to ``None``."""
         identity = self._identity
         if identity is None or not self._draft.changes:
             return False
-        was = identity.who(self._snapshot.values)
-        return was is not None and identity.who(self._after()) is None
+        return not identity.is_nobody(self._snapshot.values) and identity.is_nobody(self._after())
 
     def change(self) -> bool:
         """Whether the login keys say something else than what was loaded."""

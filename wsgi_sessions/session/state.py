@@ -22,9 +22,10 @@ from typing import Any, Final, NoReturn, Protocol
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
-from wsgi_sessions.record import PERMANENT, Record
+from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.lifetimes import is_over
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.rights import NeedsCookie, Rights
 from wsgi_sessions.session.snapshot import (
@@ -51,11 +52,12 @@ class Cookie(Enum):
 class Phase(Enum):
     """How far the request is. It only goes forward: ``OPEN`` → ``SENT`` → ``OVER``, or from
     ``OPEN`` straight to ``OVER`` if no code of the application runs after the headers, or if the
-    application raised."""
+    application raised. A session that is opened without a request goes ``BY_ID`` → ``OVER``."""
 
     OPEN = "the response headers are still to come"
     SENT = "the response headers have been sent"
     OVER = "the request is over"
+    BY_ID = "the session was opened by its id, without a cookie"
 
 
 class _Unseen(Enum):
@@ -64,7 +66,7 @@ class _Unseen(Enum):
 
 # Python 3.11 takes 1,000 instructions for each Phase.OPEN.
 ISSUE, EXPIRE = Cookie
-OPEN, SENT, OVER = Phase
+OPEN, SENT, OVER, BY_ID = Phase
 UNSEEN: Final = _Unseen.UNSEEN
 
 
@@ -126,11 +128,21 @@ class RequestState:
 
     @property
     def is_ending(self) -> bool:
-        """Whether this request is a logout, carried out or not."""
+        """Whether this request is a logout, carried out or not: ``invalidate()``, a ``clear()``
+        that is no login, a login key that is removed, or ``None``, or could not be removed, the
+        last key removed. Loads nothing."""
+        if self.ended is not None or self.cookie is EXPIRE:
+            return True
         draft = self.draft
-        emptied = draft is not None and draft.changes.is_empty and not draft.owner
-        ended = emptied or self.ended is not None or self.cookie is EXPIRE
-        return ended or self._logs_out()
+        if draft is None:
+            return False
+        snapshot = self.snapshot or Snapshot(0.0)  # of what cannot be read nothing is known
+        rights = Rights(draft, snapshot, self.repository.identity)
+        if rights.log_in():
+            return False
+        emptied = snapshot.record is not None and not draft.view(snapshot.values)
+        unseen = self.snapshot is None and self._touches_login(draft)
+        return draft.changes.cleared or emptied or unseen or rights.log_out()
 
     @property
     def needs_cookie(self) -> bool:
@@ -201,6 +213,25 @@ class RequestState:
         self.phase = OVER
         self.environ = None
 
+    def reload(self) -> bool:
+        """Load again, and forget what was changed; whether the session is alive. It is known by
+        its id and the secret that this request knows, which may be newer than the cookie."""
+        self.rollback()
+        snapshot, repository = self.snapshot, self.repository
+        if snapshot is None or snapshot.record is None or repository.in_cookie:
+            self.snapshot = None
+            return self.load().record is not None
+        found = repository.load(snapshot.id)
+        if (
+            found is None
+            or found[0].secret_hash != snapshot.record.secret_hash
+            or is_over(found[0], repository.now())
+        ):
+            snapshot.detach()
+            return False
+        snapshot.record, snapshot.version = found[0], found[1].version
+        return True
+
     def rollback(self) -> None:
         """Forget what was changed and has not been saved."""
         if self.ended is not None:
@@ -219,9 +250,17 @@ class RequestState:
         """What the changes of this request mean for who is logged in. Loads."""
         return Rights(self.look(), self.load(), self.repository.identity)
 
-    def _logs_out(self) -> bool:
-        """Whether a login key is removed. Loads nothing."""
-        return self.draft is not None and self.snapshot is not None and self.rights().log_out()
+    def leave(self, key: str) -> None:
+        """The login key *key* was to be removed, and is not there or cannot be read. If that is
+        because the store fails, the browser forgets the session; if several living sessions make
+        this request nobody, the next save ends all of them."""
+        identity = self.repository.identity
+        if identity is None or key not in identity.login_keys or self.phase is not OPEN:
+            return
+        if self.snapshot is None:
+            self.cookie = EXPIRE
+        elif self.snapshot.rivals:
+            self.end()
 
     def ensure_secret(self) -> None:
         """Make the new secret that what was changed needs, if it needs one: for a ``clear()`` and
@@ -252,17 +291,31 @@ class RequestState:
             if self.ended is not None:
                 self._delete(self.ended)
             changed = draft.has_changes()
-        snapshot = self.load() if changed else self.snapshot
+        renews = draft is not None and draft.renews
+        snapshot = self.load() if changed or renews else self.snapshot
         if snapshot is None:
             return
         if snapshot.detached_from:
             self._save_detached(snapshot)
             return
         due = self.phase is OPEN and snapshot.renewal_due() and self.repository.may_renew()
+        due = due or (renews and snapshot.record is not None)
         if changed or due:
-            self._update(snapshot, due=due)
+            active = (self.repository.renews is None and self.phase is not BY_ID) or self.counts()
+            if changed or active:
+                self._update(snapshot, due=due and active, active=active)
 
-    def _update(self, snapshot: Snapshot, *, due: bool = False) -> None:
+    def counts(self) -> bool:
+        """Whether this is activity of the visitor's, so that what it saves prolongs the session: a
+        request, unless ``renews`` says no, and whatever calls :meth:`Session.renew`."""
+        if self.draft is not None and self.draft.renews:
+            return True
+        if self.phase is BY_ID:
+            return False
+        renews, environ = self.repository.renews, self.environ
+        return renews is None or environ is None or bool(renews(environ))
+
+    def _update(self, snapshot: Snapshot, *, due: bool = False, active: bool = True) -> None:
         draft, repository = self.look(), self.repository
         cookie_ends, cleared, logs_in = (
             _cookie_lifetime(snapshot.record),
@@ -273,11 +326,14 @@ class RequestState:
         if cleared or draft.secret or not plain:
             logs_in = self.phase is OPEN and self.rights().log_in()
             self.ensure_secret()
-            if logs_in or cleared:
+            if logs_in:
+                draft.device = self._device()
+            if snapshot.rivals and (logs_in or cleared or self._touches_login(draft)):
                 self._end_rivals(snapshot)
+                self.logged_in = True  # so that the other cookies are expired
         edit = draft.edit if plain else self.edit
         try:
-            outcome = repository.update(snapshot, edit, force=due)
+            outcome = repository.update(snapshot, edit, force=due, active=active)
         except (StoreError, SessionTooLarge) as error:
             if not (due and repository.excuses(error, snapshot, edit)):
                 raise
@@ -295,6 +351,21 @@ class RequestState:
         self.settle(outcome, snapshot, new_cookie=new_cookie)
         if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
             self.cookie = EXPIRE  # a logout, whatever its cookie opens
+
+    def _device(self) -> str | None:
+        """What is kept at a login for the list of its owner's sessions."""
+        describe, environ = self.repository.describe_device, self.environ
+        if describe is None or environ is None:
+            return None
+        text = describe(environ)
+        if not (text is None or isinstance(text, str)):
+            raise TypeError(f"describe_device gave no str or None, but {type(text).__name__}")
+        return text and text[:MAX_DEVICE].encode(errors="replace").decode()
+
+    def _touches_login(self, draft: Draft) -> bool:
+        """Whether a login key was set or removed, to whatever value."""
+        identity = self.repository.identity
+        return identity is not None and any(key in draft.changes for key in identity.login_keys)
 
     def _begin_own(self) -> None:
         """A login whose session is not to be touched: what was put goes into a new one."""

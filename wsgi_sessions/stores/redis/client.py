@@ -31,6 +31,8 @@ _REASONS = {
 
 
 Command = tuple[Any, ...]
+"""A command's name and arguments: bytes, ``str`` and numbers; bytes that come in pieces, as a tuple
+of these."""
 
 
 class Server(Protocol):
@@ -42,12 +44,13 @@ class Server(Protocol):
     def call(
         self,
         command: Command,
-        deadline: float,
+        deadline: float = 0.0,
         *,
         replicated: bool = False,
         recognisable: bool = False,
     ) -> Any:
-        """The reply to *command*.
+        """The reply to *command*; a string that is large perhaps as a view. Without a *deadline*,
+        the operation begins now.
 
         *replicated*: a write that as many replicas as configured have to acknowledge.
         *recognisable*: a save, which recognises its own work and so may be sent again after its
@@ -123,16 +126,17 @@ class Client:
     def call(
         self,
         command: Command,
-        deadline: float,  # noqa: ARG002 - the client's own timeouts count
+        deadline: float = 0.0,  # noqa: ARG002 - the client's own timeouts count
         *,
         replicated: bool = False,
         recognisable: bool = False,  # noqa: ARG002 - and its own retries
     ) -> Any:
         try:
-            if replicated and self._wait_replicas:
-                return self._call_replicated(command)
             if command[0] == "GET":  # the method names the key to a client-side cache
                 return self._client.get(command[1])
+            command = tuple(b"".join(one) if type(one) is tuple else one for one in command)
+            if replicated and self._wait_replicas:
+                return self._call_replicated(command)
             return self._client.execute_command(*command)
         except StoreUnavailable:
             raise

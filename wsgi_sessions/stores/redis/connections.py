@@ -14,8 +14,10 @@ Rules for maintainers:
 * The list belongs to a process, by its pid (uWSGI forks without Python's hooks). What a child
   inherits is closed there without a word to the server.
 * A command is sent again once at most, on a new connection: if the idle one turns out to be dead
-  (the server was restarted, or had closed it for being idle), and a save, which recognises its
-  own version, also where the reply did not come in time.
+  (the server was restarted, or had closed it for being idle); a load also where an idle one did
+  not answer in time, and a save, which recognises its own version, wherever it did not.
+* What stands between us and the server may forget a connection without a word. One that was idle
+  for 30 s is replaced.
 * When a connection fails, or the server says that it is not the right one, all idle ones are
   closed.
 * All steps of an operation share one deadline: twice the time for an answer.
@@ -23,16 +25,18 @@ Rules for maintainers:
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from os import getpid
 from time import monotonic
 from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.redis.client import Command, first_reply, unavailable
 from wsgi_sessions.stores.redis.url import connection_options
+from wsgi_sessions.stores.redis.wire import packed
 from wsgi_sessions.stores.timeouts import Timeouts
 
+MAX_IDLE_SECONDS = 30.0
 MAX_IDLE = 100
 """Connections that are kept. More were a burst (a thousand greenlets), and need not stay open."""
 
@@ -49,7 +53,6 @@ class Connections:
                 'RedisStore needs redis-py and hiredis: pip install "wsgi-sessions[redis]"'
             ) from None
         self._errors = redis.exceptions
-        self._pack: Callable[[Command], bytes] = hiredis.pack_command
         self._failures = (redis.exceptions.RedisError, OSError, hiredis.ProtocolError)
         self._wrong_server = (
             redis.exceptions.ReadOnlyError,
@@ -68,25 +71,33 @@ class Connections:
     def call(
         self,
         command: Command,
-        deadline: float,
+        deadline: float = 0.0,
         *,
         replicated: bool = False,
         recognisable: bool = False,
     ) -> Any:
+        now = monotonic()
+        deadline = deadline or now + 2 * self._answer
         replicated = replicated and self._wait_replicas > 0
         idle = self._idle
-        if idle.pid != os.getpid():
+        if idle.pid != getpid():
             idle = self._idle = _Idle()
+        kept = True
         try:
             connection = idle.pop()
+            if now - connection.wire.used_at > MAX_IDLE_SECONDS:
+                idle.append(connection)
+                self.close()
+                raise IndexError
         except IndexError:
-            connection = self._connect(deadline)
+            connection, kept = self._connect(deadline), False
         try:
-            return self._exchange(connection, command, deadline, replicated)
+            return self._exchange(connection, command, now, deadline, replicated)
         except self._failures as error:
             lost = isinstance(error, OSError) and not isinstance(error, TimeoutError)
             replied = isinstance(error, self._errors.ResponseError)
-            if not (lost or (recognisable and not replied)):
+            again = recognisable or (kept and command[0] == "GET")
+            if not (lost or (again and not replied)):
                 raise unavailable(error, self._server) from None
         reply = self._call_again(command, deadline, replicated)
         if not reply and reply is not None and (recognisable or replicated):
@@ -113,24 +124,23 @@ class Connections:
     def _call_again(self, command: Command, deadline: float, replicated: bool) -> Any:
         connection = self._connect(deadline)
         try:
-            return self._exchange(connection, command, deadline, replicated)
+            return self._exchange(connection, command, monotonic(), deadline, replicated)
         except self._failures as error:
             raise unavailable(error, self._server) from None
 
     def _exchange(
-        self, connection: Any, command: Command, deadline: float, replicated: bool
+        self, connection: Any, command: Command, now: float, deadline: float, replicated: bool
     ) -> Any:
         """Send one command and read its reply. The connection is kept only if all went well."""
         try:
             wire = connection.wire
-            latest = monotonic() + self._answer
+            wire.used_at, latest = now, now + self._answer
             wire.deadline = latest if latest < deadline else deadline
             if replicated:
                 reply = self._replicated_reply(connection, command)
             else:
-                wire.send(self._packed(command))
-                reply = wire.read()
-                if isinstance(reply, wire.error):
+                reply = wire.ask(packed(command))
+                if type(reply) is wire.error:
                     raise connection.meaning(reply)
         except self._errors.ResponseError as error:  # a whole reply, that says no
             if isinstance(error, self._wrong_server):
@@ -149,18 +159,11 @@ class Connections:
         self._release(connection)
         return reply
 
-    def _packed(self, command: Command) -> bytes:
-        if command[0] == "GET":  # what every request does: hiredis takes 3 k instructions more
-            name = command[1].encode()
-            return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name)
-        return self._pack(command)
-
     def _replicated_reply(self, connection: Any, command: Command) -> Any:
         """Command and WAIT go out together; both replies are read, whatever they are."""
         wire = connection.wire
         wait = ("WAIT", self._wait_replicas, int(self._answer * 500))  # half is for the network
-        wire.send(self._pack(command) + self._pack(wait))
-        replies = [wire.read(), wire.read()]
+        replies = [wire.ask(packed(command) + packed(wait)), wire.read()]
         meanings = [
             connection.meaning(reply) if isinstance(reply, wire.error) else reply
             for reply in replies
@@ -199,4 +202,4 @@ class _Idle(list[Any]):
     """The open connections of one process that are not in use, the last used on top."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
+        self.pid = getpid()

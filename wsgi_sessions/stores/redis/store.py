@@ -39,11 +39,12 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 class _Script(NamedTuple):
     text: bytes
-    sha: str
+    sha: bytes
 
 
 def _script(text: str) -> _Script:
-    return _Script(text.encode(), hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return _Script(text.encode(), digest.encode())
 
 
 # Compare-and-set of the version in front of the data. Done again after its reply was lost, it
@@ -144,13 +145,14 @@ class RedisStore:
 
     def load(self, key: str) -> Stored | None:
         """One ``GET``."""
-        server = self._server
         try:
-            value = server.call(("GET", self._prefix + key), server.deadline())
+            value = self._server.call(("GET", self._prefix + key))
         except WrongType:
             return None
         if value is None or len(value) < VERSION_BYTES:
             return None
+        if type(value) is memoryview:  # a large one is copied once
+            return Stored(bytes(value[VERSION_BYTES:]), bytes(value[:VERSION_BYTES]))
         return _new_tuple(Stored, (value[VERSION_BYTES:], value[:VERSION_BYTES]))
 
     def save(
@@ -164,7 +166,7 @@ class RedisStore:
         """
         deadline = self._server.deadline()
         name, version = self._prefix + key, os.urandom(VERSION_BYTES)
-        value, left = version + data, _milliseconds_until(expires_at)
+        value, left = (version, data), _milliseconds_until(expires_at)
         if replacing is not None:
             accepted = self._replace((name, replacing, value, left), deadline)
         elif left:
@@ -175,8 +177,7 @@ class RedisStore:
 
     def delete(self, key: str) -> None:
         """One ``DEL``."""
-        server = self._server
-        server.call(("DEL", self._prefix + key), server.deadline(), replicated=True)
+        self._server.call(("DEL", self._prefix + key), replicated=True)
 
     def keys(self) -> Iterator[str]:
         """``SCAN`` over all keys of the server, or of all servers of a cluster. A record that
@@ -208,7 +209,8 @@ class RedisStore:
         """The server's reply to any command, for operators: bytes, numbers and lists of these; or
         what a client that was handed in makes of it. Of a cluster one node is asked. One round
         trip. Raises :exc:`~wsgi_sessions.StoreUnavailable`, for a refusal too."""
-        return self._server.call(command, self._server.deadline())
+        reply = self._server.call(command)
+        return bytes(reply) if isinstance(reply, memoryview) else reply
 
     def route(self) -> Route | None:
         """How the server is reached; ``None`` for a client that was handed in. No I/O."""
@@ -218,7 +220,7 @@ class RedisStore:
         """Close the store's own idle connections. It can be used again, and opens new ones."""
         self._server.close()
 
-    def _create(self, name: str, value: bytes, left: int, deadline: float) -> bool:
+    def _create(self, name: str, value: tuple[bytes, bytes], left: int, deadline: float) -> bool:
         command = ("SET", name, value, "NX", "PX", left)
         if self._server.call(command, deadline, recognisable=True) is not None:
             return True
@@ -228,7 +230,7 @@ class RedisStore:
             there = self._server.call(front, deadline)
         except WrongType:
             return False
-        return bool(there == value[:VERSION_BYTES])
+        return bool(there == value[0])
 
     def _replace(self, arguments: Command, deadline: float) -> bool:
         try:
