@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.servers.postgresql",
     "tests.servers.mariadb",
     "tests.servers.mongodb",
+    "tests.servers.dynamodb",
     "tests.security.no_sid_in_logs",
 ]
 
@@ -54,7 +55,7 @@ def visitor(manager: SessionManager) -> Visitor:
 
 STORES = [
     *("memory", "file", "sqlite", "redis", "memcached"),
-    *("sqlalchemy", "postgresql", "mariadb", "mongodb"),
+    *("sqlalchemy", "postgresql", "mariadb", "mongodb", "dynamodb"),
 ]
 
 

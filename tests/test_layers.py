@@ -169,7 +169,10 @@ def test_the_house_has_at_most_twenty_rooms() -> None:
     assert rooms <= set(ROOMS)
 
 
-OPTIONAL = "redis hiredis pymemcache sqlalchemy pymongo flask cryptography click django gunicorn"
+OPTIONAL = (
+    "redis hiredis pymemcache sqlalchemy pymongo boto3 botocore "
+    "flask cryptography click django gunicorn"
+)
 
 
 def test_importing_the_package_imports_no_optional_dependency() -> None:

@@ -20,7 +20,8 @@ from wsgi_sessions.manager import Settings
 NAMES = {
     *("SessionMiddleware", "SessionManager", "Session", "SessionInfo", "Options"),
     *("MemoryStore", "FileStore", "SQLiteStore", "RedisStore", "MemcachedStore"),
-    *("SQLAlchemyStore", "MongoDBStore", "CookieStore", "Store", "open_store", "MsgpackCodec"),
+    *("SQLAlchemyStore", "MongoDBStore", "DynamoDBStore", "CookieStore", "Store", "open_store"),
+    "MsgpackCodec",
     *("SessionError", "StoreError", "StoreUnavailable", "ConflictError", "SessionTooLarge"),
     *("UnsupportedValue", "SessionClosed", "ConfigurationError"),
 }

@@ -29,6 +29,7 @@ from wsgi_sessions.stores import Store, open_store
 
 if TYPE_CHECKING:
     from wsgi_sessions.stores import MemoryStore
+    from wsgi_sessions.stores.dynamodb import DynamoDBStore
     from wsgi_sessions.stores.file import FileStore
     from wsgi_sessions.stores.memcached import MemcachedStore
     from wsgi_sessions.stores.mongodb import MongoDBStore
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __version__: str = "0.1.0"
 
 _STORES = {
+    "DynamoDBStore": "dynamodb",
     "FileStore": "file",
     "MemcachedStore": "memcached",
     "MemoryStore": "memory",
@@ -52,6 +54,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "CookieStore",
+    "DynamoDBStore",
     "FileStore",
     "MemcachedStore",
     "MemoryStore",

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 import wsgi_sessions.cli.checks.checks as checks
 import wsgi_sessions.cli.checks.disk as disk_checks
 import wsgi_sessions.cli.checks.mongodb as mongodb_checks
+from tests.servers.dynamodb import DynamoDBServer
 from tests.servers.memcached import MemcachedServer
 from tests.servers.process import silent_port
 from tests.servers.redis import PASSWORD, RedisServer, documented_rights
@@ -625,6 +626,74 @@ def test_mongodb_in_the_open(mongodb_url: str) -> None:
     output = check(f"{elsewhere(mongodb_url)}/c{secrets.token_hex(4)}", 1)
     the_line(output, "warning", "no TLS on the way to 0.0.0.0")
     the_line(output, "warning", "no password at 0.0.0.0")
+
+
+# DynamoDB
+
+
+def test_dynamodb_without_its_table(dynamodb_server: DynamoDBServer) -> None:
+    """The request that makes it is that of the store, and nothing is made."""
+    url = dynamodb_server.url(f"c{secrets.token_hex(4)}")
+    the_line(check(url, 0), "note", "does not exist: the first session makes it")
+    output = check(f"{url}&create=false", 1)
+    the_line(output, "error", "with create=false the store does not make it")
+    assert '"GlobalSecondaryIndexes"' in output
+    the_line(check(url, 0), "note", "does not exist")
+
+
+def test_dynamodb_whose_table_lacks_index_time_to_live_and_payment_by_request(
+    dynamodb_server: DynamoDBServer,
+) -> None:
+    """As Flask-Session or a person makes it: what each lacks, and the request that adds it."""
+    name = f"c{secrets.token_hex(4)}"
+    dynamodb_server.client().create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        ProvisionedThroughput={"ReadCapacityUnits": 3, "WriteCapacityUnits": 2},
+    )
+    url = dynamodb_server.url(name)
+    for words in ("no index of owners", "time to live is off"):
+        the_line(check(url, 0), "note", f"{words}: the first new session adds it")
+    output = check(f"{url}&create=false", 1)
+    assert "a record was created, loaded, replaced and deleted" in output
+    the_line(output, "warning", "no index of owners")
+    assert '"GlobalSecondaryIndexUpdates"' in output
+    the_line(output, "warning", "time to live is off")
+    assert f"aws dynamodb update-time-to-live --table-name {name}" in output
+    the_line(output, "note", "3 reads of 4 KB, 2 writes of 1 KB a second")
+
+
+def test_dynamodb_whose_table_is_another_program_s(dynamodb_server: DynamoDBServer) -> None:
+    """Its key is another, or its time to live looks at another attribute."""
+    client, name = dynamodb_server.client(), f"c{secrets.token_hex(4)}"
+    client.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.update_time_to_live(
+        TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
+    )
+    output = check(dynamodb_server.url(name), 1)
+    the_line(output, "error", "another key than the store's")
+    the_line(output, "warning", "time to live looks at another attribute, ttl")
+
+
+def test_dynamodb_that_does_not_show_its_table(dynamodb_server: DynamoDBServer) -> None:
+    """To this role: a note; sessions are stored."""
+    url = dynamodb_server.url(f"c{secrets.token_hex(4)}")
+    used(url).close()
+    dynamodb_server.fail("AccessDeniedException", 400)
+    the_line(check(url, 0), "note", "table, index and time to live not checked: DynamoDB refused")
+
+
+def test_dynamodb_in_the_open(dynamodb_server: DynamoDBServer) -> None:
+    """No TLS on the way to a server elsewhere."""
+    url = elsewhere(dynamodb_server.url(f"c{secrets.token_hex(4)}"))
+    used(url).close()
+    the_line(check(url, 1), "warning", "no TLS on the way to 0.0.0.0")
 
 
 # Files

@@ -288,10 +288,15 @@ def test_the_cookie_is_what_flask_session_sets(tmp_path: Path) -> None:
     [
         ({}, "SESSION_TYPE is None, for which there is no store: one of redis, memcached"),
         ({"SESSION_TYPE": "null"}, "SESSION_TYPE is 'null'"),
-        ({"SESSION_TYPE": "dynamodb"}, "SESSION_TYPE is 'dynamodb'.*FlaskSessions"),
+        ({"SESSION_TYPE": "simple"}, "SESSION_TYPE is 'simple'.*FlaskSessions"),
         ({"SESSION_TYPE": "redis"}, "SESSION_REDIS is missing.*SESSION_REDIS = redis.Redis"),
         ({"SESSION_TYPE": "memcached"}, "SESSION_MEMCACHED is missing.*127.0.0.1:11211"),
         ({"SESSION_TYPE": "mongodb"}, "SESSION_MONGODB is missing.*pymongo.MongoClient"),
+        ({"SESSION_TYPE": "dynamodb"}, "SESSION_DYNAMODB is missing.*boto3.resource"),
+        (
+            {"SESSION_TYPE": "dynamodb", "SESSION_DYNAMODB": 1},
+            "SESSION_DYNAMODB: .* int, which",
+        ),
         ({"SESSION_TYPE": "sqlalchemy"}, "^SESSION_SQLALCHEMY is missing.*SQLAlchemy"),
         ({"SESSION_TYPE": "redis", "SESSION_REDIS": object()}, "SESSION_REDIS: .*not object"),
         ({"SESSION_TYPE": "cachelib", "SESSION_CACHELIB": BaseCache()}, "where a BaseCache does"),

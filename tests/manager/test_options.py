@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import redis
 import redis.asyncio
@@ -22,6 +23,7 @@ from pymongo import AsyncMongoClient, MongoClient
 from wsgi_sessions import (
     ConfigurationError,
     CookieStore,
+    DynamoDBStore,
     FileStore,
     MemcachedStore,
     MemoryStore,
@@ -433,6 +435,7 @@ def test_without_a_store_the_environment_names_it(
         (lambda: MemcachedStore(dict), ConfigurationError, "dict is a class"),
         (lambda: MongoDBStore(AsyncMongoClient()), ConfigurationError, "is for asyncio"),  # type: ignore[arg-type]
         (lambda: MongoDBStore(MongoClient), ConfigurationError, "MongoClient is a class"),  # type: ignore[arg-type]
+        (lambda: DynamoDBStore(boto3), ConfigurationError, "boto3 is a module"),  # type: ignore[arg-type]
         (lambda: SQLAlchemyStore(sqlalchemy), ConfigurationError, "an Engine or a URL, not module"),  # type: ignore[arg-type]
         (lambda: SQLiteStore(1), TypeError, "SQLiteStore takes a path"),  # type: ignore[arg-type]
         (lambda: SQLiteStore("sqlite:///a.db"), ConfigurationError, "not a URL: .*open_store"),

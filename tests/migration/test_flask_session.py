@@ -130,7 +130,7 @@ def test_where_flask_session_never_was(move: Move) -> None:
 
 def test_an_expired_session_stays_dead(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Also where nothing has removed it."""
-    for place in ("sqlite", "filesystem", "mongodb"):
+    for place in ("sqlite", "filesystem", "mongodb", "dynamodb"):
         with configured(request, place) as app:
             app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(microseconds=1)
             add_pages(app)

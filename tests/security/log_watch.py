@@ -11,12 +11,16 @@ SID = re.compile(
 """What has the form of a sid, alone or at the head of a cookie value."""
 
 
+WHOLE_COMMANDS = ("pymongo.", "boto3.", "botocore.")
+"""Loggers that write whole commands at level DEBUG."""
+
+
 class LogWatch(logging.Handler):
     """Keeps the text of every record that reaches it, with traceback and arguments.
 
     While it listens, the library's loggers and, unless *root_level* is ``None``, all others let
-    everything through. Left out is what pymongo says at level DEBUG: whole commands, and in the
-    base64 of a record any run of characters may have the form of a sid.
+    everything through. Left out is what pymongo and boto3 say at level DEBUG: whole commands, and
+    in the base64 of a record any run of characters may have the form of a sid.
     """
 
     def __init__(self, root_level: int | None = logging.DEBUG) -> None:
@@ -25,7 +29,7 @@ class LogWatch(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno != logging.DEBUG or not record.name.startswith("pymongo."):
+        if record.levelno != logging.DEBUG or not record.name.startswith(WHOLE_COMMANDS):
             self.lines.append(f"{record.name} {self.format(record)} {record.args!r}")
 
     @property

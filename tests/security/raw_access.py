@@ -16,12 +16,14 @@ from urllib.parse import unquote
 
 import bson
 import pytest
+from boto3.dynamodb.types import Binary
 from pymongo import MongoClient
 
 from tests.servers.memcached import MemcachedServer
 from tests.servers.redis import RedisServer
 from tests.support.patience import PATIENT, patient_url
 from wsgi_sessions import (
+    DynamoDBStore,
     FileStore,
     MemcachedStore,
     MemoryStore,
@@ -288,6 +290,31 @@ class InMongoDB:
         return b"".join(bson.encode(document) for document in found)
 
 
+class InDynamoDB:
+    front = 0
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        server = request.getfixturevalue("dynamodb_server")
+        name = f"t{secrets.token_hex(8)}"
+        self.items = server.resource().Table(name)
+        self.store = DynamoDBStore.from_url(server.url(name), timeouts=PATIENT)
+        request.addfinalizer(self.store.close)
+
+    def raw(self, key: str) -> bytes:
+        return bytes(self.items.get_item(Key={"id": key})["Item"]["data"].value)
+
+    def plant(self, key: str, raw: object) -> None:
+        item = self.items.get_item(Key={"id": key})["Item"]
+        self.items.put_item(Item={**item, "data": raw})
+
+    def dump(self) -> bytes:
+        found = self.items.scan()["Items"]
+        values = [value for item in found for value in item.values()]
+        return b" ".join(
+            value.value if isinstance(value, Binary) else str(value).encode() for value in values
+        )
+
+
 EMBEDDED: dict[str, Callable[[pytest.FixtureRequest], RawAccess]] = {
     "memory": InMemory,
     "file": InFiles,
@@ -300,5 +327,6 @@ SERVERS: dict[str, Callable[[pytest.FixtureRequest], RawAccess]] = {
     "postgresql": lambda request: InTables(request, "postgresql"),
     "mariadb": lambda request: InTables(request, "mariadb"),
     "mongodb": InMongoDB,
+    "dynamodb": InDynamoDB,
 }
 PLACES = EMBEDDED | SERVERS

@@ -1,4 +1,4 @@
-"""``python -m tests.soak [--seconds 60] [redis postgresql memcached sqlite]``"""
+"""``python -m tests.soak [--seconds 60] [redis postgresql memcached sqlite dynamodb]``"""
 
 from __future__ import annotations
 

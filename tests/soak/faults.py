@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.servers.dynamodb import CREDENTIALS, DynamoDBServer
 from tests.servers.memcached import MemcachedServer
 from tests.servers.postgresql import PostgreSQL, new_directory
 from tests.servers.redis import RedisServer
@@ -132,9 +133,42 @@ def sqlite(directory: Path) -> Iterator[Target]:
             subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+@contextmanager
+def dynamodb(directory: Path) -> Iterator[Target]:
+    """Stalled, throttled and failing: the stand-in keeps nothing that it could come back with."""
+    server = DynamoDBServer(directory)
+
+    def fail(code: str, status: int) -> tuple[Act, Act]:
+        def begin() -> None:
+            server.fail(code, status, times=1_000_000)
+
+        def finish() -> None:
+            server.fail(code, status, times=0)
+
+        return begin, finish
+
+    try:
+        server.restart()
+        yield Target(
+            server.url("soak"),
+            {
+                "stalled": (
+                    lambda: server.signal(signal.SIGSTOP),
+                    lambda: server.signal(signal.SIGCONT),
+                ),
+                "throttled": fail("ThrottlingException", 400),
+                "failing": fail("InternalServerError", 500),
+            },
+            CREDENTIALS,
+        )
+    finally:
+        server.stop()
+
+
 TARGETS = {
     "redis": redis,
     "postgresql": postgresql,
     "memcached": memcached,
     "sqlite": sqlite,
+    "dynamodb": dynamodb,
 }

@@ -11,6 +11,11 @@ import pytest
 from tests.support.serving import gunicorn
 from tests.support.store_urls import STORE_URLS
 
+EARLY = ("dynamodb",)
+"""Where gevent has to patch before the application is imported: boto3 prepares TLS for any URL, and
+classes of the module ``ssl`` that were imported before gevent patches it do not work after it."""
+PATCH = "from gevent import monkey; monkey.patch_all()\n"
+
 APPLICATION = """
 import os
 from wsgi_sessions import SessionManager, SessionMiddleware, open_store
@@ -42,7 +47,8 @@ def test_four_workers_of_a_preloaded_application_keep_visitors_apart(
     name: str, worker: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """400 requests of eight visitors at once: each sees its own session, and no request is lost."""
-    (tmp_path / "application.py").write_text(APPLICATION)
+    early = PATCH if worker == "gevent" and name in EARLY else ""
+    (tmp_path / "application.py").write_text(early + APPLICATION)
     store = STORE_URLS[name](request)
     arguments = ["--preload", "-w", "4", "-k", worker]
     if worker == "gthread":

@@ -15,7 +15,7 @@ from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.url_options import FLAG, NUMBER, TEXT, take_options
 
 WAITING = ["FileStore", "SQLiteStore", "RedisStore", "MemcachedStore", "SQLAlchemyStore"]
-WAITING += ["MongoDBStore"]
+WAITING += ["MongoDBStore", "DynamoDBStore"]
 FIRST = {"SQLAlchemyStore": "postgresql://host/db", "FileStore": "/tmp/x", "SQLiteStore": "/tmp/x"}
 
 URLS = [
@@ -27,6 +27,7 @@ URLS = [
     "mysql://host/db",
     "sqlite+pysqlite:///x.db",
     "mongodb://host/",
+    "dynamodb://eu-west-1/table",
 ]
 
 
@@ -51,8 +52,9 @@ def test_a_limit_is_a_positive_number_of_seconds(field: str, value: Any) -> None
 
 
 @pytest.mark.parametrize("name", WAITING)
-def test_every_store_that_can_wait_takes_them(name: str) -> None:
+def test_every_store_that_can_wait_takes_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By keyword, checked when it is built."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     cls = getattr(wsgi_sessions, name)
     parameter = inspect.signature(cls).parameters["timeouts"]
     assert parameter.kind is parameter.KEYWORD_ONLY

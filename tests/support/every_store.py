@@ -58,6 +58,7 @@ STORES: dict[str, Factory] = {
     "postgresql": on_server("postgresql"),
     "mariadb": on_server("mariadb"),
     "mongodb": on_server("mongodb", shared=False),
+    "dynamodb": on_server("dynamodb"),
 }
 """Each makes a store without sessions, with all the time it needs. A server that has a clock of its
 own ignores *clock*."""

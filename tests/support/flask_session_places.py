@@ -66,6 +66,12 @@ def in_mongodb(request: pytest.FixtureRequest, app: Flask, opened: ExitStack) ->
     app.config["SESSION_MONGODB_COLLECT"] = app.name
 
 
+def in_dynamodb(request: pytest.FixtureRequest, app: Flask, opened: ExitStack) -> None:
+    app.config["SESSION_TYPE"] = "dynamodb"
+    app.config["SESSION_DYNAMODB"] = request.getfixturevalue("dynamodb_server").resource()
+    app.config["SESSION_DYNAMODB_TABLE"] = app.name
+
+
 def in_mysql(request: pytest.FixtureRequest, app: Flask, opened: ExitStack) -> None:
     url = request.getfixturevalue("mariadb_server").url()
     app.config["SQLALCHEMY_DATABASE_URI"] = url.replace("mysql://", "mysql+pymysql://")
@@ -96,6 +102,7 @@ PLACES: dict[str, RawAccess] = {
     "filesystem": in_files,
     "cachelib": in_cachelib,
     "mongodb": in_mongodb,
+    "dynamodb": in_dynamodb,
     "mysql": in_mysql,
     "sqlite": in_sqlite,
 }

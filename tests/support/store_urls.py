@@ -33,6 +33,10 @@ def _mongodb(request: Fixture) -> str:
     return f"{request.getfixturevalue('mongodb_url')}/u{secrets.token_hex(4)}"
 
 
+def _dynamodb(request: Fixture) -> str:
+    return str(request.getfixturevalue("dynamodb_server").url(f"u{secrets.token_hex(4)}"))
+
+
 _URLS: dict[str, Callable[[Fixture], str]] = {
     "sqlite": lambda request: f"sqlite:///{request.getfixturevalue('tmp_path')}/s.db",
     "file": lambda request: f"file://{request.getfixturevalue('tmp_path')}/sessions",
@@ -41,6 +45,7 @@ _URLS: dict[str, Callable[[Fixture], str]] = {
     "postgresql": _postgresql,
     "mariadb": _mariadb,
     "mongodb": _mongodb,
+    "dynamodb": _dynamodb,
 }
 
 

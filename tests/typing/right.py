@@ -13,6 +13,7 @@ from redis import Redis
 
 from wsgi_sessions import (
     CookieStore,
+    DynamoDBStore,
     FileStore,
     MemcachedStore,
     MemoryStore,
@@ -66,6 +67,7 @@ def stores() -> Sequence[Store]:
         MemcachedStore(["one:11211", ("two", 11211)], max_bytes=1000),
         SQLAlchemyStore("postgresql://localhost", schema="s"),
         MongoDBStore("mongodb://localhost", database="d", collection="c"),
+        DynamoDBStore("table", region="eu-west-1", endpoint_url="http://localhost:8000"),
         open_store("memory://"),
         open_store(None),
     ]

@@ -9,6 +9,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from wsgi_sessions import (
+    DynamoDBStore,
     MemoryStore,
     MongoDBStore,
     Options,
@@ -45,6 +46,7 @@ def stores() -> None:
     RedisStore("redis://localhost", wait_replicas="1")  # wrong
     SQLiteStore("file", tabel="t")  # wrong
     MongoDBStore(1)  # wrong
+    DynamoDBStore(1)  # wrong
 
 
 def flask(app: Flask) -> None:

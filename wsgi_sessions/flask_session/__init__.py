@@ -6,6 +6,7 @@ from wsgi_sessions.flask_session.base import ServerSideSessionInterface
 from wsgi_sessions.flask_session.extension import Session
 from wsgi_sessions.flask_session.interfaces import (
     CacheLibSessionInterface,
+    DynamoDBSessionInterface,
     FileSystemSessionInterface,
     MemcachedSessionInterface,
     MongoDBSessionInterface,
@@ -15,6 +16,7 @@ from wsgi_sessions.flask_session.interfaces import (
 
 __all__ = [
     "CacheLibSessionInterface",
+    "DynamoDBSessionInterface",
     "FileSystemSessionInterface",
     "MemcachedSessionInterface",
     "MongoDBSessionInterface",

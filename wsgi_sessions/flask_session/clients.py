@@ -26,6 +26,7 @@ from wsgi_sessions.stores.redis import RedisStore
 __all__ = [
     "FILE_DIRECTORY",
     "directory_below",
+    "dynamodb_table",
     "engine_of",
     "naming",
     "prefix_of",
@@ -105,6 +106,16 @@ def prefix_of(cache: Any) -> str:
     """What the cache puts before each key by itself."""
     prefix = getattr(cache, "key_prefix", None) or ""
     return str(prefix() if callable(prefix) else prefix)
+
+
+def dynamodb_table(client: Any, name: str) -> Any:
+    """What :class:`~wsgi_sessions.DynamoDBStore` takes, of a service resource of boto3. No I/O."""
+    if not callable(getattr(client, "Table", None)):
+        raise ConfigurationError(
+            f"it is of type {type(client).__name__}, which has no tables: give "
+            f'boto3.resource("dynamodb", …)'
+        )
+    return client.Table(name)
 
 
 def _kinds(cache: object) -> set[str]:

@@ -23,6 +23,7 @@ from wsgi_sessions.flask_session.base import (
 )
 from wsgi_sessions.flask_session.interfaces import (
     CacheLibSessionInterface,
+    DynamoDBSessionInterface,
     FileSystemSessionInterface,
     MemcachedSessionInterface,
     MongoDBSessionInterface,
@@ -61,6 +62,10 @@ _INTERFACES: dict[str, tuple[type[ServerSideSessionInterface], dict[str, str]]] 
             "db": "SESSION_MONGODB_DB",
             "collection": "SESSION_MONGODB_COLLECT",
         },
+    ),
+    "dynamodb": (
+        DynamoDBSessionInterface,
+        {"client": "SESSION_DYNAMODB", "table_name": "SESSION_DYNAMODB_TABLE"},
     ),
     "sqlalchemy": (
         SqlAlchemySessionInterface,

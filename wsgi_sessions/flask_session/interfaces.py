@@ -19,6 +19,7 @@ from wsgi_sessions.flask_session.clients import (
     FILE_DIRECTORY,
     declare_tables,
     directory_below,
+    dynamodb_table,
     engine_of,
     naming,
     prefix_of,
@@ -27,12 +28,14 @@ from wsgi_sessions.flask_session.clients import (
     store_behind,
 )
 from wsgi_sessions.migration import (
+    FlaskSessionDynamoDBReader,
     FlaskSessionFileReader,
     FlaskSessionMemcachedReader,
     FlaskSessionMongoDBReader,
     FlaskSessionRedisReader,
     FlaskSessionSQLAlchemyReader,
 )
+from wsgi_sessions.stores.dynamodb import DynamoDBStore
 from wsgi_sessions.stores.file import FileStore
 from wsgi_sessions.stores.memcached import MemcachedStore
 from wsgi_sessions.stores.mongodb import MongoDBStore
@@ -41,6 +44,7 @@ from wsgi_sessions.stores.sqlalchemy import SQLAlchemyStore
 
 __all__ = [
     "CacheLibSessionInterface",
+    "DynamoDBSessionInterface",
     "FileSystemSessionInterface",
     "MemcachedSessionInterface",
     "MongoDBSessionInterface",
@@ -165,6 +169,30 @@ class MongoDBSessionInterface(ServerSideSessionInterface):
         with naming("SESSION_MONGODB"):
             store = MongoDBStore(client, database=db, collection=collection)
         reader = partial(FlaskSessionMongoDBReader, client, db=db, collection=collection)
+        super().__init__(app, store, reader, key_prefix=key_prefix, **options)
+
+
+class DynamoDBSessionInterface(ServerSideSessionInterface):
+    """Sessions in the table *table_name* of DynamoDB, the same as Flask-Session's, where old and
+    new items do not disturb each other. *client* is the service resource of boto3."""
+
+    def __init__(
+        self,
+        app: flask.Flask | None = None,
+        client: Any = None,
+        key_prefix: str = PREFIX,
+        *,
+        table_name: str = "Sessions",
+        **options: Unpack[InterfaceOptions],
+    ) -> None:
+        check_prefix(key_prefix, "SESSION_DYNAMODB_TABLE")
+        require(
+            client, "SESSION_DYNAMODB", 'boto3.resource("dynamodb", region_name="eu-west-1", …)'
+        )
+        with naming("SESSION_DYNAMODB"):
+            table = dynamodb_table(client, table_name)
+            store = DynamoDBStore(table)
+        reader = partial(FlaskSessionDynamoDBReader, table)
         super().__init__(app, store, reader, key_prefix=key_prefix, **options)
 
 

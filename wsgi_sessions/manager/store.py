@@ -20,6 +20,8 @@ _REMEDIES = {
     "valkey": "RedisStore(client)",
     "pymemcache": "MemcachedStore(client)",
     "pymongo": "MongoDBStore(client)",
+    "boto3": "DynamoDBStore(table)",
+    "botocore": "DynamoDBStore(table)",
     "sqlalchemy": "SQLAlchemyStore(engine)",
     "flask_sqlalchemy": "SQLAlchemyStore(db.engine)",
     "sqlite3": "SQLiteStore(path)",

@@ -12,6 +12,7 @@ from wsgi_sessions.manager import OldSession, Reader
 from wsgi_sessions.migration.django import DjangoCookieReader, DjangoDatabaseReader
 from wsgi_sessions.migration.flask_cookie import FlaskCookieReader
 from wsgi_sessions.migration.flask_session import (
+    FlaskSessionDynamoDBReader,
     FlaskSessionFileReader,
     FlaskSessionMongoDBReader,
     FlaskSessionRedisReader,
@@ -23,6 +24,7 @@ __all__ = [
     "DjangoCookieReader",
     "DjangoDatabaseReader",
     "FlaskCookieReader",
+    "FlaskSessionDynamoDBReader",
     "FlaskSessionFileReader",
     "FlaskSessionMemcachedReader",
     "FlaskSessionMongoDBReader",

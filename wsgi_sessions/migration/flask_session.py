@@ -23,6 +23,7 @@ from wsgi_sessions.migration.values import as_bytes, decode, flask_session, seco
 from wsgi_sessions.stores import DEFAULT_TIMEOUTS, Timeouts
 
 __all__ = [
+    "FlaskSessionDynamoDBReader",
     "FlaskSessionFileReader",
     "FlaskSessionMongoDBReader",
     "FlaskSessionReader",
@@ -169,6 +170,36 @@ class FlaskSessionMongoDBReader(FlaskSessionReader):
 
     def _delete(self, name: str) -> None:
         self._documents.delete_one({"id": name})
+
+
+class FlaskSessionDynamoDBReader(FlaskSessionReader):
+    """Reads what is in the table *table* of DynamoDB, a table of boto3:
+    ``boto3.resource("dynamodb").Table("Sessions")``.
+
+    Flask-Session writes the expiry as if UTC was the local time of its host, which has to be that
+    of this one."""
+
+    def __init__(self, table: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self._table = table
+
+    def _load(self, name: str) -> bytes | str | None:
+        client = self._table.meta.client
+        try:
+            answer = client.get_item(
+                TableName=self._table.name, Key={"id": name}, ConsistentRead=True
+            )
+        except client.exceptions.ResourceNotFoundException:
+            return None
+        item = answer.get("Item", {})
+        now = datetime.now(UTC).replace(tzinfo=None).timestamp()
+        if item.get("expiration", now) <= now:
+            return None
+        data = getattr(item.get("val"), "value", None)
+        return data if isinstance(data, bytes) else None
+
+    def _delete(self, name: str) -> None:
+        self._table.meta.client.delete_item(TableName=self._table.name, Key={"id": name})
 
 
 class FlaskSessionSQLAlchemyReader(FlaskSessionReader):

@@ -55,6 +55,7 @@ STORES = {
     "sqlite+pysqlite": "sqlalchemy:SQLAlchemyStore",
     "mongodb": "mongodb:MongoDBStore",
     "mongodb+srv": "mongodb:MongoDBStore",
+    "dynamodb": "dynamodb:DynamoDBStore",
 }
 """URL scheme → module in this package and class. The module is imported when it is needed."""
 
@@ -82,8 +83,9 @@ def open_store(url: str | None = None) -> Store:
 
     ``memory://``, ``file:///abs/directory``, ``sqlite:///relative.db``, ``sqlite:////abs/path.db``
     (three slashes relative, four absolute), ``redis://…``, ``memcached://…``,
-    ``postgresql+psycopg://…``, ``mongodb://…``. Options follow in the query: ``?table=logins``;
-    for all stores that can wait ``connect_timeout`` and ``answer_timeout``, in seconds.
+    ``postgresql+psycopg://…``, ``mongodb://…``, ``dynamodb://region/table``. Options follow in the
+    query: ``?table=logins``; for all stores that can wait ``connect_timeout`` and
+    ``answer_timeout``, in seconds.
 
     Without *url* it is the one in the environment's ``WSGI_SESSIONS_STORE``, by default an SQLite
     file, ``wsgi-sessions.db``, in the working directory.

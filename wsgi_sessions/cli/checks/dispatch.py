@@ -9,6 +9,7 @@ from typing import cast
 from wsgi_sessions.cli.checks.checks import check_load_time, check_operations
 from wsgi_sessions.cli.checks.finding import Finding
 from wsgi_sessions.stores import MemoryStore, Store
+from wsgi_sessions.stores.dynamodb import DynamoDBStore
 from wsgi_sessions.stores.file import FileStore
 from wsgi_sessions.stores.memcached import MemcachedStore
 from wsgi_sessions.stores.mongodb import MongoDBStore
@@ -19,6 +20,7 @@ from wsgi_sessions.stores.sqlite import SQLiteStore
 __all__ = ["CHECKS", "check_store"]
 
 CHECKS: dict[type[Store], str] = {
+    DynamoDBStore: "dynamodb",
     FileStore: "file",
     MemcachedStore: "memcached",
     MemoryStore: "memory",

@@ -1,0 +1,7 @@
+"""Amazon DynamoDB."""
+
+from __future__ import annotations
+
+from wsgi_sessions.stores.dynamodb.store import DynamoDBStore
+
+__all__ = ["DynamoDBStore"]
