@@ -228,4 +228,6 @@ def test_no_page_makes_the_browser_complain(ann: Person, desktop: Chrome) -> Non
     ann.open_page(desktop)
 
     assert console_of(desktop) == []
-    assert desktop.find_element(By.TAG_NAME, "ul").value_of_css_property("list-style-type") == "none"
+    assert (
+        desktop.find_element(By.TAG_NAME, "ul").value_of_css_property("list-style-type") == "none"
+    )

@@ -1,7 +1,10 @@
 """Temporary: SessionManager's owner methods until they exist."""
+
 from collections import namedtuple
 from wsgi_sessions import SessionManager
+
 Info = namedtuple("Info", "id owner created_at last_seen expires_at permanent device")
+
 
 def sessions_of(self, owner):
     out = []
@@ -15,11 +18,13 @@ def sessions_of(self, owner):
     names = ["Chrome on Linux", "Safari on iPhone", "Firefox on Windows"]
     return [i._replace(device=names[n % 3]) for n, i in enumerate(out)]
 
+
 def revoke(self, id, *, owner):
     if owner is not None and id not in [i.id for i in self.sessions_of(owner)]:
         return False
     self.store.delete(id)
     return True
+
 
 def revoke_all(self, owner, *, keep=None):
     keep = getattr(keep, "id", keep)
@@ -29,9 +34,11 @@ def revoke_all(self, owner, *, keep=None):
             n += self.revoke(i.id, owner=owner)
     return n
 
+
 if not hasattr(SessionManager, "sessions_of"):
     SessionManager.sessions_of = sessions_of
     SessionManager.revoke = revoke
     SessionManager.revoke_all = revoke_all
     from wsgi_sessions.session import Session
+
     _login = Session.login

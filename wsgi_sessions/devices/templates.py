@@ -26,6 +26,13 @@ def _read(name: str) -> str:
 STYLE = _read("style.css")
 
 
+_ICON = '<svg viewBox="0 0 24 24" aria-hidden="true">{}</svg>'
+_COMPUTER = Markup(_ICON.format('<path d="M4 5h16v11H4zM2 19.5h20"/>'))
+_PHONE = Markup(_ICON.format('<path d="M7 2.5h10v19H7zM11 18.5h2"/>'))
+_PHONES = ("Android", "iPhone", "iPad", "Mobile", "Phone")
+"""A name with one of these words gets the picture of a phone, which only decorates."""
+
+
 class Templates(NamedTuple):
     """The templates' text. Replace some: ``Templates(page=…)``."""
 
@@ -34,7 +41,7 @@ class Templates(NamedTuple):
     devices: str = _read("devices.html")
     """The form with the list: ``devices token more others``."""
     device: str = _read("device.html")
-    """One device: ``kind name mark last_seen first_seen action``."""
+    """One device: ``kind icon name mark last_seen first_seen action``."""
 
 
 class Device(NamedTuple):
@@ -116,6 +123,7 @@ def _device(device: Device, view: View, templates: Templates) -> Markup:
     mark = Markup('<span class="mark">{}</span>').format(words.this_device)
     return Markup(templates.device).format(
         kind="this" if device.is_this else "other",
+        icon=_PHONE if any(word in device.name for word in _PHONES) else _COMPUTER,
         name=device.name,
         mark=mark if device.is_this else "",
         last_seen=_time(device.last_seen, last_seen),

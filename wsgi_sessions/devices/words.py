@@ -47,6 +47,6 @@ class Words:
     def ago(self, seconds: float) -> str:
         """How long ago, in words: ``3 hours ago``. Less than a minute is ``just now``."""
         for length, unit in _UNITS:
-            if count := int(seconds // length):
+            if (count := int(seconds / length)) > 0:
                 return f"{count} {unit}{'' if count == 1 else 's'} ago"
         return "just now"
