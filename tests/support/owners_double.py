@@ -1,6 +1,7 @@
 """Temporary: SessionManager's owner methods until they exist."""
 
 from collections import namedtuple
+
 from wsgi_sessions import SessionManager
 
 Info = namedtuple("Info", "id owner created_at last_seen expires_at permanent device")
