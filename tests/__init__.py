@@ -1,0 +1,1 @@
+import tests.support.owners_double  # noqa: F401  # until SessionManager has these methods

@@ -118,7 +118,9 @@ def test_the_page_names_both_devices_and_which_one_is_this(
     seen = {}
     for browser in (desktop, phone):
         ann.open_page(browser)
-        seen[browser] = [row.text for row in browser.find_elements(By.TAG_NAME, "li")]
+        seen[browser] = [
+            " ".join(row.text.split()) for row in browser.find_elements(By.TAG_NAME, "li")
+        ]
 
     assert [len(rows) for rows in seen.values()] == [2, 2]
     assert "Chrome on Linux This device" in seen[desktop][0]

@@ -9,7 +9,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-import tests.support.owners_double  # noqa: F401
 from wsgi_sessions import SessionMiddleware, Store
 from wsgi_sessions.devices import DevicesPage
 

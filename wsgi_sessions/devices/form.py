@@ -17,8 +17,7 @@ __all__ = ["OTHERS", "FormRequest", "Purpose", "fields_of", "is_id", "is_token",
 OTHERS = "others"
 """What the form's ``end`` says instead of an id; an id is longer."""
 
-is_id = compile_pattern(r"[A-Za-z0-9_-]{22}").fullmatch
-"""Whether a text has the form of a session's id."""
+_matches_id = compile_pattern(r"[A-Za-z0-9_-]{22}").fullmatch
 
 
 class Purpose(Enum):
@@ -46,6 +45,11 @@ class FormRequest(Request):
 
     max_content_length: int | None = 4096
     """An id of 22 characters and a token of 64 are in it."""
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* has the form of a session's id."""
+    return _matches_id(text) is not None
 
 
 def fields_of(request: Request) -> tuple[str, str]:
