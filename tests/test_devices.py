@@ -377,6 +377,7 @@ def test_a_post_leads_back_by_a_relative_address(ann: Device) -> None:
     response = ann.end("others")
 
     assert re.fullmatch(r"\?done=[0-9a-f]{64}", response.headers["Location"])
+    assert response.headers["Cache-Control"] == "no-store"
     assert response.follow().request.path == MOUNT
 
 

@@ -6,6 +6,7 @@ from collections import namedtuple
 from wsgi_sessions import SessionManager
 
 SERVED = "gunicorn" in sys.modules
+PHONE, DESKTOP = "Safari on iPhone", "Chrome on Linux"
 NAMES = (
     ["Chrome on Linux", "Safari on iPhone", "Chrome on Linux"] if SERVED else ["Firefox on Linux"]
 )
