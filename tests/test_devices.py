@@ -18,6 +18,8 @@ from webtest import TestApp, TestResponse
 from tests.support.devices_site import MOUNT, mounted, site
 from wsgi_sessions import (
     ConfigurationError,
+    CookieStore,
+    MemcachedStore,
     MemoryStore,
     SessionManager,
     SessionMiddleware,
@@ -482,6 +484,17 @@ def test_something_else_than_a_manager_is_refused_with_the_remedy() -> None:
 
     with pytest.raises(TypeError, match=r"not SessionMiddleware: write DevicesPage\(middleware\."):
         DevicesPage(middleware)
+
+
+@pytest.mark.parametrize(
+    "store", [MemcachedStore(), CookieStore()], ids=["MemcachedStore", "EncryptedCookies"]
+)
+def test_a_store_without_an_owner_index_is_refused(store: MemcachedStore | CookieStore) -> None:
+    """When the page is built, with stores that have one; nothing is connected to."""
+    manager = SessionManager(store, secret=SECRET)
+
+    with pytest.raises(ConfigurationError, match=r"keeps no list .* use RedisStore, SQLiteStore"):
+        DevicesPage(manager)
 
 
 def test_outside_of_the_middleware_it_says_where_it_belongs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.servers.chromium import chromium, console_of, emulate
 from tests.support.devices_site import MOUNT
@@ -94,8 +97,19 @@ def text_of(browser: Chrome) -> str:
     return browser.find_element(By.TAG_NAME, "body").text
 
 
+@contextmanager
+def next_page(browser: Chrome) -> Iterator[None]:
+    """Return when what is done in the block has led to another page, and that is loaded."""
+    before = browser.find_element(By.TAG_NAME, "html")
+    yield
+    wait = WebDriverWait(browser, 60)
+    wait.until(staleness_of(before))
+    wait.until(lambda _: browser.execute_script("return document.readyState") == "complete")  # type: ignore[no-untyped-call]
+
+
 def click(browser: Chrome, label: str) -> None:
-    browser.find_element(By.XPATH, f"//button[text()={label!r}]").click()
+    with next_page(browser):
+        browser.find_element(By.XPATH, f"//button[text()={label!r}]").click()
 
 
 def contrast(one: list[int], other: list[int]) -> float:
@@ -171,7 +185,8 @@ def test_a_form_from_before_the_last_login_changes_nothing_and_leads_back(
     click(desktop, "Log out all other devices")
 
     assert "out of date" in text_of(desktop)
-    desktop.find_element(By.LINK_TEXT, "Show my devices").click()
+    with next_page(desktop):
+        desktop.find_element(By.LINK_TEXT, "Show my devices").click()
     assert "Safari on iPhone" in text_of(desktop)
     assert ann.is_logged_in(phone)
 
@@ -189,7 +204,8 @@ def test_the_keyboard_is_enough_and_shows_where_it_is(
         assert focused.value_of_css_property("outline-style") == "solid"
         assert focused.value_of_css_property("outline-width") == "3px"
     assert reached == ["Log out", "Log out all other devices", "Back"]
-    desktop.find_elements(By.TAG_NAME, "button")[0].send_keys(Keys.ENTER)
+    with next_page(desktop):
+        desktop.find_elements(By.TAG_NAME, "button")[0].send_keys(Keys.ENTER)
 
     assert "The device is logged out." in text_of(desktop)
     assert not ann.is_logged_in(phone)

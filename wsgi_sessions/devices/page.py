@@ -34,6 +34,7 @@ from wsgi_sessions.devices.words import Words
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.manager import SessionManager
 from wsgi_sessions.session import Session
+from wsgi_sessions.stores import OwnerIndex
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -58,7 +59,8 @@ class DevicesPage:
     A session without an owner gets 403 and nothing else. Showing the page costs two round trips,
     for the session and the list of its owner's; ending costs what :meth:`SessionManager.revoke` and
     :meth:`SessionManager.revoke_all` do. A :exc:`~wsgi_sessions.StoreError` is raised, for the
-    middleware to answer.
+    middleware to answer. Raises :exc:`~wsgi_sessions.ConfigurationError` for a store without an
+    owner index.
     """
 
     def __init__(
@@ -75,6 +77,11 @@ class DevicesPage:
             raise TypeError(
                 f"the first argument is a SessionManager, not {type(manager).__name__}: "
                 f"write DevicesPage(middleware.manager)"
+            )
+        if not isinstance(manager.store, OwnerIndex):
+            raise ConfigurationError(
+                f"{type(manager.store).__name__} keeps no list of an owner's sessions, so "
+                f"the devices page has nothing to show: use RedisStore, SQLiteStore or one that does"
             )
         self.manager: SessionManager = manager
         self.headers: dict[str, str] = _security(style)
