@@ -80,8 +80,8 @@ class DevicesPage:
             )
         if not isinstance(manager.store, OwnerIndex):
             raise ConfigurationError(
-                f"{type(manager.store).__name__} keeps no list of an owner's sessions, so "
-                f"the devices page has nothing to show: use RedisStore, SQLiteStore or one that does"
+                f"{type(manager.store).__name__} keeps no list of an owner's sessions for "
+                f"the devices page to show: use RedisStore, SQLiteStore or another that does"
             )
         self.manager: SessionManager = manager
         self.headers: dict[str, str] = _security(style)
