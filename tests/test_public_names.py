@@ -18,7 +18,7 @@ from wsgi_sessions.flask_session import Session as FlaskSession
 from wsgi_sessions.manager import Settings
 
 NAMES = {
-    *("SessionMiddleware", "SessionManager", "Session", "Options"),
+    *("SessionMiddleware", "SessionManager", "Session", "SessionInfo", "Options"),
     *("MemoryStore", "FileStore", "SQLiteStore", "RedisStore", "MemcachedStore"),
     *("SQLAlchemyStore", "MongoDBStore", "CookieStore", "Store", "open_store", "MsgpackCodec"),
     *("SessionError", "StoreError", "StoreUnavailable", "ConflictError", "SessionTooLarge"),

@@ -21,7 +21,7 @@ from wsgi_sessions.errors import (
     StoreUnavailable,
     UnsupportedValue,
 )
-from wsgi_sessions.manager import Options, SessionManager
+from wsgi_sessions.manager import Options, SessionInfo, SessionManager
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.record import MsgpackCodec
 from wsgi_sessions.session import Session
@@ -64,6 +64,7 @@ __all__ = [
     "Session",
     "SessionClosed",
     "SessionError",
+    "SessionInfo",
     "SessionManager",
     "SessionMiddleware",
     "SessionTooLarge",

@@ -6,14 +6,17 @@ from wsgi_sessions.manager.application import check_application
 from wsgi_sessions.manager.manager import Finished, SessionManager
 from wsgi_sessions.manager.migrate import OldSession, Reader
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
+from wsgi_sessions.manager.owners import OpenedSession, SessionInfo
 from wsgi_sessions.manager.store import StoreOrURL, check_place, store_of
 from wsgi_sessions.manager.texts import options_from_text
 
 __all__ = [
     "Finished",
     "OldSession",
+    "OpenedSession",
     "Options",
     "Reader",
+    "SessionInfo",
     "SessionManager",
     "Settings",
     "StoreOrURL",

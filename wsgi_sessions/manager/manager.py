@@ -34,6 +34,7 @@ from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.manager.migrate import Migration
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
+from wsgi_sessions.manager.owners import OpenedSession, Owners, SessionInfo
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
 from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.observe import GuardedObserver, no_event
@@ -118,6 +119,7 @@ class SessionManager:
             merge_keys=frozenset(settings.merge_keys),
             event=no_event if self._observer is None else self._observer.event,
         )
+        self._owners = Owners(self.repository)
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
     @staticmethod
@@ -300,6 +302,44 @@ class SessionManager:
         except Exception:  # noqa: BLE001  # the server could do nothing with it
             self.log.error("what was changed after the headers could not be saved")
             session.rollback()
+
+    # Without a request
+
+    def open_id(self, id: str) -> OpenedSession:
+        """A context manager that gives the live session *id*, or ``None``: to read it, change it
+        or :meth:`~Session.invalidate` it where no cookie is, and save it at the end, unless the
+        block raises.
+
+        >>> with manager.open_id(id) as session:
+        ...     if session is not None:
+        ...         session["role"] = "editor"
+
+        It is merged with what requests change meanwhile. What would need a cookie (``regenerate``,
+        ``login``, a login key, ``permanent``) raises :exc:`~wsgi_sessions.SessionClosed`;
+        ``clear()`` keeps the secret. One round trip, one more to save. Raises what
+        :meth:`Session.save` raises, and :exc:`~wsgi_sessions.ConfigurationError` for
+        :class:`~wsgi_sessions.CookieStore`.
+        """
+        return self._owners.open(id)
+
+    def sessions_of(self, owner: str) -> list[SessionInfo]:
+        """The live sessions in which *owner* is logged in, oldest first. One round trip for the
+        list and one for each session. Raises :exc:`~wsgi_sessions.StoreUnavailable`, and
+        :exc:`~wsgi_sessions.ConfigurationError` where the store has no index of owners."""
+        return self._owners.sessions_of(owner)
+
+    def revoke(self, id: str, *, owner: str | None) -> bool:
+        """End the session *id* if it is *owner*'s (ids are public); ``None``: whosoever it is.
+        Whether one was ended. No request that is in flight brings it back. Two round trips, two
+        more for each change meanwhile. Raises :exc:`~wsgi_sessions.StoreUnavailable` and
+        :exc:`~wsgi_sessions.ConflictError`."""
+        return self._owners.revoke(id, owner=owner)
+
+    def revoke_all(self, owner: str, *, keep: Session | str | None = None) -> int:
+        """End all sessions of *owner* but *keep*, a session or its id; how many there were. One
+        round trip for the list and two for each session. If it raises what :meth:`sessions_of` and
+        :meth:`revoke` do, those before are ended: call it again."""
+        return self._owners.revoke_all(owner, keep=keep)
 
     def check(self) -> None:
         """Ask the store one cheap question, for a health endpoint: returns if it answers, raises

@@ -13,6 +13,7 @@ from wsgi_sessions.record.encryption import (
 )
 from wsgi_sessions.record.record import (
     ENDED,
+    KEPT,
     MAX_DEVICE,
     OWN_LIFETIME,
     PERMANENT,
@@ -31,6 +32,7 @@ __all__ = [
     "DEPTH",
     "ENDED",
     "IMMUTABLE",
+    "KEPT",
     "MAX_DEVICE",
     "OVERHEAD",
     "OWN_LIFETIME",

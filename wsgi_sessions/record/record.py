@@ -31,6 +31,7 @@ from wsgi_sessions.record.stored_value import LARGE, StoredValue
 
 __all__ = [
     "ENDED",
+    "KEPT",
     "MAX_DEVICE",
     "OWN_LIFETIME",
     "PERMANENT",
@@ -49,6 +50,8 @@ PERMANENT = 1
 """Flag: the session outlives the browser."""
 OWN_LIFETIME = 2
 """Flag: its idle lifetime is its own, and no option changes it."""
+KEPT = 4
+"""Flag: the session exists although it is empty."""
 MAX_DEVICE = 100
 """Characters."""
 
@@ -68,7 +71,7 @@ class Record(NamedTuple):
     ends_at: float | None
     """When it ends however much it is used; ``None`` for never."""
     flags: int
-    """:data:`PERMANENT`, :data:`OWN_LIFETIME`; unknown bits are kept."""
+    """:data:`PERMANENT`, :data:`OWN_LIFETIME`, :data:`KEPT`; unknown bits are kept."""
     idle: float
     """Seconds after the last save at which it ends if nobody uses it."""
     owner: str | None
@@ -93,7 +96,7 @@ class Record(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        return not self.values and self.owner is None
+        return not self.values and self.owner is None and not self.flags & KEPT
 
     def saved(self, now: float) -> Record:
         """The same, dated *now*. (In a third of what ``_replace`` takes.)"""

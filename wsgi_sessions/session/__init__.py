@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wsgi_sessions.session.by_id import find_by_id, open_by_id
 from wsgi_sessions.session.draft import SUPERSEDED_SECONDS
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, is_over
@@ -15,7 +16,7 @@ from wsgi_sessions.session.session import (
     open_session,
     state_of,
 )
-from wsgi_sessions.session.snapshot import FOREIGN, SAVED, UNAVAILABLE, Edit, Snapshot
+from wsgi_sessions.session.snapshot import FOREIGN, SAVED, UNAVAILABLE, Edit, Outcome, Snapshot
 from wsgi_sessions.session.state import EXPIRE, ISSUE, OPEN, OVER, SENT, RequestState
 
 __all__ = [
@@ -33,15 +34,18 @@ __all__ = [
     "Identity",
     "Lifetimes",
     "ObservedRepository",
+    "Outcome",
     "RequestState",
     "Session",
     "SessionRepository",
     "Snapshot",
     "check_key",
     "close_untouched",
+    "find_by_id",
     "is_open",
     "is_over",
     "is_owner",
+    "open_by_id",
     "open_session",
     "state_of",
 ]

@@ -23,6 +23,7 @@ from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
+    KEPT,
     OWN_LIFETIME,
     PERMANENT,
     Converted,
@@ -61,10 +62,12 @@ class Draft:
         "_originals",
         "changes",
         "forced",
+        "kept",
         "lifetime",
         "live",
         "owner",
         "permanent",
+        "renews",
         "restarted",
         "secret",
     )
@@ -86,6 +89,10 @@ class Draft:
         """Start with no changes; values that were handed out stay watched."""
         self.changes: Changes = _NO_CHANGES
         self.forced: bool = False
+        self.kept: bool = False
+        """Whether the session is to be stored although it is empty."""
+        self.renews: bool = False
+        """Whether the session is to be renewed however recently it was."""
         self.restarted: bool = False
         self.secret: str = ""
         """The new secret, if the session is regenerated."""
@@ -107,6 +114,7 @@ class Draft:
             or self.owner is not MISSING
             or self.permanent is not MISSING
             or self.lifetime is not MISSING
+            or self.kept
         )
 
     # Reading
@@ -185,7 +193,7 @@ class Draft:
         self._known.clear()
         self._originals.clear()
         self._assigned.clear()
-        self.owner, self.permanent, self.lifetime = None, permanent, None
+        self.owner, self.permanent, self.lifetime, self.kept = None, permanent, None, False
 
     def log_in(self, owner: str) -> None:
         """Note a login."""
@@ -312,6 +320,7 @@ class Draft:
             self.owner is self.permanent is self.lifetime is MISSING
             and not self.secret
             and not self.restarted
+            and not self.kept
         ):
             return record if values is record.values else record_of((*record[:9], values))
         secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
@@ -321,6 +330,8 @@ class Draft:
             flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
         if self.lifetime is not MISSING:
             flags = flags & ~OWN_LIFETIME if self.lifetime is None else flags | OWN_LIFETIME
+        if self.kept or self.changes.cleared:
+            flags = flags | KEPT if self.kept else flags & ~KEPT
         if self.secret:
             recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]

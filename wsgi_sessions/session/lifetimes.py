@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from wsgi_sessions.record import OWN_LIFETIME, Record
+from wsgi_sessions.record import OWN_LIFETIME, PERMANENT, Record
 from wsgi_sessions.stores import CENTURY
 
 __all__ = ["Lifetimes", "absolute_end", "checked_lifetime", "is_over", "renewal_due"]
@@ -40,7 +40,8 @@ class Lifetimes:
         renewal, give the idle lifetime of this service, unless the session has its own."""
         if after.created_at != before.created_at and after.ends_at == before.ends_at:
             after = after._replace(ends_at=self.end_of(after.created_at))
-        if after.flags & OWN_LIFETIME or not (renewed or after.flags != before.flags):
+        reshaped = (after.flags ^ before.flags) & (PERMANENT | OWN_LIFETIME)
+        if after.flags & OWN_LIFETIME or not (renewed or reshaped):
             return after
         idle = self.idle(permanent=after.permanent)
         given = after.idle != before.idle and not renewed

@@ -26,13 +26,14 @@ from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, overload
 
 from wsgi_sessions.cookie import new_secret
-from wsgi_sessions.errors import UnsupportedValue
+from wsgi_sessions.errors import SessionClosed, UnsupportedValue
 from wsgi_sessions.session.changes import MISSING, Function
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.identity import check_owner
 from wsgi_sessions.session.lifetimes import checked_lifetime
 from wsgi_sessions.session.repository import SessionRepository
-from wsgi_sessions.session.state import OPEN, OVER, SENT, RequestState, Resolve
+from wsgi_sessions.session.snapshot import SUPERSEDED
+from wsgi_sessions.session.state import BY_ID, OPEN, OVER, SENT, RequestState, Resolve
 
 __all__ = ["Session", "check_key", "close_untouched", "is_open", "open_session", "state_of"]
 
@@ -68,16 +69,28 @@ class Session(MutableMapping[str, Any]):
     @property
     def sid(self) -> str:
         """Id and secret, 44 characters: anyone who holds it can use the session. Never
-        log it."""
-        id = self.id
-        self._state.ensure_secret()
-        return id + (self._look().secret or self._state.load().secret)
+        log it. Raises :exc:`~wsgi_sessions.SessionClosed` where the session was opened by its
+        id."""
+        id, state = self.id, self._state
+        state.ensure_secret()
+        secret = self._look().secret or state.load().secret
+        if not secret:
+            raise SessionClosed(f"{state.phase.value}, and only the hash of its secret is stored")
+        return id + secret
 
     @property
     def new(self) -> bool:
         """Whether this request found no session."""
         self._look()
         return self._state.load().new
+
+    @property
+    def superseded(self) -> bool:
+        """Whether what this request changes was or will be dropped, because another request has
+        replaced the session's secret or ended the session. Loads."""
+        self._look()
+        snapshot = self._state.load()
+        return bool(snapshot.detached_from) and snapshot.why is SUPERSEDED
 
     @property
     def permanent(self) -> bool:
@@ -90,7 +103,7 @@ class Session(MutableMapping[str, Any]):
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
-        if self._state.phase is SENT and bool(value) == self.permanent:
+        if self._state.phase in (SENT, BY_ID) and bool(value) == self.permanent:
             return
         self._change("permanent is an attribute of the cookie").permanent = bool(value)
 
@@ -400,8 +413,31 @@ class Session(MutableMapping[str, Any]):
 
         The object goes on as a new, empty session; what is put into it then gets a new id.
         """
-        self._change("the cookie has to be expired")
+        self._change("" if self._state.phase is BY_ID else "the cookie has to be expired")
         self._state.end()
+
+    def create(self) -> None:
+        """Store the session although it is empty, when the request ends, since its :attr:`id` is
+        to be kept elsewhere. It stays when it is empty again, until :meth:`clear` or
+        :meth:`invalidate`."""
+        self._change().kept = True
+
+    def renew(self) -> None:
+        """Count this request as activity, however recent the last was: the idle lifetime starts
+        again and the cookie goes out afresh; after the headers (a websocket, a long stream) without
+        the cookie. Nothing where no session is stored. Loads; one round trip when the request
+        ends."""
+        self._look()
+        if self._state.load().record is not None:
+            self._change().renews = True
+
+    def reload(self) -> bool:
+        """Read the session again from the store, for a websocket or a long stream: whether it is
+        still alive. What was changed and not saved is forgotten, as by :meth:`rollback`. If the
+        session has ended, or its secret was replaced, it reads as empty from now on and nothing
+        more is saved. One round trip."""
+        self._look()
+        return self._state.reload()
 
     def rollback(self) -> None:
         """Forget what this request has changed and not saved, a logout or login included. Costs

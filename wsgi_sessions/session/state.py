@@ -25,6 +25,7 @@ from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
 from wsgi_sessions.record import PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.lifetimes import is_over
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.rights import NeedsCookie, Rights
 from wsgi_sessions.session.snapshot import (
@@ -51,11 +52,12 @@ class Cookie(Enum):
 class Phase(Enum):
     """How far the request is. It only goes forward: ``OPEN`` → ``SENT`` → ``OVER``, or from
     ``OPEN`` straight to ``OVER`` if no code of the application runs after the headers, or if the
-    application raised."""
+    application raised. A session that is opened without a request goes ``BY_ID`` → ``OVER``."""
 
     OPEN = "the response headers are still to come"
     SENT = "the response headers have been sent"
     OVER = "the request is over"
+    BY_ID = "the session was opened by its id, without a cookie"
 
 
 class _Unseen(Enum):
@@ -64,7 +66,7 @@ class _Unseen(Enum):
 
 # Python 3.11 takes 1,000 instructions for each Phase.OPEN.
 ISSUE, EXPIRE = Cookie
-OPEN, SENT, OVER = Phase
+OPEN, SENT, OVER, BY_ID = Phase
 UNSEEN: Final = _Unseen.UNSEEN
 
 
@@ -201,6 +203,25 @@ class RequestState:
         self.phase = OVER
         self.environ = None
 
+    def reload(self) -> bool:
+        """Load again, and forget what was changed; whether the session is alive. It is known by
+        its id and the secret that this request knows, which may be newer than the cookie."""
+        self.rollback()
+        snapshot, repository = self.snapshot, self.repository
+        if snapshot is None or snapshot.record is None or repository.in_cookie:
+            self.snapshot = None
+            return self.load().record is not None
+        found = repository.load(snapshot.id)
+        if (
+            found is None
+            or found[0].secret_hash != snapshot.record.secret_hash
+            or is_over(found[0], repository.now())
+        ):
+            snapshot.detach()
+            return False
+        snapshot.record, snapshot.version = found[0], found[1].version
+        return True
+
     def rollback(self) -> None:
         """Forget what was changed and has not been saved."""
         if self.ended is not None:
@@ -252,13 +273,15 @@ class RequestState:
             if self.ended is not None:
                 self._delete(self.ended)
             changed = draft.has_changes()
-        snapshot = self.load() if changed else self.snapshot
+        renews = draft is not None and draft.renews
+        snapshot = self.load() if changed or renews else self.snapshot
         if snapshot is None:
             return
         if snapshot.detached_from:
             self._save_detached(snapshot)
             return
         due = self.phase is OPEN and snapshot.renewal_due() and self.repository.may_renew()
+        due = due or (renews and snapshot.record is not None)
         if changed or due:
             self._update(snapshot, due=due)
 

@@ -22,7 +22,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -190,6 +190,7 @@ class GuardedStore:
         self._at = _ByPlace(make)
         self._clock = clock
         self._store = store
+        self.name: str = type(store).__name__
         self.has_owners: bool = isinstance(store, OwnerIndex)
         self._owners = cast(OwnerIndex, store)
 
@@ -240,3 +241,6 @@ class GuardedStore:
 
     def unlink(self, owner: str, key: str) -> None:
         self._write(self._owners.unlink, owner, key)
+
+    def keys_of(self, owner: str) -> Sequence[str]:
+        return list(self.breaker.call(self._owners.keys_of, owner))

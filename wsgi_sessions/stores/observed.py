@@ -7,7 +7,7 @@ stands in front of the breaker: what that refuses was asked for, and is reported
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import ParamSpec, TypeVar
 
 from wsgi_sessions.errors import StoreError
@@ -61,6 +61,9 @@ class ObservedStore(GuardedStore):
 
     def unlink(self, owner: str, key: str) -> None:
         self._observed("unlink", "ok", super().unlink, owner, key)
+
+    def keys_of(self, owner: str) -> Sequence[str]:
+        return self._observed("keys_of", "ok", super().keys_of, owner)
 
     def _observed(
         self,
