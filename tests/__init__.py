@@ -1,1 +1,0 @@
-import tests.support.owners_double  # noqa: F401  # until SessionManager has these methods
