@@ -221,6 +221,33 @@ def test_a_message_is_shown_once(browser: Browser) -> None:
     assert message not in browser.get("/").text
 
 
+def test_an_owner_sees_the_devices_and_logs_one_out(clock: ManualClock) -> None:
+    """The page of :mod:`wsgi_sessions.devices`, with its own style."""
+    demo = Observed(shop, MemoryStore(clock=clock), secret="the tests' secret", clock=clock)
+    alice, other = Browser(demo), Browser(demo)
+    for browser in (alice, other):
+        browser.log_in()
+
+    devices = alice.get("/account").click("Your devices")
+    page = devices.form.submit("end", index=0).follow()
+
+    assert devices.text.count("<li class") == 2
+    assert "The device is logged out." in page.text
+    [style] = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert digest in page.headers["Content-Security-Policy"]
+    assert page.click("Back").request.path == "/account"
+    assert other.get("/account").location.endswith("/login")
+
+
+def test_a_store_without_an_owner_index_has_no_page_of_devices(browser: Browser) -> None:
+    """And no link to it. (The tests' store records calls, and lists nothing.)"""
+    browser.log_in()
+
+    assert "Your devices" not in browser.get("/account").text
+    browser.get("/account/devices", status=404)
+
+
 # What is wrong
 
 

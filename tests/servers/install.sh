@@ -16,10 +16,11 @@ need postgres postgresql /usr/lib/postgresql/*/bin/postgres
 need mariadbd mariadb-server /usr/sbin/mariadbd
 need pgbouncer pgbouncer /usr/sbin/pgbouncer
 need nutcracker nutcracker /usr/sbin/nutcracker
+need chromium chromium
+need chromedriver chromium-driver
 if [ "${1:-}" = full ]; then
     need valgrind valgrind
     need wrk wrk
-    need chromium chromium
 fi
 [ -z "$missing" ] && exit 0
 

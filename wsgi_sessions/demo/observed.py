@@ -14,13 +14,16 @@ from collections.abc import Iterable
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Request, Response
 
 from wsgi_sessions.demo.pages import PANEL, SECURITY, panel, problem
 from wsgi_sessions.demo.recording import RecordingCodec, RecordingStore, recorded
 from wsgi_sessions.demo.report import Cookie, Report, Summary
+from wsgi_sessions.demo.shop import DEVICES_KEY
+from wsgi_sessions.devices import DevicesPage
 from wsgi_sessions.middleware import SessionMiddleware
-from wsgi_sessions.stores import Store, open_store
+from wsgi_sessions.stores import OwnerIndex, Store, open_store
 
 __all__ = ["NOTE", "SID", "Observed"]
 
@@ -28,6 +31,8 @@ SID: Final = "demo-sid"
 """The session's cookie. Not ``sid``: cookies know no ports, and another application that is being
 developed on this host may use that."""
 NOTE: Final = "demo-report"
+DEVICES: Final = "/account/devices"
+"""Where the page of the visitor's devices is mounted, if the store lists an owner's sessions."""
 _NOTE_BYTES = 3000
 _NOTE_SECONDS = 60
 
@@ -41,17 +46,24 @@ class Observed:
         self._sessions = SessionMiddleware(
             app, RecordingStore(store), codec=RecordingCodec(), cookie_name=SID, **options
         )
+        self._has_devices = isinstance(store, OwnerIndex)
+        if self._has_devices:
+            devices = DevicesPage(self._sessions.manager, back="/account")
+            self._sessions.app = DispatcherMiddleware(app, {DEVICES: devices})
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # A HEAD is answered as the GET it stands for, less the body.
         method = environ["REQUEST_METHOD"]
         inside = {**environ, "REQUEST_METHOD": "GET" if method == "HEAD" else method}
+        if self._has_devices:
+            inside[DEVICES_KEY] = DEVICES
         request = Request(inside)
         with recorded() as report:
             response = Response.from_app(self._sessions, inside, buffered=True)
         if response.status_code == 503:
             self._apologise(response)
-        response.headers.update(SECURITY)
+        for name, value in SECURITY.items():
+            response.headers.setdefault(name, value)
         self._show(request, response, _summary(request, response, report))
         return response(environ, start_response)
 

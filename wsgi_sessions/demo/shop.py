@@ -24,10 +24,12 @@ from wsgi_sessions.demo.pages import Visitor
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.session import Session
 
-__all__ = ["PASSWORD", "shop"]
+__all__ = ["DEVICES_KEY", "PASSWORD", "shop"]
 
 PASSWORD: Final = "demo"
 """It is shown on the page."""
+DEVICES_KEY: Final = "demo.devices"
+"""In environ: the path of the page of the visitor's devices, where there is one."""
 _NAME_LENGTH = 40
 _MOST_TINS = 99
 _MOST_MESSAGES = 5
@@ -208,6 +210,7 @@ def show_account(request: ShopRequest) -> Response:
         id=session.id,
         since=datetime.fromtimestamp(session.created_at, UTC),
         permanent=session.permanent,
+        devices=request.environ.get(DEVICES_KEY),
     )
 
 
