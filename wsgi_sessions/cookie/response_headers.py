@@ -23,7 +23,7 @@ def has_content_length(headers: Headers) -> bool:
     return any(len(name) == 14 and name.lower() == "content-length" for name, _ in headers)
 
 
-def personal(headers: Headers, *, private: bool) -> Headers:
+def personal(headers: Headers, private: bool) -> Headers:
     """A copy of *headers* that varies by cookie and, if it is *private* to a visitor, says so
     unless it says something else."""
     varied = cached = False

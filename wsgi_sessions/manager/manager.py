@@ -252,18 +252,12 @@ class SessionManager:
         """
         state = state_of(session)
         if not session.accessed:
-            if not streams:
-                close_untouched(session)
-            else:
-                state.phase = SENT
-                if self._may_be_looked_at(state, headers):
-                    headers = personal(headers, private=True)
-            return _new_tuple(Finished, (status, headers, None))
+            return self._finish_untouched(session, status, headers, streams)
         state.repository = self.repository  # of now, where a configuration changes
         if state.phase is SENT:
             if not streams:  # otherwise the application may yet raise, and nothing of it is saved
                 self.save_late(session)
-        else:
+        elif state.draft is not None or state.snapshot is not None:
             try:
                 state.save()
             except StoreError:
@@ -272,17 +266,29 @@ class SessionManager:
             except BaseException:
                 self._abandon(state)
                 raise
-        name, cookie = self._cookie.name, state.cookie
-        headers = personal(headers, private=self._carries_cookie(state))
-        if cookie is not None:
+        private = state.cookie_header != "" and self._carries_cookie(state)
+        headers = personal(headers, private)
+        if state.cookie is not None:
             self._check_transport(state, secure)
             ours = self._set_cookie(state, secure)
-            headers = setting_cookie(headers, ours, name, self._overridden)
+            headers = setting_cookie(headers, ours, self._cookie.name, self._overridden)
         if streams:
             state.phase = SENT
         else:
             state.close()
         return _new_tuple(Finished, (status, headers, None))
+
+    def _finish_untouched(
+        self, session: Session, status: str, headers: Headers, streams: bool
+    ) -> Finished:
+        state = state_of(session)
+        if not streams:
+            close_untouched(session)
+        else:
+            state.phase = SENT
+            if self._may_be_looked_at(state, headers):
+                headers = personal(headers, True)
+        return Finished(status, headers, None)
 
     def unavailable(self, session: Session, *, secure: bool = False) -> Finished:
         """The ``503`` for a :exc:`~wsgi_sessions.StoreError` that left the application. Nothing
@@ -397,8 +403,6 @@ class SessionManager:
     def _carries_cookie(self, state: RequestState) -> bool:
         """Whether the request may have a cookie of ours."""
         header = state.cookie_header
-        if not header:
-            return False
         # A generator is only made where there is a name that may be missing.
         return self._cookie.name in header or any(name in header for name in self._former_names)
 

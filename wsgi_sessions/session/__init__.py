@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsgi_sessions.session.by_id import find_by_id, open_by_id
-from wsgi_sessions.session.draft import SUPERSEDED_SECONDS
+from wsgi_sessions.session.header import SUPERSEDED_SECONDS
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, is_over
 from wsgi_sessions.session.observed import ObservedRepository

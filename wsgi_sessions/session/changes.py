@@ -158,7 +158,7 @@ class Changes:
     ) -> Values:
         """*values* with these changes made; the same dict if that changes none of them and, if the
         result is to be *ordered* as the application sees it, none was moved."""
-        if not self:
+        if not (self.results or self.cleared):
             return values
         merged = {} if self.cleared else values.copy()
         changed = False

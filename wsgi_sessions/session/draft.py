@@ -6,7 +6,8 @@ encoding is how changes inside it are found. A value that would come back as ano
 subclass, as its parent) is that other from its assignment on; what was assigned is its *original*,
 in which changes are noticed too, for as long as the other has none. Every change of a value goes
 into :class:`~wsgi_sessions.session.changes.Changes`, the few changes of the record's header into
-the fields below; :meth:`Draft.edit` makes them all on a record: once, and again for each conflict.
+its :class:`~wsgi_sessions.session.header.Header`; :meth:`Draft.edit` makes them all on a record:
+once, and again for each conflict.
 
 Rules for maintainers: no I/O and no clock. A mutable value that the application has in hand
 is watched for as long as its key exists.
@@ -18,14 +19,10 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final
 
-from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
-    KEPT,
-    OWN_LIFETIME,
-    PERMANENT,
     Converted,
     Record,
     StoredValue,
@@ -35,14 +32,11 @@ from wsgi_sessions.record import (
     same,
 )
 from wsgi_sessions.session.changes import MISSING, Changes, Found, Function, Values
+from wsgi_sessions.session.header import UNCHANGED, Header
 from wsgi_sessions.session.merge import merge_encoded
 from wsgi_sessions.session.snapshot import Edit
 
-__all__ = ["SUPERSEDED_SECONDS", "Draft"]
-
-SUPERSEDED_SECONDS: Final = 30.0
-"""Seconds for which a replaced secret is remembered. No request is in flight longer than a
-server's worker timeout, 30 s by gunicorn's default."""
+__all__ = ["Draft"]
 
 _NO_BASES: Final[dict[str, StoredValue]] = {}
 _log = ThrottledLog("wsgi_sessions")
@@ -61,16 +55,8 @@ class Draft:
         "_merge_keys",
         "_originals",
         "changes",
-        "device",
-        "forced",
-        "kept",
-        "lifetime",
+        "header",
         "live",
-        "owner",
-        "permanent",
-        "renews",
-        "restarted",
-        "secret",
     )
 
     def __init__(self, codec: ValueCodec, merge_keys: Collection[str] = ()) -> None:
@@ -89,20 +75,8 @@ class Draft:
     def forget(self) -> None:
         """Start with no changes; values that were handed out stay watched."""
         self.changes: Changes = _NO_CHANGES
-        self.forced: bool = False
-        self.kept: bool = False
-        """Whether the session is to be stored although it is empty."""
-        self.renews: bool = False
-        """Whether the session is to be renewed however recently it was."""
-        self.restarted: bool = False
-        self.secret: str = ""
-        """The new secret, if the session is regenerated."""
-        self.owner: Any = MISSING
-        self.device: Any = MISSING
-        """Noted at a login."""
-        self.permanent: Any = MISSING
-        self.lifetime: Any = MISSING
-        """Seconds of its own; ``None`` for the ordinary idle lifetime."""
+        self.header: Header = UNCHANGED
+        """Read it here; to change it, ask :meth:`change_header` for it."""
         self._bases = _NO_BASES
         """For merge keys: what the application had in hand before it changed the value; ``None``
         if it had not looked, so that its change is one of what was loaded."""
@@ -110,15 +84,9 @@ class Draft:
 
     def has_changes(self) -> bool:
         """Whether anything is to be stored. See :meth:`collect`."""
-        return (
-            (self.changes is not _NO_CHANGES and bool(self.changes))
-            or self.forced
-            or bool(self.secret)
-            or self.owner is not MISSING
-            or self.permanent is not MISSING
-            or self.lifetime is not MISSING
-            or self.kept
-        )
+        if self.changes is not _NO_CHANGES and self.changes:
+            return True
+        return self.header is not UNCHANGED and self.header.has_changes
 
     # Reading
 
@@ -196,12 +164,20 @@ class Draft:
         self._known.clear()
         self._originals.clear()
         self._assigned.clear()
-        self.owner, self.permanent, self.lifetime, self.kept = None, permanent, None, False
-        self.device = None
+        header = self.change_header()
+        header.owner = header.device = header.lifetime = None
+        header.permanent, header.kept = permanent, False
+
+    def change_header(self) -> Header:
+        """The header, to be changed."""
+        if self.header is UNCHANGED:
+            self.header = Header()
+        return self.header
 
     def log_in(self, owner: str) -> None:
         """Note a login."""
-        self.owner, self.restarted = owner, True
+        header = self.change_header()
+        header.owner, header.restarted = owner, True
 
     def change_hands(self, stored: Values, *, permanent: bool) -> None:
         """What the session held before this request goes, what this request has put stays.
@@ -214,10 +190,11 @@ class Draft:
         for key in self._assigned.difference(changes.keys).intersection(stored):  # saved before
             changes.put(key, stored[key])
         changes.cleared = True
-        if self.permanent is MISSING:
-            self.permanent = permanent
-        if self.lifetime is MISSING:
-            self.lifetime = None
+        header = self.change_header()
+        if header.permanent is MISSING:
+            header.permanent = permanent
+        if header.lifetime is MISSING:
+            header.lifetime = None
 
     def note_assigned(self, key: str) -> None:
         """This request has put *key* into the store."""
@@ -322,44 +299,13 @@ class Draft:
     def edit(self, record: Record, now: float) -> Record:
         """*record* with all changes made, saved *now*; *record* itself if none changes it."""
         values = self._merged(record.values) if self._bases else self._applied(record.values)
-        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
-            record
-        )
-        if (
-            self.owner is self.permanent is self.lifetime is MISSING
-            and not self.secret
-            and not self.restarted
-            and not self.kept
-        ):
-            if values is record.values:
-                return record
-            rest = (ends_at, flags, idle, owner, device, superseded, values)
-            return record_of((secret_hash, created_at, now, *rest))
-        if self.permanent is not MISSING:
-            flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
-        if self.lifetime is not MISSING:
-            flags = flags & ~OWN_LIFETIME if self.lifetime is None else flags | OWN_LIFETIME
-        if self.kept or self.changes.cleared:
-            flags = flags | KEPT if self.kept else flags & ~KEPT
-        if self.secret:
-            recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
-            superseded = [*recent, (secret_hash, now)]
-            secret_hash = hash_secret(self.secret)
-        fields = (
-            secret_hash,
-            now if self.restarted else created_at,
-            saved_at,
-            ends_at,
-            flags,
-            idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
-            owner if self.owner is MISSING else self.owner,
-            device if self.device is MISSING else self.device,
-            superseded,
-            values,
-        )
-        return (
-            record if values is record.values and fields == record else record_of(fields).saved(now)
-        )
+        if self.header is not UNCHANGED:
+            return self.header.edit(record, values, now, cleared=self.changes.cleared)
+        if values is record.values:
+            return record
+        secret_hash, created_at, _, ends_at, flags, idle, owner, device, superseded, _ = record
+        rest = (ends_at, flags, idle, owner, device, superseded, values)
+        return record_of((secret_hash, created_at, now, *rest))
 
     def _applied(self, stored: Values) -> Values:
         """:meth:`view`, or *stored* itself if no value is another."""

@@ -39,6 +39,8 @@ class Lifetimes:
         """*after*, which takes the place of *before*, with the ends that follow from what changed:
         a login starts the absolute lifetime again; a change between ordinary and permanent, and a
         renewal, give the idle lifetime of this service, unless the session has its own."""
+        if not renewed and after.flags == before.flags and after.created_at == before.created_at:
+            return after  # nearly always
         if after.created_at != before.created_at and after.ends_at == before.ends_at:
             after = after._replace(ends_at=self.end_of(after.created_at))
         reshaped = (after.flags ^ before.flags) & (PERMANENT | OWN_LIFETIME)

@@ -39,9 +39,9 @@ class Rights:
     def owner(self) -> str | None:
         """Who is logged in, the changes included."""
         draft, record, identity = self._draft, self._snapshot.record, self._identity
-        if isinstance(draft.owner, str):
-            return draft.owner
-        owner = None if record is None or draft.owner is None else record.owner
+        if isinstance(draft.header.owner, str):
+            return draft.header.owner
+        owner = None if record is None or draft.header.owner is None else record.owner
         if identity is None:
             return owner
         draft.collect()
@@ -49,7 +49,7 @@ class Rights:
 
     def log_in(self) -> bool:
         """Whether somebody becomes the owner, however it is written."""
-        if isinstance(self._draft.owner, str):
+        if isinstance(self._draft.header.owner, str):
             return True
         if self._identity is None:
             return False
@@ -95,17 +95,19 @@ class Rights:
         if cleared and late:
             if identity.who(edited.values) is None:
                 return edited
-            if draft.owner is None:
+            if draft.header.owner is None:
                 edited = edited._replace(owner=record.owner)
         before = {} if cleared and not late else record.values
         if not identity.changes(before, edited.values):
             return edited
-        if not draft.secret:
+        if not draft.header.secret:
             if late:
                 raise NeedsCookie
-            draft.secret = new_secret()
+            draft.change_header().secret = new_secret()
             edited = draft.edit(record, now)
-        return edited if isinstance(draft.owner, str) else identity.applied(before, edited, now)
+        return (
+            edited if isinstance(draft.header.owner, str) else identity.applied(before, edited, now)
+        )
 
     def _before(self) -> Mapping[str, StoredValue]:
         """The values that the login keys are compared with."""

@@ -81,7 +81,7 @@ class Session(MutableMapping[str, Any]):
         id."""
         id, state = self.id, self._state
         state.ensure_secret()
-        secret = self._look().secret or state.load().secret
+        secret = self._look().header.secret or state.load().secret
         if not secret:
             raise SessionClosed(f"{state.phase.value}, and only the hash of its secret is stored")
         return id + secret
@@ -103,7 +103,7 @@ class Session(MutableMapping[str, Any]):
     @property
     def permanent(self) -> bool:
         """Whether the session outlives the browser, and ``permanent_lifetime`` holds for it."""
-        asked = self._look().permanent
+        asked = self._look().header.permanent
         record = self._state.load().record
         if asked is MISSING:
             return self._state.repository.permanent if record is None else record.permanent
@@ -113,18 +113,20 @@ class Session(MutableMapping[str, Any]):
     def permanent(self, value: bool) -> None:
         if self._state.phase in (SENT, BY_ID) and bool(value) == self.permanent:
             return
-        self._change("permanent is an attribute of the cookie").permanent = bool(value)
+        self._change("permanent is an attribute of the cookie").change_header().permanent = bool(
+            value
+        )
 
     @property
     def lifetime(self) -> float:
         """Seconds after which the session ends if nobody uses it. May be set for this session, to
         seconds or a ``timedelta`` (15 minutes for an administrator), or to ``None`` for the
         ordinary lifetime again; no option then changes it. Reading loads."""
-        draft, repository = self._look(), self._state.repository
+        header, repository = self._look().header, self._state.repository
         record = self._state.load().record
-        if draft.lifetime is not MISSING and draft.lifetime is not None:
-            return float(draft.lifetime)
-        if record is None or draft.lifetime is None or draft.permanent is not MISSING:
+        if header.lifetime is not MISSING and header.lifetime is not None:
+            return float(header.lifetime)
+        if record is None or header.lifetime is None or header.permanent is not MISSING:
             return repository.lifetimes.idle(permanent=self.permanent)
         return record.idle
 
@@ -133,7 +135,7 @@ class Session(MutableMapping[str, Any]):
         seconds = None if value is None else checked_lifetime(value)
         late = self._state.phase is not OPEN
         needs_cookie = "the cookie ends with the session" if late and self.permanent else ""
-        self._change(needs_cookie).lifetime = seconds
+        self._change(needs_cookie).change_header().lifetime = seconds
 
     @property
     def expires_at(self) -> float | None:
@@ -176,7 +178,7 @@ class Session(MutableMapping[str, Any]):
     @modified.setter
     def modified(self, value: bool) -> None:
         if value:
-            self._change().forced = True
+            self._change().change_header().forced = True
 
     # The mapping
 
@@ -412,7 +414,7 @@ class Session(MutableMapping[str, Any]):
         Done in one atomic write when the request ends. For whenever rights change (OWASP ASVS 5.0,
         7.2.4). A request that is still in flight with the old cookie changes nothing any more.
         """
-        self._change("a new secret needs a cookie").secret = new_secret()
+        self._change("a new secret needs a cookie").change_header().secret = new_secret()
 
     def login(self, owner: str) -> None:
         """:meth:`regenerate`, with *owner* noted and the absolute lifetime started again.
@@ -446,7 +448,7 @@ class Session(MutableMapping[str, Any]):
         """Store the session although it is empty, when the request ends, since its :attr:`id` is
         to be kept elsewhere. It stays when it is empty again, until :meth:`clear` or
         :meth:`invalidate`."""
-        self._change().kept = True
+        self._change().change_header().kept = True
 
     def renew(self) -> None:
         """Count this request as activity, however recent the last was: the idle lifetime starts
@@ -455,7 +457,7 @@ class Session(MutableMapping[str, Any]):
         ends."""
         self._look()
         if self._state.load().record is not None:
-            self._change().renews = True
+            self._change().change_header().renews = True
 
     def reload(self) -> bool:
         """Read the session again from the store, for a websocket or a long stream: whether it is

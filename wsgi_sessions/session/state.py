@@ -152,7 +152,9 @@ class RequestState:
         draft = self.draft
         if draft is None or not self.has_changes():
             return False
-        return bool(draft.secret) or self.load().record is None or self.rights().need_secret()
+        return (
+            bool(draft.header.secret) or self.load().record is None or self.rights().need_secret()
+        )
 
     def has_changes(self) -> bool:
         """Whether there is anything to save. Loads nothing."""
@@ -161,7 +163,7 @@ class RequestState:
             return self.ended is not None
         draft.collect()
         record = None if self.snapshot is None else self.snapshot.record
-        if record is None or draft.forced or self.ended is not None:
+        if record is None or draft.header.forced or self.ended is not None:
             return draft.has_changes() or self.ended is not None
         return draft.edit(record, self.repository.now()) is not record
 
@@ -267,10 +269,10 @@ class RequestState:
         """Make the new secret that what was changed needs, if it needs one: for a ``clear()`` and
         a change of who is logged in. After the headers ``clear()`` needs none."""
         draft = self.look()
-        if draft.secret or self.phase is not OPEN:
+        if draft.header.secret or self.phase is not OPEN:
             return
         if draft.changes.cleared or self.rights().change():
-            draft.secret = new_secret()
+            draft.change_header().secret = new_secret()
 
     def edit(self, record: Record, now: float) -> Record:
         """*record* with all changes of this request made, and what follows from them."""
@@ -292,7 +294,7 @@ class RequestState:
             if self.ended is not None:
                 self._delete(self.ended)
             changed = draft.has_changes()
-        renews = draft is not None and draft.renews
+        renews = draft is not None and draft.header.renews
         snapshot = self.load() if changed or renews else self.snapshot
         if snapshot is None:
             return
@@ -309,7 +311,7 @@ class RequestState:
     def counts(self) -> bool:
         """Whether this is activity of the visitor's, so that what it saves prolongs the session: a
         request, unless ``renews`` says no, and whatever calls :meth:`Session.renew`."""
-        if self.draft is not None and self.draft.renews:
+        if self.draft is not None and self.draft.header.renews:
             return True
         if self.phase is BY_ID:
             return False
@@ -324,11 +326,11 @@ class RequestState:
             False,
         )
         plain = repository.identity is None and not repository.in_cookie
-        if cleared or draft.secret or not plain:
+        if cleared or draft.header.secret or not plain:
             logs_in = self.phase is OPEN and self.rights().log_in()
             self.ensure_secret()
             if logs_in:
-                draft.device = self._device()
+                draft.change_header().device = self._device()
             if snapshot.rivals and (logs_in or cleared or self._touches_login(draft)):
                 self._end_rivals(snapshot)
                 self.logged_in = True  # so that the other cookies are expired
@@ -343,8 +345,8 @@ class RequestState:
             self._begin_own()
             return
         reshaped = cookie_ends != _cookie_lifetime(snapshot.record)
-        new_cookie = due or bool(draft.secret) or reshaped
-        snapshot.secret = draft.secret or snapshot.secret
+        new_cookie = due or bool(draft.header.secret) or reshaped
+        snapshot.secret = draft.header.secret or snapshot.secret
         draft.saved(snapshot.values, disturbed=snapshot.disturbed)
         if logs_in:
             self.logged_in = True

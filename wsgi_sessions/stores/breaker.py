@@ -208,10 +208,16 @@ class GuardedStore:
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        version: Hashable | None = self._writer(key)(
-            self._store.save, key, data, expires_at=expires_at, replacing=replacing
-        )
-        return version
+        breaker = self.write_breaker if self._place_of is None else self._at[self._place_of(key)][1]
+        save = self._store.save
+        if breaker.open:
+            return breaker.call(save, key, data, expires_at=expires_at, replacing=replacing)
+        started = self._clock()
+        try:  # as load() does
+            return save(key, data, expires_at=expires_at, replacing=replacing)
+        except StoreUnavailable as error:
+            breaker.count(error, started)
+            raise
 
     def delete(self, key: str) -> None:
         self._writer(key)(self._store.delete, key)

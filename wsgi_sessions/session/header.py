@@ -1,0 +1,84 @@
+"""What one request changes of a record besides its values: secret, owner, flags, lifetimes.
+
+How this works. Most requests change nothing of it, and all of these share :data:`UNCHANGED`. A
+:class:`~wsgi_sessions.session.draft.Draft` gets a header of its own with the first change, which
+sets the attribute of that name; what is not set stays as the record has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from wsgi_sessions.cookie import hash_secret
+from wsgi_sessions.record import KEPT, OWN_LIFETIME, PERMANENT, Record, record_of
+from wsgi_sessions.session.changes import MISSING, Values
+
+__all__ = ["SUPERSEDED_SECONDS", "UNCHANGED", "Header"]
+
+SUPERSEDED_SECONDS: Final = 30.0
+"""Seconds for which a replaced secret is remembered. No request is in flight longer than a
+server's worker timeout, 30 s by gunicorn's default."""
+
+
+class Header:
+    """The changes to a record's header."""
+
+    forced: bool = False
+    """Whether the session is to be saved although nothing was changed."""
+    kept: bool = False
+    """Whether the session is to be stored although it is empty."""
+    renews: bool = False
+    """Whether the session is to be renewed however recently it was."""
+    restarted: bool = False
+    """Whether the absolute lifetime starts again."""
+    secret: str = ""
+    """The new secret, if the session is regenerated."""
+    owner: Any = MISSING
+    device: Any = MISSING
+    """Noted at a login."""
+    permanent: Any = MISSING
+    lifetime: Any = MISSING
+    """Seconds of its own; ``None`` for the ordinary idle lifetime."""
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything of it is to be stored."""
+        named = self.owner, self.permanent, self.lifetime
+        flags = self.forced or self.kept or bool(self.secret)
+        return flags or any(one is not MISSING for one in named)
+
+    def edit(self, record: Record, values: Values, now: float, *, cleared: bool) -> Record:
+        """*record* with these changes made and with *values*, saved *now*; *record* itself if that
+        changes nothing. *cleared*: whether all that it held went before."""
+        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
+            record
+        )
+        if self.permanent is not MISSING:
+            flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
+        if self.lifetime is not MISSING:
+            flags = flags & ~OWN_LIFETIME if self.lifetime is None else flags | OWN_LIFETIME
+        if self.kept or cleared:
+            flags = flags | KEPT if self.kept else flags & ~KEPT
+        if self.secret:
+            recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
+            superseded = [*recent, (secret_hash, now)]
+            secret_hash = hash_secret(self.secret)
+        fields = (
+            secret_hash,
+            now if self.restarted else created_at,
+            saved_at,
+            ends_at,
+            flags,
+            idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
+            owner if self.owner is MISSING else self.owner,
+            device if self.device is MISSING else self.device,
+            superseded,
+            values,
+        )
+        if values is record.values and fields == record:
+            return record
+        return record_of(fields).saved(now)
+
+
+UNCHANGED: Final = Header()
+"""That of all requests which change nothing of it. Not to be written to."""
