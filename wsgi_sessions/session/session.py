@@ -268,14 +268,14 @@ class Session(MutableMapping[str, Any]):
     def __reversed__(self) -> Iterator[str]:
         return reversed(list(self))
 
-    def pop(self, key: str, *default: Any) -> Any:
+    def pop(self, key: str, default: Any = MISSING) -> Any:
         """As of a dict. A login key is a logout, whether or not it can be read."""
         try:
             value = self[key]
         except (KeyError, StoreError) as error:
             self._state.leave(key)
-            if default and isinstance(error, KeyError):
-                return default[0]
+            if default is not MISSING and isinstance(error, KeyError):
+                return default
             raise
         del self[key]
         return value

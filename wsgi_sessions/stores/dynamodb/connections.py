@@ -158,6 +158,10 @@ class Connections:
         except RepeatableFault as fault:
             self._kept = self._kept or not fault.connection
             raise
+        except BaseException as error:
+            if not isinstance(error, Exception):  # a lock of urllib3's pool may be held for good
+                self._tables.pop(os.getpid(), None)
+            raise
         self._kept = True
         return answer
 
