@@ -22,9 +22,10 @@ class Site:
         self.url = patient_url(url)
         self.manager = SessionManager(self.url, **{"secret": SECRET, **options})
 
-    def visit(self, owner: str | None = None, **values: Any) -> str:
-        """The id of a new session; its sid and cookie are :attr:`sid`, :attr:`cookie`."""
-        session = self.manager.open(None)
+    def visit(self, owner: str | None = None, agent: str = "", **values: Any) -> str:
+        """The id of a new session, of a browser that says it is *agent*. Its sid and cookie are
+        :attr:`sid` and :attr:`cookie`."""
+        session = self.manager.open(None, {"HTTP_USER_AGENT": agent})
         session.update(values or {"cart": [1, 2, 3]})
         if owner is not None:
             session.login(owner)

@@ -22,6 +22,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 TEXT = PAGE.read_text()
 NOW = 1_795_856_400.0  # 2026-11-28T09:00Z
 IDS = ("Zq3vN0cXhT8mLw5sYd1kRA", "b7GfPpO2uJxVtEe4iK9aSQ", "m1WnC6yHrU0zDlB8gQ5oXg")
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0"
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5) Version/17.5 Safari/604.1"
 PATH = "/srv/shop/sessions.db"
 
 
@@ -31,9 +33,9 @@ def blocks(language: str) -> list[str]:
 
 def sessions_of_the_page(site: Site, at: list[float]) -> None:
     at[0] = NOW - 6 * 3600
-    site.visit("ann", user_id=7, cart=["Assam", "Darjeeling"])
+    site.visit("ann", FIREFOX, user_id=7, cart=["Assam", "Darjeeling"])
     at[0] = NOW - 20 * 60
-    site.visit("ann", user_id=7)
+    site.visit("ann", SAFARI, user_id=7)
     at[0] = NOW - 60
     site.visit(cart=["Sencha"])
 

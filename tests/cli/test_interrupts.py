@@ -16,6 +16,7 @@ import pytest
 
 from tests.cli.site import Site
 from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.manager import SessionManager
 from wsgi_sessions.stores.sqlite import SQLiteStore
 
 SCRIPT = Path(sys.executable).with_name("wsgi-sessions")
@@ -30,10 +31,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def on_call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Something that happens within call *number* of an operation of the store."""
+    """Something that happens within call *number* of an operation of the store, or of the
+    manager's ``revoke``."""
 
     def arrange(operation: str, number: int, happens: Callable[[], object]) -> None:
-        method, calls = getattr(SQLiteStore, operation), [0]
+        owner: type = SessionManager if operation == "revoke" else SQLiteStore
+        method, calls = getattr(owner, operation), [0]
 
         def called(*args: Any, **kwargs: Any) -> Any:
             calls[0] += 1
@@ -41,7 +44,7 @@ def on_call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 happens()
             return method(*args, **kwargs)
 
-        monkeypatch.setattr(SQLiteStore, operation, called)
+        monkeypatch.setattr(owner, operation, called)
 
     return arrange
 
@@ -60,7 +63,7 @@ def test_ctrl_c_ends_the_session_in_hand_and_no_other(
 ) -> None:
     ids = [site.visit("ann") for _ in range(5)]
     which = tuple(ids) if which == ("IDS",) else which
-    on_call("save" if "--idle" in which else "delete", 2, interrupt)
+    on_call("save" if "--idle" in which else "revoke", 2, interrupt)
 
     result = site.run("revoke", "--yes", *which)
 
@@ -73,7 +76,7 @@ def test_ctrl_c_ends_the_session_in_hand_and_no_other(
 
 def test_a_second_ctrl_c_ends_the_command_at_once(site: Site, on_call: Callable[..., None]) -> None:
     ids = [site.visit() for _ in range(3)]
-    on_call("delete", 2, lambda: [interrupt(), interrupt()])
+    on_call("revoke", 2, lambda: [interrupt(), interrupt()])
     result = site.run("revoke", "--yes", "--all")
     assert (result.exit_code, result.stderr.strip()) == (1, "Aborted!")
     assert len([id for id in ids if site.is_alive(id)]) == 2
@@ -83,7 +86,7 @@ def test_the_stop_of_a_service_is_as_ctrl_c(site: Site, on_call: Callable[..., N
     """systemd and Kubernetes send ``SIGTERM``."""
     for _ in range(3):
         site.visit()
-    on_call("delete", 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    on_call("revoke", 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
     [row] = site.rows("revoke", "--yes", "--all")
     assert (row["ended"], row["interrupted"]) == (1, True)
 
@@ -116,7 +119,7 @@ def test_a_store_that_fails_in_the_middle_says_how_far_it_got(
 ) -> None:
     for _ in range(3):
         site.visit()
-    on_call("delete", 3, fail)
+    on_call("revoke", 3, fail)
     result = site.run("revoke", "--yes", "--all")
     assert result.exit_code == 2
     assert result.stdout == "2 sessions ended.\n"

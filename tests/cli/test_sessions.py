@@ -40,7 +40,7 @@ def site_on(request: pytest.FixtureRequest) -> Iterator[Sites]:
 def assert_no_index(result: Result) -> None:
     """A store that lists no owners is one line, which names stores that do."""
     assert result.exit_code == 2, result.output
-    assert "has no index of owners" in result.stderr
+    assert "does not list sessions by owner" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -281,6 +281,16 @@ def test_revoke_owner_ends_that_owners_sessions(kind: str, site_on: Sites) -> No
     assert site.rows("list", "--owner", "ann") == []
 
 
+def test_revoke_owner_ends_what_cannot_be_read_too(site_on: Sites) -> None:
+    """The store lists it under the owner; without the key nothing else is known of it."""
+    site = site_on(encryption_keys=[KEY])
+    anns, bobs = site.visit("ann"), site.visit("bob")
+    assert site.run("revoke", "--owner", "ann", "--dry-run").stdout == "1 session would be ended.\n"
+    result = site.run("revoke", "--owner", "ann", "--yes")
+    assert (result.exit_code, result.stdout) == (0, "1 session ended.\n")
+    assert [site.is_alive(anns), site.is_alive(bobs)] == [False, True]
+
+
 @pytest.mark.parametrize("kind", LISTING)
 def test_revoke_idle_ends_what_was_not_used_for_so_long(kind: str, site_on: Sites) -> None:
     now = [time.time() - 16 * 60]
@@ -482,7 +492,7 @@ def test_the_store_in_the_option_wins_over_the_environment(site_on: Sites, tmp_p
     assert (
         run("list", "--json", "--store", site.url, WSGI_SESSIONS_STORE=other).stdout.count(id) == 1
     )
-    assert run("list", "--json", WSGI_SESSIONS_STORE=other).stdout == ""
+    assert run("list", "--json", WSGI_SESSIONS_STORE=other).exit_code == 2
 
 
 def test_the_memory_store_of_this_process_is_served() -> None:
@@ -494,3 +504,16 @@ def test_the_memory_store_of_this_process_is_served() -> None:
     result = CliRunner().invoke(manager_commands(manager)["list"], ["--json"])
     assert session.id in result.stdout
     assert "one process" in result.stderr
+
+
+@pytest.mark.parametrize("scheme", ["sqlite:///", "sqlite+pysqlite:///", "file://"])
+def test_a_path_that_does_not_exist_is_an_error_and_is_not_made(
+    scheme: str, tmp_path: Path
+) -> None:
+    """It would belong to the user of the command, and the application could not use it."""
+    path = tmp_path / "mistyped"
+    for arguments in (*COMMANDS, ("purge",)):
+        result = run(*arguments, "--store", f"{scheme}{path}")
+        assert result.exit_code == 2, result.output
+        assert f"{path} does not exist" in result.stderr
+    assert not path.exists()

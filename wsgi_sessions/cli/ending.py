@@ -9,7 +9,7 @@ import click
 
 from wsgi_sessions.cli.found import Found, find
 from wsgi_sessions.cli.output import counted, print_json
-from wsgi_sessions.cli.owned import end, sessions_of
+from wsgi_sessions.cli.owned import sessions_of
 from wsgi_sessions.cli.steps import Steps
 from wsgi_sessions.cli.target import session_ids
 from wsgi_sessions.errors import StoreError
@@ -52,18 +52,16 @@ class Ending:
     def named(self, ids: Sequence[str]) -> None:
         """Those with these *ids*."""
         for id in self.steps.of(ids, LABEL, len(ids)):
-            found = find(self._manager, id)
-            if found is None:
+            if not self._end(id):
                 self._missing.append(id)
-            else:
-                self._end(found.id)
 
     def of_owner(self, owner: str) -> None:
         """All of *owner*. Raises :exc:`~wsgi_sessions.ConfigurationError` where the store has no
         index of owners."""
         sessions = sessions_of(self._manager, owner)
         for found in self.steps.of(sessions, LABEL, len(sessions)):
-            self._end(found.id)
+            # What was logged in to another owner meanwhile is not to be ended.
+            self._end(found.id, None if found.record is None else owner)
 
     def all(self) -> None:
         """Every one, readable or not."""
@@ -82,10 +80,14 @@ class Ending:
             elif found.record.saved_at <= latest and self._end_unless_used(found):
                 self._ended += 1
 
-    def _end(self, id: str) -> None:
-        if not self._dry_run:
-            end(self._manager, id)
-        self._ended += 1
+    def _end(self, id: str, owner: str | None = None) -> bool:
+        """End the session, if it is *owner*'s; ``None``: anybody's. Whether there was one."""
+        if self._dry_run:
+            ended = find(self._manager, id) is not None
+        else:
+            ended = self._manager.revoke(id, owner=owner)
+        self._ended += ended
+        return ended
 
     def _end_unless_used(self, found: Found) -> bool:
         """A compare-and-delete: whoever uses it in this moment keeps it."""

@@ -35,10 +35,6 @@ class Found(NamedTuple):
     def owner(self) -> str | None:
         return None if self.record is None else self.record.owner
 
-    @property
-    def created_at(self) -> float:
-        return 0.0 if self.record is None else self.record.created_at
-
     def row(self) -> dict[str, Any]:
         """What a list shows. Times are seconds since the epoch."""
         record = self.record
