@@ -184,7 +184,7 @@ class Session(MutableMapping[str, Any]):
     # The mapping
 
     def __getitem__(self, key: str) -> Any:
-        if type(key) is not str:
+        if key.__class__ is not str:  # no call: it is asked for every key
             key = _plain(key)
         self.accessed = True
         state = self._state
@@ -207,7 +207,7 @@ class Session(MutableMapping[str, Any]):
             raise KeyError(key) from None
 
     def get(self, key: str, default: Any = None) -> Any:
-        if type(key) is not str:
+        if key.__class__ is not str:  # no call: it is asked for every key
             key = _plain(key)
         self.accessed = True
         state = self._state
@@ -404,6 +404,7 @@ class Session(MutableMapping[str, Any]):
             return kept
         snapshot = self._state.load()
         if snapshot.attached:
+            draft.change_header().forced = True  # so that a ``renews`` that asks sees a write
             outcome = self._state.repository.update(
                 snapshot, draft.first_writer(key, made), active=self._state.counts()
             )
