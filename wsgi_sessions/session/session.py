@@ -551,7 +551,7 @@ def has_rivals(session: Session) -> bool:
 def _plain(key: Any) -> Any:
     """The text of a key that is of a subclass of ``str``, an enumeration's for example, whose own
     hash may be another; any other as it is."""
-    return str.__str__(key) if isinstance(key, str) else key
+    return str.__str__(key) if issubclass(type(key), str) else key
 
 
 def check_key(key: object) -> str:
