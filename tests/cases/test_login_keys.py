@@ -51,6 +51,13 @@ def guest(visitor: Visitor) -> Visitor:
     return visitor
 
 
+class UserKey(str):
+    """As an enumeration of the application's keys."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+
 LOGINS: dict[str, Do] = {
     "assigned": lambda s: s.__setitem__("user_id", 7),
     "update": lambda s: s.update(user_id=7),
@@ -61,6 +68,7 @@ LOGINS: dict[str, Do] = {
     "get_or_create": lambda s: s.get_or_create("user_id", lambda: 7),
     "text": lambda s: s.update(user_id="7"),
     "another key of the list": lambda s: s.update(uid=7),
+    "key of a subclass": lambda s: s.update({UserKey("user_id"): 7}),
     "cleared before": lambda s: (s.clear(), s.update(user_id=7)),
     "removed and set": lambda s: (s.update(user_id=8), s.pop("user_id"), s.update(user_id=7)),
     "login() and key": lambda s: (s.update(user_id=1), s.login("7")),

@@ -381,3 +381,21 @@ def test_bytes_are_the_same_for_a_subclass_and_its_parent() -> None:
     assert codec.dumps({"a": [OrderedDict(b=1)]}) == codec.dumps({"a": [{"b": 1}]})
     data = codec.dumps(OAuth2Token({"a": (1, 2)}))
     assert codec.dumps(copy.deepcopy(codec.loads(data))) == data
+
+
+@pytest.mark.parametrize("key", [Choice.RED, SafeString("red"), Markup("red")], ids=type)
+def test_a_subclass_of_str_names_the_same_key_as_its_text(visitor: Visitor, key: str) -> None:
+    """However it hashes and prints itself; the key that is kept is a ``str``."""
+    with visitor.request() as session:
+        session[key] = 1
+        session.update({key: session[key] + 1})
+        session.setdefault(key, 9)
+        assert session.increment(key) == session.get_or_create(key, int) == 3
+        assert list(map(type, session)) == [str]
+    with visitor.request() as session:
+        assert (session[key], session.get(key), key in session) == (3, 3, True)
+        assert session["red"] == session.pop(key) == 3
+        session[key] = 4
+        del session[key]
+        assert (key in session, session.pop(key, None)) == (False, None)
+    assert visitor.read() == {}

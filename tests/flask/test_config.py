@@ -221,6 +221,24 @@ def test_refresh_each_request_says_whether_reading_prolongs_a_session(
         client.get(path)
 
 
+def test_a_value_that_is_created_prolongs_a_session(
+    store: RecordingStore, clock: ManualClock
+) -> None:
+    """With ``SESSION_REFRESH_EACH_REQUEST = False`` too: it is a write. Finding it is none."""
+    app = counting()
+    app.config.update(SESSION_REFRESH_EACH_REQUEST=False, PERMANENT_SESSION_LIFETIME=1000)
+    app.add_url_rule("/token", view_func=lambda: session.get_or_create("token", lambda: "t"))
+    FlaskSessions(app, store=store, clock=clock)
+    client = app.test_client()
+    client.get("/permanent")
+    clock.advance(900)
+    assert "Set-Cookie" in client.get("/token").headers
+    clock.advance(900)
+    assert "Set-Cookie" not in client.get("/token").headers
+    clock.advance(200)
+    assert client.get("/n").text[-4:] == "None"
+
+
 def test_renews_wins_over_refresh_each_request(store: RecordingStore, clock: ManualClock) -> None:
     app = counting()
     app.config["SESSION_REFRESH_EACH_REQUEST"] = False

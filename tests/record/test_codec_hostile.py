@@ -275,6 +275,19 @@ def test_a_megabyte_of_keys_that_are_almost_alike_takes_no_minute() -> None:
     assert time.thread_time() - start < 10  # 0.5 s
 
 
+@pytest.mark.parametrize("value", [[[]] * 50_000, [{}] * 50_000, dict.fromkeys(range(20_000), 1)])
+def test_memory_grows_no_faster_than_a_hundred_times_the_bytes(value: Any) -> None:
+    """An empty list or dict, which is one byte, takes up to 72 in Python and 8 of its list."""
+    data = codec.dumps(value)
+    tracemalloc.start()
+    try:
+        codec.loads(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * len(bytes(data))
+
+
 def test_other_formats_are_refused() -> None:
     """No other decoder is tried, least of all one that executes what it reads."""
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):

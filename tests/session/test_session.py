@@ -116,7 +116,7 @@ def test_a_missing_key_is_a_key_error(filled: Visitor, missing: Callable[[Sessio
         missing(filled.open())
 
 
-@pytest.mark.parametrize("key", [1, None, b"x", ("a",), type("S", (str,), {})("x"), "\ud800"])
+@pytest.mark.parametrize("key", [1, None, b"x", ("a",), "\ud800"])
 def test_keys_are_str(visitor: Visitor, key: Any) -> None:
     """Anything else would come back as something else."""
     with pytest.raises(UnsupportedValue, match="key"):
@@ -302,6 +302,9 @@ def test_keys_have_the_order_of_a_dict(visitor: Visitor) -> None:
             assert step(session) == step(plain)
             assert list(session.items()) == list(plain.items())
             assert list(reversed(session)) == list(reversed(plain))
+            for view in ("keys", "values", "items"):
+                ours, theirs = getattr(session, view)(), getattr(plain, view)()
+                assert list(reversed(ours)) == list(reversed(theirs))
             assert len(session) == len(plain)
         assert list(visitor.read().items()) == list(plain.items())
 

@@ -34,6 +34,7 @@ from wsgi_sessions.session.lifetimes import checked_lifetime
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.snapshot import SUPERSEDED
 from wsgi_sessions.session.state import BY_ID, OPEN, OVER, SENT, RequestState, Resolve
+from wsgi_sessions.session.views import Items, Keys, Values
 
 __all__ = [
     "Session",
@@ -183,6 +184,8 @@ class Session(MutableMapping[str, Any]):
     # The mapping
 
     def __getitem__(self, key: str) -> Any:
+        if key.__class__ is not str:  # no call: it is asked for every key
+            key = _plain(key)
         self.accessed = True
         state = self._state
         draft = state.draft
@@ -204,6 +207,8 @@ class Session(MutableMapping[str, Any]):
             raise KeyError(key) from None
 
     def get(self, key: str, default: Any = None) -> Any:
+        if key.__class__ is not str:  # no call: it is asked for every key
+            key = _plain(key)
         self.accessed = True
         state = self._state
         draft, snapshot = state.draft, state.snapshot
@@ -219,7 +224,7 @@ class Session(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         if type(key) is not str or not key.isascii():
-            check_key(key)
+            key = check_key(key)
         self.accessed = True
         state = self._state
         if state.phase is not OPEN:
@@ -239,6 +244,7 @@ class Session(MutableMapping[str, Any]):
                 self[key] = value
 
     def __delitem__(self, key: str) -> None:
+        key = _plain(key)
         draft = self._look()
         try:
             if key not in draft.live and not draft.has(key, self._state.load().values):
@@ -270,6 +276,7 @@ class Session(MutableMapping[str, Any]):
 
     def pop(self, key: str, default: Any = MISSING) -> Any:
         """As of a dict. A login key is a logout, whether or not it can be read."""
+        key = _plain(key)
         try:
             value = self[key]
         except (KeyError, StoreError) as error:
@@ -291,15 +298,15 @@ class Session(MutableMapping[str, Any]):
 
     def keys(self) -> KeysView[str]:
         self._look()
-        return super().keys()
+        return Keys(self)
 
     def values(self) -> ValuesView[Any]:
         self._look()
-        return super().values()
+        return Values(self)
 
     def items(self) -> ItemsView[str, Any]:
         self._look()
-        return super().items()
+        return Items(self)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """As of a dict; what is returned is the value that the session holds."""
@@ -363,7 +370,7 @@ class Session(MutableMapping[str, Any]):
         to what that request left: it must do nothing else, and the value returned here is then
         not the final one. Saved when the request ends.
         """
-        check_key(key)
+        key = check_key(key)
         value = self.get(key, default)  # an undecodable value is met here, not in a merge
         if self._state.names_user(key):
             self[key] = changed = function(deepcopy(value))
@@ -385,7 +392,7 @@ class Session(MutableMapping[str, Any]):
         If the key is missing, ``factory()`` is saved at once, that key alone (one round trip), and
         what is returned is what the store then holds: the first writer's value.
         """
-        check_key(key)
+        key = check_key(key)
         if key in self:
             present: T = self[key]
             return present
@@ -397,6 +404,7 @@ class Session(MutableMapping[str, Any]):
             return kept
         snapshot = self._state.load()
         if snapshot.attached:
+            draft.change_header().forced = True  # so that a ``renews`` that asks sees a write
             outcome = self._state.repository.update(
                 snapshot, draft.first_writer(key, made), active=self._state.counts()
             )
@@ -540,8 +548,16 @@ def has_rivals(session: Session) -> bool:
     return snapshot is not None and bool(snapshot.rivals)
 
 
+def _plain(key: Any) -> Any:
+    """The text of a key that is of a subclass of ``str``, an enumeration's for example, whose own
+    hash may be another; any other as it is."""
+    return str.__str__(key) if issubclass(type(key), str) else key
+
+
 def check_key(key: object) -> str:
-    """*key*, if a session can have it. Raises :exc:`~wsgi_sessions.UnsupportedValue`."""
+    """*key* as a plain ``str``, if a session can have it. Raises
+    :exc:`~wsgi_sessions.UnsupportedValue`."""
+    key = _plain(key)
     if type(key) is not str:
         raise UnsupportedValue("session", f"keys are str, not {type(key).__name__}")
     if key.isascii():
