@@ -402,11 +402,12 @@ def test_what_fails_at_once_never_opens_it(member: Visitor, store: HangingStore)
 
 
 def test_a_stalled_server_holds_no_crowd(start_redis: Callable[..., RedisServer]) -> None:
-    """100 requests, 10 workers: all are answered within twice the timeouts of one call, and when
-    the server goes on, it is found again.
+    """100 requests, 10 workers: all are answered after two rounds of calls at most, and when the
+    server goes on, it is found again.
 
-    The timeouts are 2 seconds here, so that a machine that stands still for a moment is no fault.
-    One round of the workers takes that long, ten would take 20.
+    The timeout is 2 seconds here, so that a machine that stands still for a moment is no fault. The
+    first round takes it twice, since a load is sent again; those that failed before the breaker
+    opened take it once more. Ten rounds would take 40 seconds.
     """
     server = start_redis()
     store = RedisStore(f"{server.url}?socket_timeout=2&socket_connect_timeout=1")
@@ -429,7 +430,7 @@ def test_a_stalled_server_holds_no_crowd(start_redis: Callable[..., RedisServer]
         took = time.monotonic() - begun
         server.process.signal(signal.SIGCONT)
     assert set(answers) == {"unavailable"}
-    assert took < 6
+    assert took < 20
     wait_until(lambda: request(0) == "Ada", "it is found again")
     assert not manager.repository.store.breaker.open
     store.close()
