@@ -32,8 +32,9 @@ def commands() -> None:
     """
 
 
-for command in (*ON_A_STORE, *OTHERS):
-    commands.add_command(command)
+_command: click.Command
+for _command in (*ON_A_STORE, *OTHERS):
+    commands.add_command(_command)
 
 
 def commands_of(manager: SessionManager) -> dict[str, click.Command]:

@@ -25,7 +25,7 @@ class Ending:
     before the next one, and :attr:`steps` stops in between."""
 
     def __init__(self, manager: SessionManager, *, dry_run: bool) -> None:
-        self.steps = Steps()
+        self.steps: Steps = Steps()
         self._manager = manager
         self._dry_run = dry_run
         self._ended = 0

@@ -29,7 +29,7 @@ class Steps:
     """``with Steps() as steps: for item in steps.of(items, "Ending sessions"): …``"""
 
     def __init__(self) -> None:
-        self.interrupted = False
+        self.interrupted: bool = False
         self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> Steps:
