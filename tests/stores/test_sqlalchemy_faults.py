@@ -127,10 +127,10 @@ def connecting(monkeypatch) -> list[object]:
     """Gets an item for each connection that a store built after this tries to make."""
     tries, connect_within = [], engine_module._connect_within
 
-    def counted(limits):
+    def counted(*how):
         def connect(dialect, record, args, options):
             tries.append(dialect)
-            return connect_within(limits)(dialect, record, args, options)
+            return connect_within(*how)(dialect, record, args, options)
 
         return connect
 
