@@ -11,9 +11,11 @@ import pytest
 from tests.support.serving import gunicorn
 from tests.support.store_urls import STORE_URLS
 
-EARLY = ("dynamodb",)
-"""Where gevent has to patch before the application is imported: boto3 prepares TLS for any URL, and
-classes of the module ``ssl`` that were imported before gevent patches it do not work after it."""
+EARLY = ("dynamodb", "mongodb")
+"""Where gevent has to patch before the application is imported. boto3 prepares TLS for any URL, and
+classes of the module ``ssl`` that were imported before gevent patches it do not work after it.
+pymongo has weak references to threads, which are dead after a fork, and gevent does not always get
+past them."""
 PATCH = "from gevent import monkey; monkey.patch_all()\n"
 
 APPLICATION = """
