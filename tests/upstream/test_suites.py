@@ -57,6 +57,7 @@ SUITES = {
             ),
         },
     ),
+    "flask-login": Suite(100, {}, ("-p", "no:warnings")),
     "flask-wtf": Suite(40, {}),
     "flask-dance": Suite(150, {}, ("-p", "no:warnings")),
 }
@@ -68,13 +69,19 @@ def unpacked(request: pytest.FixtureRequest, pytestconfig: pytest.Config, tmp_pa
     package = request.param
     directory = pytestconfig.cache.mkdir("upstream")
     required = f"{package}=={version(package)}"
-    archive = directory / f"{package.replace('-', '_')}-{version(package)}.tar.gz"
-    if not archive.exists():
+    name = f"{required.replace('==', '-')}.tar.gz".replace("-", "_")
+
+    def downloaded() -> list[Path]:  # older ones are called Flask-Login, say
+        paths = directory.iterdir()
+        return [path for path in paths if path.name.lower().replace("-", "_") == name]
+
+    if not downloaded():
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--retries=5", "--no-deps"]
         command += ["--no-binary", package, "--dest", str(directory), required]
         result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode != 0 or not archive.exists():
+        if result.returncode != 0 or not downloaded():
             unavailable(f"the source of {package} cannot be downloaded: {result.stderr[-500:]}")
+    [archive] = downloaded()
     with tarfile.open(archive) as source:
         source.extractall(tmp_path, filter="data")
     return tmp_path / archive.name.removesuffix(".tar.gz")
