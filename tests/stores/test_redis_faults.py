@@ -43,9 +43,9 @@ from wsgi_sessions.testing.contract import forked, new_key
 LATER = 4_000_000_000.0
 PATIENT = 20.0
 """Seconds for an answer where time is not the subject: a machine may stand still for a moment."""
-IN_TIME = 4.5
-"""Seconds. The store's own way takes at most 1, redis-py by itself waits at least 5. That nothing
-is tried a third time is proven without a watch, below."""
+IN_TIME = 10.0
+"""Seconds. The store takes at most 4, and the rest is for a busy machine. That its limits are the
+sockets' own, and that nothing is tried a third time, is proven without a watch, below."""
 PROMOTED = 90
 """Seconds until a replica is the master: a Sentinel that was late does nothing for 30."""
 
