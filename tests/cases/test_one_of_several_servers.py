@@ -12,6 +12,7 @@ from tests.servers.memcached import MemcachedServer
 from tests.support.patience import wait_until
 from tests.support.visitor import Visitor
 from wsgi_sessions import MemcachedStore, SessionManager, StoreUnavailable
+from wsgi_sessions.stores import Timeouts
 
 SECRET = "the signing secret of the tests"
 
@@ -23,7 +24,9 @@ def servers(start_memcached: Callable[..., MemcachedServer]) -> list[MemcachedSe
 
 @pytest.fixture
 def store(servers: list[MemcachedServer]) -> Iterator[MemcachedStore]:
-    store = MemcachedStore([server.address for server in servers])
+    """Servers that answer have a second for it, since a machine may stand still for a moment."""
+    limits = Timeouts(connect=1, answer=1)
+    store = MemcachedStore([server.address for server in servers], timeouts=limits)
     yield store
     store.close()
 
