@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wsgi_sessions.cli.found import is_id
-from wsgi_sessions.cookie import ID_LENGTH
+from wsgi_sessions.cookie import ID_LENGTH, is_id
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores import parse_duration
 

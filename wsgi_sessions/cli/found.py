@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
-from wsgi_sessions.cookie import ID_LENGTH
 from wsgi_sessions.manager import SessionManager
 from wsgi_sessions.record import OWN_LIFETIME, Record, is_encrypted
 from wsgi_sessions.session import is_over
 from wsgi_sessions.stores import Stored
 
-__all__ = ["Found", "find", "is_id"]
-
-_is_id = re.compile(rf"[A-Za-z0-9_-]{{{ID_LENGTH}}}").fullmatch
-
-
-def is_id(key: str) -> bool:
-    """Whether *key* is a session's, and not that of a signing key or of a claim."""
-    return _is_id(key) is not None
+__all__ = ["Found", "find"]
 
 
 class Found(NamedTuple):

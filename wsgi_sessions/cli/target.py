@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from wsgi_sessions.cli.found import is_id
 from wsgi_sessions.cli.place import missing_place
-from wsgi_sessions.cookie import EncryptedCookies
+from wsgi_sessions.cookie import EncryptedCookies, is_id
 from wsgi_sessions.errors import ConfigurationError, StoreError, StoreUnavailable
 from wsgi_sessions.manager import SessionManager
 from wsgi_sessions.stores import (

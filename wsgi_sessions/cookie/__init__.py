@@ -18,6 +18,7 @@ from wsgi_sessions.cookie.token import (
     Token,
     TokenSigner,
     hash_secret,
+    is_id,
     new_id,
     new_secret,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "cookie_values",
     "has_content_length",
     "hash_secret",
+    "is_id",
     "new_id",
     "new_secret",
     "personal",

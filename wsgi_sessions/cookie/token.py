@@ -26,6 +26,7 @@ __all__ = [
     "Token",
     "TokenSigner",
     "hash_secret",
+    "is_id",
     "new_id",
     "new_secret",
 ]
@@ -57,6 +58,14 @@ class Token(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Token(id={self.id!r})"
+
+
+_has_form_of_id = re.compile(rf"[A-Za-z0-9_-]{{{ID_LENGTH}}}").fullmatch
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* may be a session's id, and not the key of anything else in a store."""
+    return _has_form_of_id(text) is not None
 
 
 def new_id() -> str:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from enum import Enum
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from re import compile as compile_pattern
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request
 
 from wsgi_sessions.session import Session
 
-__all__ = ["OTHERS", "FormRequest", "Purpose", "fields_of", "is_id", "is_token", "token_of"]
+__all__ = ["OTHERS", "FormRequest", "Purpose", "fields_of", "is_token", "token_of"]
 
 OTHERS = "others"
 """What the form's ``end`` says instead of an id; an id is longer."""
-
-_matches_id = compile_pattern(r"[A-Za-z0-9_-]{22}").fullmatch
 
 
 class Purpose(Enum):
@@ -45,11 +42,6 @@ class FormRequest(Request):
 
     max_content_length: int | None = 4096
     """An id of 22 characters and a token of 64 are in it."""
-
-
-def is_id(text: str) -> bool:
-    """Whether *text* has the form of a session's id."""
-    return _matches_id(text) is not None
 
 
 def fields_of(request: Request) -> tuple[str, str]:

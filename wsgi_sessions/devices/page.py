@@ -20,12 +20,12 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from markupsafe import Markup
 from werkzeug.wrappers import Request, Response
 
+from wsgi_sessions.cookie import is_id
 from wsgi_sessions.devices.form import (
     OTHERS,
     FormRequest,
     Purpose,
     fields_of,
-    is_id,
     is_token,
     token_of,
 )
@@ -56,11 +56,11 @@ class DevicesPage:
     and *style* replace what it says and how it looks; *back* is the URL of a link to the
     application.
 
-    A session without an owner gets 403 and nothing else. Showing the page costs two round trips,
-    for the session and the list of its owner's; ending costs what :meth:`SessionManager.revoke` and
-    :meth:`SessionManager.revoke_all` do. A :exc:`~wsgi_sessions.StoreError` is raised, for the
-    middleware to answer. Raises :exc:`~wsgi_sessions.ConfigurationError` for a store without an
-    owner index.
+    A session without an owner gets 403 and nothing else. Showing the page costs one round trip for
+    the session and what :meth:`SessionManager.sessions_of` does; ending costs what
+    :meth:`SessionManager.revoke` and :meth:`SessionManager.revoke_all` do. A
+    :exc:`~wsgi_sessions.StoreError` is raised, for the middleware to answer. Raises
+    :exc:`~wsgi_sessions.ConfigurationError` for a store without an owner index.
     """
 
     def __init__(

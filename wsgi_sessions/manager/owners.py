@@ -8,11 +8,10 @@ neither loses what the other does, and a session that was ended is brought back 
 
 from __future__ import annotations
 
-from re import compile as compile_pattern
 from types import TracebackType
 from typing import NamedTuple
 
-from wsgi_sessions.cookie import ID_LENGTH
+from wsgi_sessions.cookie import is_id
 from wsgi_sessions.errors import ConfigurationError, ConflictError
 from wsgi_sessions.record import KEPT, Record
 from wsgi_sessions.session import (
@@ -27,7 +26,6 @@ from wsgi_sessions.session import (
 __all__ = ["OpenedSession", "Owners", "SessionInfo"]
 
 _ATTEMPTS = 8  # at ending a session whose secret is replaced each time
-_is_id = compile_pattern(rf"[A-Za-z0-9_-]{{{ID_LENGTH}}}").fullmatch
 
 
 class SessionInfo(NamedTuple):
@@ -58,7 +56,7 @@ class OpenedSession:
         self._session: Session | None = None
 
     def __enter__(self) -> Session | None:
-        if _is_id(self._id):
+        if is_id(self._id):
             self._session = open_by_id(self._repository, self._id)
         return self._session
 
@@ -103,7 +101,7 @@ class Owners:
     def revoke(self, id: str, *, owner: str | None) -> bool:
         """See :meth:`~wsgi_sessions.SessionManager.revoke`."""
         self._check_has_ids()
-        return _is_id(_checked(id)) is not None and self._end(id, owner)
+        return is_id(_checked(id)) and self._end(id, owner)
 
     def revoke_all(self, owner: str, *, keep: Session | str | None = None) -> int:
         """See :meth:`~wsgi_sessions.SessionManager.revoke_all`."""
