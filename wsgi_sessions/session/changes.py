@@ -89,11 +89,6 @@ class Changes:
         """The keys whose value a function makes."""
         return self._computed.keys()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is left of the session after them, whatever was there."""
-        return self.cleared and all(one is MISSING for one in self.results.values())
-
     def put(self, key: str, data: StoredValue) -> None:
         results = self.results
         if key in results:

@@ -185,7 +185,6 @@ class GuardedStore:
         self.breaker: Breaker = make()
         """That of loads, and :attr:`write_breaker` that of all others, in a store of one place."""
         self.write_breaker: Breaker = make(what="saving in the store")
-        self._write = self.write_breaker.call
         self._place_of = place_of(store)
         self._at = _ByPlace(make)
         self._clock = clock
@@ -239,14 +238,14 @@ class GuardedStore:
     def _writer(self, key: str) -> Callable[..., Any]:
         """What calls an operation that writes *key*."""
         if self._place_of is None:
-            return self._write
+            return self.write_breaker.call
         return self._at[self._place_of(key)][1].call
 
     def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        self._write(self._owners.link, owner, key, expires_at=expires_at)
+        self.write_breaker.call(self._owners.link, owner, key, expires_at=expires_at)
 
     def unlink(self, owner: str, key: str) -> None:
-        self._write(self._owners.unlink, owner, key)
+        self.write_breaker.call(self._owners.unlink, owner, key)
 
     def keys_of(self, owner: str) -> Sequence[str]:
         return list(self.breaker.call(self._owners.keys_of, owner))
