@@ -7,7 +7,11 @@ from math import inf
 
 from wsgi_sessions.errors import ConfigurationError
 
-__all__ = ["DEFAULT_TIMEOUTS", "Timeouts", "check_timeouts"]
+__all__ = ["DEFAULT_TIMEOUTS", "IDLE_SECONDS", "Timeouts", "check_timeouts"]
+
+IDLE_SECONDS = 30
+"""After which a kept connection of a store's own is replaced or checked before it is used: what
+stands in between may have forgotten it."""
 
 
 @dataclass(frozen=True, slots=True)

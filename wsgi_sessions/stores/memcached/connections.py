@@ -22,13 +22,11 @@ from typing import Any
 
 from wsgi_sessions.stores.forks import PerProcess
 from wsgi_sessions.stores.memcached.client import closed, pymemcache
-from wsgi_sessions.stores.timeouts import Timeouts
+from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
 MAX_IDLE = 64
 """Connections kept for each server, which by default accepts 1024 from all processes together."""
 
-IDLE_SECONDS = 30.0
-"""After which a kept connection of the store's own is replaced before it is used."""
 
 Address = str | tuple[str, int]
 Command = Callable[[Any], Any]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess
 from wsgi_sessions.stores.mongodb.client import check, faults_translated, own_client
-from wsgi_sessions.stores.timeouts import Timeouts
+from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -31,9 +31,6 @@ _T = TypeVar("_T")
 RECHECK_SECONDS = 0.51
 """pymongo looks for a lost server every 500 ms, and notices in the same rhythm that it has waited
 long enough: a wait of a little more than 500 ms ends after a second at the latest."""
-
-IDLE_SECONDS = 30
-"""After which a kept connection is replaced before it is used."""
 
 TTL_SLACK_SECONDS = 60
 """By which the server's clock may be ahead of ours."""

@@ -34,9 +34,8 @@ from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.redis.client import Command, first_reply, unavailable
 from wsgi_sessions.stores.redis.url import connection_options
 from wsgi_sessions.stores.redis.wire import packed
-from wsgi_sessions.stores.timeouts import Timeouts
+from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
-MAX_IDLE_SECONDS = 30.0
 MAX_IDLE = 100
 """Connections that are kept. More were a burst (a thousand greenlets), and need not stay open."""
 
@@ -82,15 +81,15 @@ class Connections:
         idle = self._idle
         if idle.pid != getpid():
             idle = self._idle = _Idle()
-        kept = True
         try:
-            connection = idle.pop()
-            if now - connection.wire.used_at > MAX_IDLE_SECONDS:
-                idle.append(connection)
-                self.close()
-                raise IndexError
+            connection, kept = idle.pop(), True
         except IndexError:
             connection, kept = self._connect(deadline), False
+        else:
+            if now - connection.wire.used_at > IDLE_SECONDS:
+                connection.disconnect()
+                self.close()  # the others have been idle longer still
+                connection, kept = self._connect(deadline), False
         try:
             return self._exchange(connection, command, now, deadline, replicated)
         except self._failures as error:

@@ -50,6 +50,7 @@ from wsgi_sessions.stores.sqlalchemy.faults import Fault, describe
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES, Statement, Tables
+from wsgi_sessions.stores.timeouts import IDLE_SECONDS
 
 __all__ = ["Database", "Result"]
 
@@ -60,8 +61,6 @@ logger: logging.Logger = logging.getLogger("wsgi_sessions")
 REPEATABLE = {Fault.LOST, Fault.ROLLED_BACK, Fault.READ_ONLY, Fault.POOLED}
 WITH_ALL = {Fault.LOST, Fault.READ_ONLY, Fault.POOLED}
 """Faults of one connection that the idle ones are likely to have, too."""
-IDLE_SECONDS = 30.0
-"""After which a kept connection is replaced before it is used."""
 USED_AT = "wsgi_sessions.used_at"
 """In the ``info`` of a kept connection: when it was last given back."""
 HARMLESS = {"load", "keys", "keys_of", "expired", "delete"}
