@@ -7,8 +7,6 @@ from __future__ import annotations
 import gc
 import secrets
 import signal
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ import pytest
 
 from tests.servers.dynamodb import REGION, DynamoDBServer, dynamodb_server  # noqa: F401
 from tests.servers.proxy import FaultProxy
+from tests.support.killed_greenlets import assert_killed_greenlets_leave_no_answer
 from tests.support.patience import PATIENT, answered, wait_until
 from wsgi_sessions import DynamoDBStore
 from wsgi_sessions.errors import StoreUnavailable
@@ -515,39 +514,7 @@ def test_threads_through_a_bad_connection(patient_line: Line) -> None:
     line.assert_recovered()
 
 
-GEVENT = """
-from gevent import monkey; monkey.patch_all()
-import sys, time
-import gevent
-from wsgi_sessions import open_store
-later = time.time() + 3600
-store = open_store(sys.argv[1])
-keys = [f"key{number}" for number in range(20)]
-for key in keys:
-    store.save(key, key.encode(), expires_at=later, replacing=None)
-answers = []
-def use(key):
-    for _ in range(5):
-        answers.append(store.load(key).data == key.encode())
-for round in range(5):
-    greenlets = [gevent.spawn(use, key) for key in keys]
-    gevent.sleep(0.01 * round)
-    gevent.killall(greenlets[::2])
-    gevent.joinall(greenlets[1::2], raise_error=True)
-gevent.joinall([gevent.spawn(use, key) for key in keys], raise_error=True)
-store.close()
-assert len(answers) > 300 and all(answers)
-print("all right")
-"""
-
-
 def test_gevent(dynamodb_server: DynamoDBServer) -> None:
     """Greenlets that are killed in the middle of a request leave no answer to the next one."""
-    url = dynamodb_server.url(f"t{secrets.token_hex(6)}")
-    result = subprocess.run(
-        [sys.executable, "-c", GEVENT, f"{url}&connect_timeout=30&answer_timeout=30"],
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert result.stdout == "all right\n", result.stderr
+    url = f"{dynamodb_server.url(f't{secrets.token_hex(6)}')}&connect_timeout=30&answer_timeout=30"
+    assert_killed_greenlets_leave_no_answer(url, loads=5, pause=0.01, more_than=300)

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,6 +19,7 @@ from pymongo.errors import AutoReconnect
 import wsgi_sessions.stores.mongodb.connections as mongodb_connections
 from tests.servers.mongodb import MongoDBServer, mongodb_server  # noqa: F401
 from tests.servers.proxy import FaultProxy
+from tests.support.killed_greenlets import assert_killed_greenlets_leave_no_answer
 from tests.support.patience import PATIENT, answered, patient_url
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.mongodb.store import MongoDBStore
@@ -434,41 +433,10 @@ def test_threads_that_are_first(mongodb_server: MongoDBServer) -> None:
     store.close()
 
 
-GEVENT = """
-from gevent import monkey; monkey.patch_all()
-import sys, time
-import gevent
-from wsgi_sessions.stores.mongodb.store import MongoDBStore
-later = time.time() + 3600
-store = MongoDBStore.from_url(sys.argv[1], collection=sys.argv[2])
-keys = [f"key{number}" for number in range(20)]
-for key in keys:
-    store.save(key, key.encode(), expires_at=later, replacing=None)
-answers = []
-def use(key):
-    for _ in range(20):
-        answers.append(store.load(key).data == key.encode())
-for round in range(5):
-    greenlets = [gevent.spawn(use, key) for key in keys]
-    gevent.sleep(0.003 * round)
-    gevent.killall(greenlets[::2])
-    gevent.joinall(greenlets[1::2], raise_error=True)
-gevent.joinall([gevent.spawn(use, key) for key in keys], raise_error=True)
-store.close()
-assert len(answers) > 900 and all(answers)
-print("all right")
-"""
-
-
 def test_gevent(mongodb_server: MongoDBServer) -> None:
     """Greenlets that are killed in the middle of a command leave no answer to the next one."""
-    result = subprocess.run(
-        [sys.executable, "-c", GEVENT, patient_url(f"{mongodb_server.url}/"), new_key()],
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert result.stdout == "all right\n", result.stderr
+    url = patient_url(f"{mongodb_server.url}/?collection={new_key()}")
+    assert_killed_greenlets_leave_no_answer(url, loads=20, pause=0.003, more_than=900)
 
 
 def test_a_client_handed_in_has_its_own_patience(line: Line) -> None:
