@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wsgi_sessions.session.lifetimes import is_over
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.session import Session, open_session, state_of
 from wsgi_sessions.session.snapshot import Snapshot
@@ -20,12 +19,13 @@ __all__ = ["find_by_id", "open_by_id"]
 
 def find_by_id(repository: SessionRepository, id: str) -> Snapshot | None:
     """The session *id* if it is alive. One round trip."""
-    found = repository.load(id)
-    now = repository.now()
-    if found is None or is_over(found[0], now):
+    found = repository.load_alive(id)
+    if found is None:
         return None
+    record, stored = found
+    now = repository.now()
     snapshot = Snapshot(now)
-    snapshot.fill(id, "", now, found[0], found[1].version)
+    snapshot.fill(id, "", now, record, stored.version)
     return snapshot
 
 

@@ -43,7 +43,7 @@ from wsgi_sessions.record import (
     unpack_body,
 )
 from wsgi_sessions.session.identity import Identity, is_owner
-from wsgi_sessions.session.lifetimes import Lifetimes, listing_end, renewal_due
+from wsgi_sessions.session.lifetimes import Lifetimes, is_over, listing_end, renewal_due
 from wsgi_sessions.session.snapshot import (
     DROPPED,
     SAVED,
@@ -124,6 +124,11 @@ class SessionRepository:
         stored = self.store.load(id)
         record = None if stored is None else self.unpack(id, stored)
         return None if record is None or stored is None else (record, stored)
+
+    def load_alive(self, id: str) -> tuple[Record, Stored] | None:
+        """The same; ``None`` too if the session has ended. One round trip."""
+        found = self.load(id)
+        return None if found is None or is_over(found[0], self.now()) else found
 
     def unpack(self, id: str, stored: Stored) -> Record | None:
         """The record in *stored*; ``None``, with a log entry, if it cannot be used. No I/O."""

@@ -25,7 +25,6 @@ from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
 from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
-from wsgi_sessions.session.lifetimes import is_over
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.rights import NeedsCookie, Rights
 from wsgi_sessions.session.snapshot import (
@@ -224,15 +223,12 @@ class RequestState:
         if snapshot is None or snapshot.record is None or repository.in_cookie:
             self.snapshot = None
             return self.load().record is not None
-        found = repository.load(snapshot.id)
-        if (
-            found is None
-            or found[0].secret_hash != snapshot.record.secret_hash
-            or is_over(found[0], repository.now())
-        ):
+        found = repository.load_alive(snapshot.id)
+        if found is None or found[0].secret_hash != snapshot.record.secret_hash:
             snapshot.detach()
             return False
-        snapshot.record, snapshot.version = found[0], found[1].version
+        record, stored = found
+        snapshot.record, snapshot.version = record, stored.version
         return True
 
     def rollback(self) -> None:
