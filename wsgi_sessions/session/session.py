@@ -557,9 +557,10 @@ def _plain(key: Any) -> Any:
 def check_key(key: object) -> str:
     """*key* as a plain ``str``, if a session can have it. Raises
     :exc:`~wsgi_sessions.UnsupportedValue`."""
-    key = _plain(key)
     if type(key) is not str:
-        raise UnsupportedValue("session", f"keys are str, not {type(key).__name__}")
+        key = _plain(key)
+        if type(key) is not str:
+            raise UnsupportedValue("session", f"keys are str, not {type(key).__name__}")
     if key.isascii():
         return key
     try:

@@ -89,7 +89,7 @@ class DynamoDBStore:
             table_or_name, region, endpoint_url, check_timeouts(timeouts), create=create
         )
         self._clock = clock
-        self._numbers = itertools.count(secrets.randbelow(1000))
+        self._numbers = itertools.count()
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> DynamoDBStore:
