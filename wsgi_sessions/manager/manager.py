@@ -292,15 +292,19 @@ class SessionManager:
 
     def unavailable(self, session: Session, *, secure: bool = False) -> Finished:
         """The ``503`` for a :exc:`~wsgi_sessions.StoreError` that left the application. Nothing
-        more is saved; a logout expires the cookie nevertheless. Costs no round trip."""
+        more is saved. A logout expires the cookie nevertheless; one that a save has promised, or
+        whose new secret may be stored, is set. Costs no round trip."""
         state = state_of(session)
-        expires = state.is_ending and self._carries_cookie(state)
+        if state.is_ending:
+            ours = self._expire_all(state, secure) if self._carries_cookie(state) else []
+        else:
+            ours = self._set_cookie(state, secure)
         headers = [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", str(len(_UNAVAILABLE))),
             ("Cache-Control", "no-store"),
             ("Retry-After", "1"),
-            *(self._expire_all(state, secure) if expires else ()),
+            *ours,
         ]
         self._abandon(state)
         return Finished("503 Service Unavailable", headers, _UNAVAILABLE)

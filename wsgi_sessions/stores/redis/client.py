@@ -7,6 +7,7 @@ its class, so that one of the ``valkey`` package or a wrapper does as well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from socket import gaierror
 from typing import Any, Protocol
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
@@ -28,6 +29,9 @@ _REASONS = {
     "ClusterDownError": "is a cluster that is down",
     "MasterDownError": "is a replica without its master",
 }
+
+_BUSY = {"MaxConnectionsError", "OutOfMemoryError", "ReadOnlyError"}
+"""What says no more than that this one thing cannot be done now."""
 
 
 Command = tuple[Any, ...]
@@ -81,15 +85,30 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
     """
     kind = type(error).__name__
     if kind == "NoScriptError":
-        return NoScript("the script is not there")
+        return NoScript("the script is not there", applied=False)
     if "WRONGTYPE" in str(error):
-        return WrongType("something else is there")
+        return WrongType("something else is there", applied=False)
     if kind == "ConnectionError" or (isinstance(error, OSError) and kind != "TimeoutError"):
         # speaks of host, port and the system's error only
-        return StoreUnavailable(f"{server} cannot be reached: {error}")
+        return StoreUnavailable(f"{server} cannot be reached: {error}", applied=_applied(error))
     code = str(error).partition(" ")[0]
     shown = f"{kind}: {code}" if code.isalpha() and code.isupper() else kind
-    return StoreUnavailable(f"{server} {_REASONS.get(kind, f'failed ({shown})')}")
+    return StoreUnavailable(
+        f"{server} {_REASONS.get(kind, f'failed ({shown})')}",
+        applied=_applied(error),
+        busy=kind in _BUSY,
+    )
+
+
+def _applied(error: Exception) -> bool | None:
+    """What *error* says about the command: ``False`` if it was refused or could not be sent. (A
+    client that repeats commands by itself may have sent one and lost the connection before; what
+    failed last counts.)"""
+    names = {one.__name__ for one in type(error).__mro__}
+    refused = "ResponseError" in names or (names & _REASONS.keys()) - {"TimeoutError"}
+    unsent = isinstance(error.__context__, (ConnectionRefusedError, gaierror))
+    connecting = str(error).startswith("Timeout connecting")
+    return False if refused or unsent or connecting else None
 
 
 def first_reply(replies: Sequence[Any], wanted: int) -> Any:
@@ -98,13 +117,16 @@ def first_reply(replies: Sequence[Any], wanted: int) -> Any:
     Raises what either of them is, and :exc:`StoreUnavailable` if too few replicas have the write:
     it was done, and a failover could undo it.
     """
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
     reply, acknowledged = replies
+    if isinstance(reply, Exception):
+        raise reply
+    if isinstance(acknowledged, Exception):
+        failure = unavailable(acknowledged)
+        failure.applied = None  # the write was done
+        raise failure
     if reply and acknowledged < wanted:
         raise StoreUnavailable(
-            f"{acknowledged} of {wanted} Redis replicas have confirmed the write in time"
+            f"{acknowledged} of {wanted} Redis replicas have confirmed the write in time", busy=True
         )
     return reply
 

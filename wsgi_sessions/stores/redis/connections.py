@@ -99,7 +99,8 @@ class Connections:
             again = recognisable or (kept and command[0] == "GET")
             if not (lost or (again and not replied)):
                 raise unavailable(error, self._server) from None
-        reply = self._call_again(command, deadline, replicated)
+            unsent = isinstance(error, BrokenPipeError)  # it was closed before the command came
+        reply = self._call_again(command, deadline, replicated, unsent=unsent)
         if not reply and reply is not None and (recognisable or replicated):
             raise StoreUnavailable(
                 f"{self._server} was lost during a write, which may or may not have happened"
@@ -121,12 +122,19 @@ class Connections:
         while idle:
             idle.pop().disconnect()
 
-    def _call_again(self, command: Command, deadline: float, replicated: bool) -> Any:
-        connection = self._connect(deadline)
+    def _call_again(
+        self, command: Command, deadline: float, replicated: bool, *, unsent: bool
+    ) -> Any:
+        """The second attempt. *unsent*: the first has certainly done nothing."""
         try:
+            connection = self._connect(deadline)
             return self._exchange(connection, command, monotonic(), deadline, replicated)
+        except StoreUnavailable as error:
+            failure = error
         except self._failures as error:
-            raise unavailable(error, self._server) from None
+            failure = unavailable(error, self._server)
+        failure.applied = failure.applied if unsent else None
+        raise failure from None
 
     def _exchange(
         self, connection: Any, command: Command, now: float, deadline: float, replicated: bool
@@ -185,7 +193,9 @@ class Connections:
         except BaseException as error:
             connection.disconnect()
             if isinstance(error, self._errors.RedisError):
-                raise unavailable(error, self._server) from None
+                failure = unavailable(error, self._server)
+                failure.applied = False  # no command was sent
+                raise failure from None
             raise
         return connection
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Route, Stored
 from wsgi_sessions.stores.redis.client import Client, Command, NoScript, Server, WrongType
 from wsgi_sessions.stores.redis.connections import Connections
@@ -230,6 +230,9 @@ class RedisStore:
             there = self._server.call(front, deadline)
         except WrongType:
             return False
+        except StoreUnavailable as error:
+            error.applied = None
+            raise
         return bool(there == value[0])
 
     def _replace(self, arguments: Command, deadline: float) -> bool:
