@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from socket import gaierror
 from typing import Any, Protocol
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, SessionError, StoreUnavailable
 from wsgi_sessions.stores.given import check_client
+from wsgi_sessions.stores.redis.watched import Command, Transaction
 from wsgi_sessions.stores.timeouts import Timeouts
 
 _REASONS = {
@@ -34,11 +35,6 @@ _BUSY = {"MaxConnectionsError", "OutOfMemoryError", "ReadOnlyError"}
 """What says no more than that this one thing cannot be done now."""
 
 
-Command = tuple[Any, ...]
-"""A command's name and arguments: bytes, ``str`` and numbers; bytes that come in pieces, as a tuple
-of these."""
-
-
 class Server(Protocol):
     """What the store needs: the reply to one command, in one round trip."""
 
@@ -54,13 +50,15 @@ class Server(Protocol):
         recognisable: bool = False,
     ) -> Any:
         """The reply to *command*; a string that is large perhaps as a view. Without a *deadline*,
-        the operation begins now.
+        the operation begins now. Of a transaction, which has to be sent as *replicated*: whether
+        it is done, in two round trips.
 
         *replicated*: a write that as many replicas as configured have to acknowledge.
         *recognisable*: a save, which recognises its own work and so may be sent again after its
         reply was lost in any way.
 
-        Raises :exc:`NoScript`, :exc:`WrongType`, and for all else ``StoreUnavailable``.
+        Raises :exc:`NoScript`, :exc:`NotPermitted`, :exc:`WrongType`, and for all else
+        ``StoreUnavailable``.
         """
 
     def scan(self, pattern: str) -> Iterator[bytes]:
@@ -74,6 +72,10 @@ class NoScript(StoreUnavailable):
     """This server has not seen the script yet, or has been flushed."""
 
 
+class NotPermitted(StoreUnavailable):
+    """The user may not send this command, or the server does not know it."""
+
+
 class WrongType(StoreUnavailable):
     """What is there is no string, so it is not ours."""
 
@@ -84,6 +86,8 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
     The texts of error replies, and some of the client's own, repeat the command's arguments.
     """
     kind = type(error).__name__
+    if "because of: NOPERM" in str(error):
+        kind = "NoPermissionError"  # of EXEC, within EXECABORT
     if kind == "NoScriptError":
         return NoScript("the script is not there", applied=False)
     if "WRONGTYPE" in str(error):
@@ -93,7 +97,8 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
         return StoreUnavailable(f"{server} cannot be reached: {error}", applied=_applied(error))
     code = str(error).partition(" ")[0]
     shown = f"{kind}: {code}" if code.isalpha() and code.isupper() else kind
-    return StoreUnavailable(
+    not_permitted = kind == "NoPermissionError" or str(error).startswith("unknown command")
+    return (NotPermitted if not_permitted else StoreUnavailable)(
         f"{server} {_REASONS.get(kind, f'failed ({shown})')}",
         applied=_applied(error),
         busy=kind in _BUSY,
@@ -156,11 +161,13 @@ class Client:
         try:
             if command[0] == "GET":  # the method names the key to a client-side cache
                 return self._client.get(command[1])
-            command = tuple(b"".join(one) if type(one) is tuple else one for one in command)
+            if replicated and type(command) is Transaction:
+                return self._transacted(command)
+            command = _joined(command)
             if replicated and self._wait_replicas:
                 return self._call_replicated(command)
             return self._client.execute_command(*command)
-        except StoreUnavailable:
+        except SessionError:
             raise
         except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
             raise unavailable(error) from None
@@ -172,6 +179,36 @@ class Client:
         replies = pipeline.execute(raise_on_error=False)
         return first_reply(replies, self._wait_replicas)
 
+    def _transacted(self, transaction: Transaction) -> bool:
+        if self._wait_replicas:
+            raise ConfigurationError(
+                "wait_replicas with a client that was handed in needs the right to EVAL, which "
+                "this user has not: grant it, or give the store a URL"
+            )
+        try:
+            return self._attempt(transaction)
+        except Exception as error:
+            if type(error).__name__ != "WatchError":
+                raise
+            if str(error).startswith("Watched variable changed"):
+                return False
+        # The client has lost the connection and does not say whether before or after the write.
+        if self._attempt(transaction):
+            return True
+        raise StoreUnavailable("Redis was lost during a write, which may or may not have happened")
+
+    def _attempt(self, transaction: Transaction) -> bool:
+        with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.watch(transaction.key)
+            commands = transaction.decide(pipeline.execute_command(*transaction.read))
+            if not commands:
+                return commands is not None
+            pipeline.multi()
+            for command in commands:
+                pipeline.execute_command(*_joined(command))
+            pipeline.execute()
+            return True
+
     def scan(self, pattern: str) -> Iterator[bytes]:
         try:
             yield from self._client.scan_iter(match=pattern, count=1000)
@@ -180,6 +217,11 @@ class Client:
 
     def close(self) -> None:
         """Nothing: the client belongs to the application."""
+
+
+def _joined(command: Command) -> Command:
+    """*command* as the packages take it."""
+    return tuple(b"".join(one) if type(one) is tuple else one for one in command)
 
 
 def _check(client: Any, wait_replicas: int) -> None:
