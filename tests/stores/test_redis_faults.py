@@ -342,6 +342,7 @@ def test_truncated(open_store: Open, store: RedisStore, proxy: FaultProxy, step:
     finds_out = step in ("create", "replace")
     hurried = in_a_hurry(open_store, store, proxy.port, 2 if finds_out else Timeouts().answer)
     run, after = STEPS[step]
+    answered(lambda: create(hurried, new_key()))  # what a process asks once, it has asked
     proxy.stop_reply_after(2)
     begun = time.monotonic()
     try:
@@ -586,11 +587,14 @@ def test_wrong_password(secured_redis: RedisServer, user: str, handed_in: bool) 
             store.close()
 
 
-def test_errors_quote_nothing(open_store: Open, start_redis: Callable[..., RedisServer]) -> None:
+@pytest.mark.parametrize("unknown", [["SET"], ["EVALSHA", "WATCH"]])
+def test_errors_quote_nothing(
+    open_store: Open, start_redis: Callable[..., RedisServer], unknown: list[str]
+) -> None:
     """Neither key nor data nor version, whatever the server's error reply repeats of them."""
-    server = start_redis("--rename-command", "EVALSHA", "", "--rename-command", "SET", "")
+    server = start_redis(*itertools.chain(*(("--rename-command", name, "") for name in unknown)))
     store = open_store(server.port)
-    for replacing in (None, b"12345678"):
+    for replacing in (None,) if unknown == ["SET"] else (None, b"12345678"):
         with unavailable() as caught:
             store.save("secretkey", b"secretdata", expires_at=LATER, replacing=replacing)
         assert "secret" not in str(caught.value)
@@ -818,6 +822,7 @@ def test_whether_a_write_without_an_answer_was_applied_is_not_known(
 ) -> None:
     version = create(store, "key")
     hurried = in_a_hurry(open_store, store, proxy.port, answer=0.1)
+    answered(lambda: create(hurried, new_key()))  # what a process asks once, it has asked
     proxy.delay(PATIENT)
     with unavailable() as caught:
         STEPS[step][0](hurried, "key" if step != "create" else "new", version)

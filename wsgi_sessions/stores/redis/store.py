@@ -248,13 +248,20 @@ class RedisStore:
     def _find_way(self, name: str, deadline: float) -> None:
         """Whether what is stored could ever be replaced, and how, by a save that is refused: a user
         without the right to it shall be given no session."""
+        refused = (name, b"\0", (b"\1", b""), 1)
         try:
-            self._replace((name, b"\0", (b"\1", b""), 1), deadline)
+            if self._scripts:
+                try:
+                    self._run(_REPLACE, refused, deadline)
+                except NotPermitted:
+                    self._scripts = False
             if not self._scripts:
+                self._transact(watched.replace(*refused), deadline)
                 self._transact(watched.probe(name), deadline)
         except StoreUnavailable as error:
             error.applied = False  # nothing was saved
-            raise
+            if not isinstance(error, WrongType):  # then the key is what cannot be used
+                raise
         self._can_replace = True
 
     def _create(self, name: str, value: tuple[bytes, bytes], left: int, deadline: float) -> bool:
