@@ -26,7 +26,8 @@ _REASONS = {
     "BusyLoadingError": "is still loading its data",
     "MaxConnectionsError": "was not asked: the client's connection pool is exhausted",
     "MasterNotFoundError": "was not asked: no Sentinel names a master",
-    "MovedError": "is a node of a Redis Cluster: hand in a redis.cluster.RedisCluster",
+    "MovedError": "is a node of a Redis Cluster: write redis+cluster:// or hand in a "
+    "redis.cluster.RedisCluster",
     "ClusterDownError": "is a cluster that is down",
     "MasterDownError": "is a replica without its master",
 }

@@ -218,18 +218,24 @@ class Connections:
             connection.disconnect()
 
     def _connect(self, deadline: float) -> Any:
-        connection = self._class(**self._options)
-        connection.deadline = deadline
+        connection = None
         try:
+            connection = self._open()
+            connection.deadline = deadline
             connection.connect()
         except BaseException as error:
-            connection.disconnect()
+            if connection is not None:
+                connection.disconnect()
             if isinstance(error, self._errors.RedisError):
                 failure = unavailable(error, self._server)
                 failure.applied = False  # no command was sent
                 raise failure from None
             raise
         return connection
+
+    def _open(self) -> Any:
+        """A connection that is not connected yet."""
+        return self._class(**self._options)
 
     def _describe(self) -> str:
         """The server for error messages; makes a connection, unopened, to try the options."""

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
@@ -15,6 +15,12 @@ from wsgi_sessions.stores.base import Route, Stored
 from wsgi_sessions.stores.redis import watched
 from wsgi_sessions.stores.redis.client import Client, NoScript, NotPermitted, Server, WrongType
 from wsgi_sessions.stores.redis.connections import Connections
+from wsgi_sessions.stores.redis.several import (
+    ClusterClient,
+    SentinelConnections,
+    is_cluster,
+    is_sentinel,
+)
 from wsgi_sessions.stores.redis.url import route_of
 from wsgi_sessions.stores.redis.watched import Command, Transaction
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
@@ -80,7 +86,9 @@ class RedisStore:
     """Keeps records in Redis (6.0 or newer) or Valkey: one server, Sentinel or Cluster.
 
     *client_or_url* is a URL (``redis://``, ``rediss://`` for TLS, ``unix://``, ``valkey://``;
-    ``None`` is ``redis://localhost:6379``) or a client: :class:`redis.Redis`, what a Sentinel's
+    ``None`` is ``redis://localhost:6379``; ``redis+sentinel://host,host/master-name`` with the
+    master's password and ``?sentinel_password=``, ``redis+cluster://host,host``, and with
+    ``rediss+…`` over TLS) or a client: :class:`redis.Redis`, what a Sentinel's
     ``master_for`` returns, :class:`redis.cluster.RedisCluster`, or theirs of the ``valkey``
     package. A URL is the fastest way, on connections of the store's own, with *timeouts*: by
     default 250 ms to connect and 500 ms to answer. An operation ends after twice the time for an
@@ -137,7 +145,7 @@ class RedisStore:
             raise ConfigurationError(f"prefix {prefix!r} is not 1 to 64 of A-Z a-z 0-9 _ . : -")
         if client_or_url is None:
             client_or_url = "redis://localhost:6379"
-        way: Any = Connections if isinstance(client_or_url, str) else Client
+        way: Any = _way_to(client_or_url)
         self._server: Server = way(
             client_or_url, wait_replicas=wait_replicas, timeouts=check_timeouts(timeouts)
         )
@@ -241,6 +249,10 @@ class RedisStore:
         """How the server is reached; ``None`` for a client that was handed in. No I/O."""
         return route_of(self._url) if self._url else None
 
+    def is_cluster(self) -> bool:
+        """Whether the URL names a Redis Cluster. No I/O."""
+        return is_cluster(self._url)
+
     def close(self) -> None:
         """Close the store's own idle connections. It can be used again, and opens new ones."""
         self._server.close()
@@ -309,6 +321,14 @@ class RedisStore:
 
     def _owner_list(self, owner: str) -> bytes:
         return f"{self._prefix}owner:{owner}".encode("utf-8", "surrogatepass")
+
+
+def _way_to(client_or_url: object) -> Callable[..., Server]:
+    if not isinstance(client_or_url, str):
+        return Client
+    if is_sentinel(client_or_url):
+        return SentinelConnections
+    return ClusterClient if is_cluster(client_or_url) else Connections
 
 
 def _milliseconds_until(expires_at: float) -> int:
