@@ -201,8 +201,10 @@ class SessionManager:
             if one not in readers
         ]
         migration = Migration(repository, readers, former) if old else None
-        verifiers, on_store_error = self._signer.verifiers, self.options.on_store_error
-        return CookieResolver(repository, names, verifiers, migration, on_store_error)
+        signer, on_store_error = self._signer, self.options.on_store_error
+        return CookieResolver(
+            repository, names, signer.verifiers, migration, on_store_error, signer.note_missing
+        )
 
     # For integrations
 
