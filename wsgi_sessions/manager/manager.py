@@ -33,6 +33,7 @@ from wsgi_sessions.errors import ConfigurationError, StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.manager.migrate import Migration
+from wsgi_sessions.manager.nested import ignored_options, register
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.owners import OpenedSession, Owners, SessionInfo
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
@@ -95,8 +96,8 @@ class SessionManager:
         self._domain_of = domain if callable(domain) else None
         self._cookie, self._variants = self._cookies(settings, None if callable(domain) else domain)
         self._cookies_for = lru_cache(64)(partial(self._cookies, settings))
-        self._former_names = settings.former_cookie_names
-        self._names = (settings.cookie_name, *self._former_names)
+        self._names = (settings.cookie_name, *settings.former_cookie_names)
+        self._cookie_front = f"{settings.cookie_name}="
         settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
         self._check_keeps_key(store)
         encrypted = self._encrypted_cookies(store)
@@ -124,6 +125,8 @@ class SessionManager:
             renews=settings.renews,
             describe_device=settings.describe_device,
         )
+        register(self.repository, settings, self.store)
+        self._noted_outer = False
         self._owners = Owners(self.repository)
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
@@ -229,6 +232,20 @@ class SessionManager:
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
         return open_session(self.repository, self._resolve, cookie_header or "", environ)
+
+    def note_outer(self, session: Session) -> None:
+        """*session* is that of another middleware around this one: log, once, which options of
+        this one are ignored. No I/O."""
+        if self._noted_outer or state_of(session).repository is self.repository:
+            return
+        self._noted_outer = True
+        names = ignored_options(session, self.options, self.store)
+        if names:
+            self.log.warning(
+                "a SessionMiddleware inside another uses the outer one's session, so these of its "
+                "own are ignored: %s; give it another environ_key, or the same options",
+                ", ".join(names),
+            )
 
     def finish(
         self,
@@ -407,10 +424,12 @@ class SessionManager:
         state.close()
 
     def _carries_cookie(self, state: RequestState) -> bool:
-        """Whether the request may have a cookie of ours."""
+        """Whether the request has a cookie of ours."""
         header = state.cookie_header
-        # A generator is only made where there is a name that may be missing.
-        return self._cookie.name in header or any(name in header for name in self._former_names)
+        if header.startswith(self._cookie_front) or f"; {self._cookie_front}" in header:
+            return True  # nearly always: nothing is parsed
+        # A name may also be part of another's, or of a value.
+        return any(name in header and cookie_values(header, name) for name in self._names)
 
     def _may_be_looked_at(self, state: RequestState, headers: Headers) -> bool:
         """Whether a body that still runs code may show a session that nothing has looked at yet.

@@ -6,7 +6,7 @@ from importlib import import_module
 from inspect import signature
 from typing import Any, NoReturn
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
 from wsgi_sessions.stores.given import check_client
 
 # How the store calls a client's methods.
@@ -23,10 +23,9 @@ def pymemcache(module: str) -> Any:
     """A module of pymemcache. :exc:`ConfigurationError` if it is not installed."""
     try:
         return import_module(f"pymemcache.{module}")
-    except ImportError:
-        raise ConfigurationError(
-            'MemcachedStore needs pymemcache: pip install "wsgi-sessions[memcached]"'
-        ) from None
+    except ImportError as error:
+        needs = "MemcachedStore needs pymemcache"
+        raise cannot_import(error, needs, "wsgi-sessions[memcached]") from None
 
 
 def check(client: Any) -> None:

@@ -30,7 +30,7 @@ from os import getpid
 from time import monotonic
 from typing import Any
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
 from wsgi_sessions.stores.redis.client import first_reply, unavailable
 from wsgi_sessions.stores.redis.url import connection_options
 from wsgi_sessions.stores.redis.watched import Command, Transaction
@@ -49,10 +49,9 @@ class Connections:
         try:
             import hiredis
             import redis
-        except ImportError:
-            raise ConfigurationError(
-                'RedisStore needs redis-py and hiredis: pip install "wsgi-sessions[redis]"'
-            ) from None
+        except ImportError as error:
+            needs = "RedisStore needs redis-py and hiredis"
+            raise cannot_import(error, needs, "wsgi-sessions[redis]") from None
         self._errors = redis.exceptions
         self._failures = (redis.exceptions.RedisError, OSError, hiredis.ProtocolError)
         self._wrong_server = (
