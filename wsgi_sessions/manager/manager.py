@@ -98,6 +98,7 @@ class SessionManager:
         self._cookies_for = lru_cache(64)(partial(self._cookies, settings))
         self._names = (settings.cookie_name, *settings.former_cookie_names)
         self._cookie_front = f"{settings.cookie_name}="
+        self._cookie_front_size = len(self._cookie_front)
         settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
         self._check_keeps_key(store)
         encrypted = self._encrypted_cookies(store)
@@ -426,7 +427,8 @@ class SessionManager:
     def _carries_cookie(self, state: RequestState) -> bool:
         """Whether the request has a cookie of ours."""
         header = state.cookie_header
-        if header.startswith(self._cookie_front) or f"; {self._cookie_front}" in header:
+        front = self._cookie_front
+        if header[: self._cookie_front_size] == front or f"; {front}" in header:
             return True  # nearly always: nothing is parsed
         # A name may also be part of another's, or of a value.
         return any(name in header and cookie_values(header, name) for name in self._names)

@@ -51,6 +51,7 @@ STORES = {
     "valkey+cluster": "redis:RedisStore",
     "valkeys+cluster": "redis:RedisStore",
     "memcached": "memcached:MemcachedStore",
+    "memcacheds": "memcached:MemcachedStore",
     "postgresql": "sqlalchemy:SQLAlchemyStore",
     "postgresql+psycopg": "sqlalchemy:SQLAlchemyStore",
     "postgresql+psycopg2": "sqlalchemy:SQLAlchemyStore",
@@ -91,7 +92,7 @@ def open_store(url: str | None = None) -> Store:
 
     ``memory://``, ``file:///abs/directory``, ``sqlite:///relative.db``, ``sqlite:////abs/path.db``
     (three slashes relative, four absolute), ``redis://…``, ``redis+sentinel://h1,h2/name``,
-    ``redis+cluster://h1,h2``, ``memcached://…``,
+    ``redis+cluster://h1,h2``, ``memcached://…``, ``memcacheds://…``,
     ``postgresql+psycopg://…``, ``mongodb://…``, ``dynamodb://region/table``. Options follow in the
     query: ``?table=logins``; for all stores that can wait ``connect_timeout`` and
     ``answer_timeout``, in seconds.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 from inspect import signature
+from socket import gaierror
+from ssl import SSLCertVerificationError
 from typing import Any, NoReturn
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
@@ -93,7 +95,8 @@ def refusal(error: Exception) -> str:
 def report(label: str, error: Exception) -> NoReturn:
     """Raise :exc:`StoreUnavailable` for an *error* of the server called *label*."""
     if isinstance(error, OSError):
-        applied = False if isinstance(error, ConnectionRefusedError) else None
+        unsent = (ConnectionRefusedError, gaierror, SSLCertVerificationError)
+        applied = False if isinstance(error, unsent) else None
         raise StoreUnavailable(f"memcached at {label}: {error}", applied=applied) from error
     # pymemcache's own messages may quote what it read: keys, values.
     refused = refusal(error)
