@@ -85,3 +85,16 @@ class ConfigurationError(SessionError, ValueError):
 
 class BadRecord(SessionError):
     """Bytes in the store that are not a record of ours, or are one that was damaged."""
+
+
+def cannot_import(error: ImportError, needs: str, install: str) -> ConfigurationError:
+    """The exception for an optional library that cannot be imported: it is missing, or refuses the
+    sub-interpreter that mod_wsgi gives to each site, as modules written in Rust do. *needs* says
+    who needs what, *install* is what pip is to install."""
+    if "interpreter" in str(error):
+        return ConfigurationError(
+            f"{needs}, which refuses to be imported in a sub-interpreter ({error}): let this "
+            f"application run in the main one (mod_wsgi: WSGIApplicationGroup %{{GLOBAL}})"
+        )
+    why = "" if isinstance(error, ModuleNotFoundError) else f", which cannot be imported ({error})"
+    return ConfigurationError(f'{needs}{why}: pip install "{install}"')

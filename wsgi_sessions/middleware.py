@@ -73,6 +73,7 @@ class SessionMiddleware:
         mine = self.__dict__
         app, manager, environ_key = mine["app"], mine["manager"], mine["_environ_key"]
         if environ_key in environ and is_open(environ[environ_key]):
+            manager.note_outer(environ[environ_key])
             return app(environ, start_response)  # type: ignore[no-any-return]
         session = manager.open(environ.get("HTTP_COOKIE"), environ)
         environ[environ_key] = session

@@ -44,7 +44,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
-from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.errors import cannot_import
 from wsgi_sessions.log import ThrottledLog
 
 if TYPE_CHECKING:
@@ -125,10 +125,8 @@ class PrometheusObserver:
         try:
             from prometheus_client import REGISTRY
         except ImportError as error:
-            raise ConfigurationError(
-                "PrometheusObserver needs prometheus-client: "
-                'pip install "wsgi-sessions[prometheus]"'
-            ) from error
+            needs = "PrometheusObserver needs prometheus-client"
+            raise cannot_import(error, needs, "wsgi-sessions[prometheus]") from error
         self._calls, self._events = _metrics_of(REGISTRY if registry is None else registry)
 
     def store_call(self, store: str, operation: str, outcome: str, seconds: float) -> None:

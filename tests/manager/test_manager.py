@@ -296,6 +296,48 @@ def test_a_worker_takes_over_the_secret_that_another_put_there(clock: ManualCloc
     assert before.read() == {"x": 1}
 
 
+def test_a_store_that_was_emptied_has_the_old_key_again_after_the_first_missing_session(
+    store: RecordingStore, clock: ManualClock
+) -> None:
+    """The worker that misses a session a second later puts its key back, with no new session, so
+    that one that starts after it needs none of its own. It asks at most once a second."""
+    running = SessionManager(store, clock=clock)
+    visitor = fill(Visitor(running))
+    for key in list(store.inner.keys()):  # type: ignore[attr-defined]
+        store.delete(key)
+    clock.advance(1)
+    assert visitor.read() == {}
+    theirs = fill(Visitor(SessionManager(store, clock=clock)))
+    assert Visitor(running, theirs.cookie).read() == {"x": 1}
+    store.pop_calls()
+    visitor.read()
+    assert store.pop_calls() == ["load"]
+
+
+def test_a_worker_that_misses_a_session_adopts_the_key_of_another(clock: ManualClock) -> None:
+    store = MemoryStore(clock=clock)
+    running = SessionManager(store, clock=clock)
+    visitor = fill(Visitor(running))
+    for key in list(store.keys()):
+        store.delete(key)
+    theirs = fill(Visitor(SessionManager(store, clock=clock)))
+    clock.advance(1)
+    assert visitor.read() == {}
+    assert Visitor(running, theirs.cookie).read() == {"x": 1}
+
+
+def test_a_store_that_fails_when_the_key_is_looked_for_fails_no_request(
+    store: RecordingStore, clock: ManualClock
+) -> None:
+    running = SessionManager(store, clock=clock)
+    visitor = fill(Visitor(running))
+    for key in list(store.inner.keys()):  # type: ignore[attr-defined]
+        store.delete(key)
+    clock.advance(1)
+    store.failing = {"save"}
+    assert visitor.read() == {}
+
+
 def test_a_damaged_shared_secret_is_replaced() -> None:
     """It costs the sessions, and is no permanent error."""
     store = MemoryStore()

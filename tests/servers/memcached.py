@@ -6,16 +6,25 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from ssl import SSLContext, create_default_context
 
 import pytest
 
 from tests.servers.process import ServerProcess, free_port, require_program
+from tests.servers.redis import make_certificates
 
 
 class MemcachedServer:
     """One memcached on a free port of the loopback, or on a socket. Starts when it is made."""
 
-    def __init__(self, directory: Path, *options: str, unix: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        unix: bool = False,
+        tls_context: SSLContext | None = None,
+    ) -> None:
+        self._tls_context = tls_context
         program = require_program("memcached", "memcached")
         self.port = 0 if unix else free_port()
         self.path = str(directory / "memcached.sock") if unix else ""
@@ -33,7 +42,13 @@ class MemcachedServer:
         """A pymemcache client of the test's own, to look around with."""
         from pymemcache.client.base import Client
 
-        client = Client(self.address, default_noreply=False, connect_timeout=20, timeout=20)
+        client = Client(
+            self.address,
+            default_noreply=False,
+            connect_timeout=20,
+            timeout=20,
+            tls_context=self._tls_context,
+        )
         try:
             yield client
         finally:
@@ -73,6 +88,20 @@ def three_memcached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[M
     yield servers
     for server in servers:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def encrypted_memcached(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[MemcachedServer, Path]]:
+    """One that speaks TLS only, and the certificate to trust."""
+    directory = tmp_path_factory.mktemp("encrypted")
+    key, certificate = make_certificates(directory)
+    tls = ("-Z", "-o", f"ssl_chain_cert={certificate},ssl_key={key}")
+    context = create_default_context(cafile=str(certificate))
+    server = MemcachedServer(directory, *tls, tls_context=context)
+    yield server, certificate
+    server.kill()
 
 
 @pytest.fixture

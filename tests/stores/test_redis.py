@@ -71,6 +71,19 @@ WAYS: dict[str, tuple[str, Callable[..., Any]]] = {
         "redis_sentinel",
         lambda sentinel, stack: stack.enter_context(sentinel.client()),
     ),
+    "sentinel-url": (
+        "redis_sentinel",
+        lambda sentinel, stack: (
+            f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel.port}/{sentinel.NAME}?{PATIENT}"
+        ),
+    ),
+    "cluster-url": (
+        "redis_cluster",
+        lambda cluster, stack: (
+            "redis+cluster://127.0.0.1:1,"
+            f"{','.join(f'127.0.0.1:{node.port}' for node in cluster.nodes)}?{PATIENT}"
+        ),
+    ),
     "valkey": (
         "redis_server",
         lambda server, stack: stack.enter_context(valkey.Valkey(port=server.port)),
@@ -103,12 +116,12 @@ class _Contract(StoreContract):
             store.close()
 
 
-@pytest.mark.parametrize("way", ["tcp"])
+@pytest.mark.parametrize("way", ["tcp", "cluster-url"])
 class TestContract(_Contract):
     """RedisStore keeps the rules of every store."""
 
 
-@pytest.mark.parametrize("way", ["unix", "tls", "limited-user"])
+@pytest.mark.parametrize("way", ["unix", "tls", "limited-user", "sentinel-url"])
 class TestContractOverOtherTransports(_Contract):
     """The same; how time is counted does not differ.
 

@@ -342,6 +342,7 @@ def test_truncated(open_store: Open, store: RedisStore, proxy: FaultProxy, step:
     finds_out = step in ("create", "replace")
     hurried = in_a_hurry(open_store, store, proxy.port, 2 if finds_out else Timeouts().answer)
     run, after = STEPS[step]
+    answered(lambda: create(hurried, new_key()))  # what a process asks once, it has asked
     proxy.stop_reply_after(2)
     begun = time.monotonic()
     try:
@@ -447,14 +448,15 @@ def test_a_lost_reply_and_another_writer(
     rival, store = RedisStore(url(redis_server.port)), RedisStore(url(proxy.port))
     key = new_key()
     version = create(store, key)
+    store.save(key, b"x", expires_at=LATER, replacing=b"12345678")  # the script is known
     send_again = Connections._call_again
 
-    def after_the_rival(self: Connections, *arguments: Any) -> Any:
+    def after_the_rival(self: Connections, *arguments: Any, unsent: bool) -> Any:
         found = rival.load(key)
         assert found is not None
         assert found.data == b"ours"
         assert rival.save(key, b"theirs", expires_at=LATER, replacing=found.version)
-        return send_again(self, *arguments)
+        return send_again(self, *arguments, unsent=unsent)
 
     monkeypatch.setattr(Connections, "_call_again", after_the_rival)
     proxy.cut_reply_after(0)
@@ -523,10 +525,11 @@ def test_refusing_server(
     store.save("key", b"x", expires_at=LATER, replacing=b"12345678")  # the script is known
     for command in begin:
         server.ask(*command)
-    with unavailable(reason):
+    with unavailable(reason) as created:
         create(store, "new")
-    with unavailable(reason):
+    with unavailable(reason) as replaced:
         store.save("key", b"new", expires_at=LATER, replacing=version)
+    assert (created.value.applied, replaced.value.applied) == (False, False)
     assert data_of(store, "key") == b"old"
     assert store.load("new") is None
     for command in end:
@@ -584,11 +587,14 @@ def test_wrong_password(secured_redis: RedisServer, user: str, handed_in: bool) 
             store.close()
 
 
-def test_errors_quote_nothing(open_store: Open, start_redis: Callable[..., RedisServer]) -> None:
+@pytest.mark.parametrize("unknown", [["SET"], ["EVALSHA", "WATCH"]])
+def test_errors_quote_nothing(
+    open_store: Open, start_redis: Callable[..., RedisServer], unknown: list[str]
+) -> None:
     """Neither key nor data nor version, whatever the server's error reply repeats of them."""
-    server = start_redis("--rename-command", "EVALSHA", "", "--rename-command", "SET", "")
+    server = start_redis(*itertools.chain(*(("--rename-command", name, "") for name in unknown)))
     store = open_store(server.port)
-    for replacing in (None, b"12345678"):
+    for replacing in (None,) if unknown == ["SET"] else (None, b"12345678"):
         with unavailable() as caught:
             store.save("secretkey", b"secretdata", expires_at=LATER, replacing=replacing)
         assert "secret" not in str(caught.value)
@@ -795,3 +801,48 @@ def test_more_than_one_reply() -> None:
         assert [data_of(store, "one"), data_of(store, "two")] == [b"a", b"c"]
         store.close()
         server.shutdown()
+
+
+@pytest.mark.parametrize("step", ["create", "replace", "delete"])
+def test_a_write_that_could_not_be_sent_is_certainly_not_applied(
+    store: RedisStore, proxy: FaultProxy, step: str
+) -> None:
+    version = create(store, "key")
+    proxy.refuse()
+    with contextlib.suppress(StoreUnavailable):
+        store.load("key")  # the kept connection is known to be dead
+    with unavailable() as caught:
+        STEPS[step][0](store, "key" if step != "create" else "new", version)
+    assert caught.value.applied is False
+
+
+@pytest.mark.parametrize("step", ["create", "replace", "delete"])
+def test_whether_a_write_without_an_answer_was_applied_is_not_known(
+    open_store: Open, store: RedisStore, proxy: FaultProxy, step: str
+) -> None:
+    version = create(store, "key")
+    hurried = in_a_hurry(open_store, store, proxy.port, answer=0.1)
+    answered(lambda: create(hurried, new_key()))  # what a process asks once, it has asked
+    proxy.delay(PATIENT)
+    with unavailable() as caught:
+        STEPS[step][0](hurried, "key" if step != "create" else "new", version)
+    assert caught.value.applied is None
+    proxy.restore()
+
+
+def test_a_reply_that_is_lost_with_its_server_leaves_unknown_what_was_done(
+    redis_server: RedisServer, proxy: FaultProxy
+) -> None:
+    """The first attempt was sent; that the second could not be does not undo it."""
+    store = RedisStore(url(proxy.port), prefix=f"session:{secrets.token_hex(8)}:")
+    version = create(store, "key")
+    proxy.delay(PATIENT)
+    with ThreadPoolExecutor(1) as pool:
+        save = pool.submit(store.save, "key", b"new", expires_at=LATER, replacing=version)
+        wait_until(proxy.holding.is_set, "the reply is held")
+        proxy.refuse()
+        error = save.exception()
+    assert isinstance(error, StoreUnavailable)
+    assert error.applied is None
+    proxy.restore()
+    store.close()

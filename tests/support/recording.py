@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 from wsgi_sessions import MemoryStore, Store, StoreUnavailable
 from wsgi_sessions.stores import Stored
+
+T = TypeVar("T")
 
 
 class RecordingStore:
@@ -15,6 +18,9 @@ class RecordingStore:
         self.inner: Store = MemoryStore() if store is None else store
         self.calls: list[str] = []
         self.failing: set[str] = set()
+        """The kinds of calls that are refused."""
+        self.losing: set[str] = set()
+        """The kinds of calls that are carried out and whose answer is lost."""
         self.before: dict[str, Callable[[], object]] = {}
         """For each kind of call, what happens once just before it."""
 
@@ -23,7 +29,12 @@ class RecordingStore:
         if name in self.before:
             self.before.pop(name)()
         if name in self.failing:
-            raise StoreUnavailable(f"{name} fails as the test asked")
+            raise StoreUnavailable(f"{name} fails as the test asked", applied=False)
+
+    def _answer(self, name: str, answer: T) -> T:
+        if name in self.losing:
+            raise StoreUnavailable(f"the answer to {name} is lost as the test asked")
+        return answer
 
     def pop_calls(self) -> list[str]:
         """The calls since the last time."""
@@ -32,14 +43,16 @@ class RecordingStore:
 
     def load(self, key: str) -> Stored | None:
         self._note("load")
-        return self.inner.load(key)
+        return self._answer("load", self.inner.load(key))
 
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
         self._note("save")
-        return self.inner.save(key, data, expires_at=expires_at, replacing=replacing)
+        version = self.inner.save(key, data, expires_at=expires_at, replacing=replacing)
+        return self._answer("save", version)
 
     def delete(self, key: str) -> None:
         self._note("delete")
         self.inner.delete(key)
+        self._answer("delete", None)

@@ -71,6 +71,9 @@ class GivenSigner:
                 self._has_compared = True
         return self.get()
 
+    def note_missing(self) -> None:
+        """A session is missing: no matter for a key that was given."""
+
     def _learn(self) -> bytes | None:
         """The key in the store, loaded once."""
         if not self._stored_key:

@@ -4,13 +4,15 @@ That is safe because a cookie is worth what its secret half is worth, and of tha
 only a hash: whoever reads the signing secret can sign, but has nothing to sign.
 
 A store can lose it with everything else (a restart of Redis without persistence). A worker that
-has it then puts it back, or takes over what another worker put there, at the first new session a
-minute later; without that, workers would refuse each other's cookies until all are restarted.
+has it then puts it back, or adopts what another worker put there: at the first request whose
+session is missing, at most once a second, and at the first new session a minute later. Without
+that, workers would refuse each other's cookies until all are restarted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from secrets import token_bytes
 
 from wsgi_sessions.cookie.token import Token, TokenSigner
@@ -21,7 +23,8 @@ __all__ = ["SHARED_KEY_NAME", "SharedSigner", "load_shared_key"]
 
 SHARED_KEY_NAME = "signing-secret"  # no id: those have 22 characters
 _SIZE = 32
-_CHECK_EVERY = 60.0
+_CHECK_EVERY = 60.0  # seconds, at new sessions
+_CHECK_MISSING_EVERY = 1.0  # seconds, where a session is missing
 
 
 def load_shared_key(store: Store) -> bytes | None:
@@ -71,6 +74,14 @@ class SharedSigner:
         if self._signer is None or abs(self._clock() - self._checked_at) >= _CHECK_EVERY:
             return self._agree()
         return self._signer
+
+    def note_missing(self) -> None:
+        """A session is missing, so the store may have been emptied: see that the key is still
+        shared. At most once a second one round trip, two to put it back; a store that fails is
+        asked again."""
+        if abs(self._clock() - self._checked_at) >= _CHECK_MISSING_EVERY:
+            with suppress(StoreError):
+                self._agree()
 
     def _agree(self) -> TokenSigner:
         secret = self._exchange(self._secrets[0] if self._secrets else token_bytes(_SIZE))

@@ -33,6 +33,7 @@ from wsgi_sessions.errors import ConfigurationError, StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.manager.migrate import Migration
+from wsgi_sessions.manager.nested import ignored_options, register
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.owners import OpenedSession, Owners, SessionInfo
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
@@ -95,8 +96,9 @@ class SessionManager:
         self._domain_of = domain if callable(domain) else None
         self._cookie, self._variants = self._cookies(settings, None if callable(domain) else domain)
         self._cookies_for = lru_cache(64)(partial(self._cookies, settings))
-        self._former_names = settings.former_cookie_names
-        self._names = (settings.cookie_name, *self._former_names)
+        self._names = (settings.cookie_name, *settings.former_cookie_names)
+        self._cookie_front = f"{settings.cookie_name}="
+        self._cookie_front_size = len(self._cookie_front)
         settings.check_key_length(self.log, in_cookie=isinstance(store, CookieStore))
         self._check_keeps_key(store)
         encrypted = self._encrypted_cookies(store)
@@ -124,6 +126,8 @@ class SessionManager:
             renews=settings.renews,
             describe_device=settings.describe_device,
         )
+        register(self.repository, settings, self.store)
+        self._noted_outer = False
         self._owners = Owners(self.repository)
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
 
@@ -201,8 +205,10 @@ class SessionManager:
             if one not in readers
         ]
         migration = Migration(repository, readers, former) if old else None
-        verifiers, on_store_error = self._signer.verifiers, self.options.on_store_error
-        return CookieResolver(repository, names, verifiers, migration, on_store_error)
+        signer, on_store_error = self._signer, self.options.on_store_error
+        return CookieResolver(
+            repository, names, signer.verifiers, migration, on_store_error, signer.note_missing
+        )
 
     # For integrations
 
@@ -227,6 +233,20 @@ class SessionManager:
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
         return open_session(self.repository, self._resolve, cookie_header or "", environ)
+
+    def note_outer(self, session: Session) -> None:
+        """*session* is that of another middleware around this one: log, once, which options of
+        this one are ignored. No I/O."""
+        if self._noted_outer or state_of(session).repository is self.repository:
+            return
+        self._noted_outer = True
+        names = ignored_options(session, self.options, self.store)
+        if names:
+            self.log.warning(
+                "a SessionMiddleware inside another uses the outer one's session, so these of its "
+                "own are ignored: %s; give it another environ_key, or the same options",
+                ", ".join(names),
+            )
 
     def finish(
         self,
@@ -292,15 +312,19 @@ class SessionManager:
 
     def unavailable(self, session: Session, *, secure: bool = False) -> Finished:
         """The ``503`` for a :exc:`~wsgi_sessions.StoreError` that left the application. Nothing
-        more is saved; a logout expires the cookie nevertheless. Costs no round trip."""
+        more is saved. A logout expires the cookie nevertheless; one that a save has promised, or
+        whose new secret may be stored, is set. Costs no round trip."""
         state = state_of(session)
-        expires = state.is_ending and self._carries_cookie(state)
+        if state.is_ending:
+            ours = self._expire_all(state, secure) if self._carries_cookie(state) else []
+        else:
+            ours = self._set_cookie(state, secure)
         headers = [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", str(len(_UNAVAILABLE))),
             ("Cache-Control", "no-store"),
             ("Retry-After", "1"),
-            *(self._expire_all(state, secure) if expires else ()),
+            *ours,
         ]
         self._abandon(state)
         return Finished("503 Service Unavailable", headers, _UNAVAILABLE)
@@ -401,10 +425,13 @@ class SessionManager:
         state.close()
 
     def _carries_cookie(self, state: RequestState) -> bool:
-        """Whether the request may have a cookie of ours."""
+        """Whether the request has a cookie of ours."""
         header = state.cookie_header
-        # A generator is only made where there is a name that may be missing.
-        return self._cookie.name in header or any(name in header for name in self._former_names)
+        front = self._cookie_front
+        if header[: self._cookie_front_size] == front or f"; {front}" in header:
+            return True  # nearly always: nothing is parsed
+        # A name may also be part of another's, or of a value.
+        return any(name in header and cookie_values(header, name) for name in self._names)
 
     def _may_be_looked_at(self, state: RequestState, headers: Headers) -> bool:
         """Whether a body that still runs code may show a session that nothing has looked at yet.

@@ -49,7 +49,8 @@ class CookieResolver:
     are former names.
 
     *verifiers*, one a name, say what a cookie value proves, and may ask the store for a key.
-    *migration* makes old sessions ours.
+    *migration* makes old sessions ours. *note_missing* is called where the store does not hold the
+    session of a valid cookie.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class CookieResolver:
         verifiers: Sequence[Verify],
         migration: Migration | None,
         on_store_error: str,
+        note_missing: Callable[[], object],
     ) -> None:
         self._repository = repository
         self._cookie_name, *former = cookie_names
@@ -67,6 +69,7 @@ class CookieResolver:
         self._migration = migration
         self._elsewhere = bool(former) or migration is not None
         self._on_store_error = on_store_error
+        self._note_missing = note_missing
 
     def resolve(self, cookie_header: str, *, strict: bool = False) -> Snapshot:
         """What the cookie header stands for. One round trip if it holds a valid cookie, else none;
@@ -207,6 +210,7 @@ class CookieResolver:
         """The session that *token* opens in what the store holds under its id."""
         repository, snapshot = self._repository, Snapshot(now)
         if stored is None:
+            self._note_missing()
             return snapshot
         record = repository.unpack(token.id, stored)
         if record is None:

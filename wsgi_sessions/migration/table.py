@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.errors import cannot_import
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.sqlalchemy import engine_of
 
@@ -26,10 +26,9 @@ class Table:
     ) -> None:
         try:
             import sqlalchemy as sa
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                'reading a table needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'
-            ) from error
+        except ImportError as error:
+            needs = "reading a table needs SQLAlchemy"
+            raise cannot_import(error, needs, "wsgi-sessions[sqlalchemy]") from error
         self._engine = engine_of(engine_or_url, timeouts)
         self._name, self._schema = name, schema
         table = sa.table(name, *map(sa.column, columns[:2]), schema=schema)

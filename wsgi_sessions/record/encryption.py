@@ -19,7 +19,7 @@ from hmac import digest as hmac_digest
 from os import urandom
 from typing import Any
 
-from wsgi_sessions.errors import BadRecord, ConfigurationError
+from wsgi_sessions.errors import BadRecord, ConfigurationError, cannot_import
 
 __all__ = ["OVERHEAD", "RecordCipher", "derive_key", "is_encrypted", "key_name", "parse_key"]
 
@@ -124,8 +124,7 @@ def _cryptography() -> tuple[Any, type[Exception]]:
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ImportError:
-        raise ConfigurationError(
-            'encryption needs the package cryptography: pip install "wsgi-sessions[crypto]"'
-        ) from None
+    except ImportError as error:
+        needs = "encryption needs the package cryptography"
+        raise cannot_import(error, needs, "wsgi-sessions[crypto]") from None
     return AESGCM, InvalidTag

@@ -59,10 +59,11 @@ class Header:
             flags = flags & ~OWN_LIFETIME if self.lifetime is None else flags | OWN_LIFETIME
         if self.kept or cleared:
             flags = flags | KEPT if self.kept else flags & ~KEPT
-        if self.secret:
+        # A save that is repeated because its answer was lost may find its own secret.
+        if self.secret and (new_hash := hash_secret(self.secret)) != secret_hash:
             recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]
-            secret_hash = hash_secret(self.secret)
+            secret_hash = new_hash
         fields = (
             secret_hash,
             now if self.restarted else created_at,

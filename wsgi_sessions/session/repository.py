@@ -250,7 +250,7 @@ class SessionRepository:
                 other = self.store.reachable(id, new_id, failed=True) if may_move else None
                 if other is None:
                     raise
-                snapshot.id, may_move = other, False
+                snapshot.id, snapshot.in_doubt, may_move = other, b"", False
                 continue
             snapshot.id = new_id()
             self.log.warning("session %s existed already, a new id was taken", id)
@@ -273,11 +273,17 @@ class SessionRepository:
         before = snapshot.record
         if record.owner is not None:
             self._link(snapshot, record, record.saved_at)
-        version = self.store.save(
-            snapshot.id, data, expires_at=expires_at, replacing=snapshot.version
-        )
+        try:
+            version = self.store.save(
+                snapshot.id, data, expires_at=expires_at, replacing=snapshot.version
+            )
+        except StoreUnavailable as error:
+            if error.applied is None:
+                snapshot.in_doubt = record.secret_hash
+            raise
         if version is None:
             return False
+        snapshot.in_doubt = b""
         if before is not None and before.owner != record.owner:
             self._unlink(snapshot.id, before)
         snapshot.record, snapshot.version = record, version
@@ -289,7 +295,11 @@ class SessionRepository:
         """After a conflict: go on from the stored record, if it is still the same login."""
         self.event("conflict", snapshot.id)
         found, before = self.load(snapshot.id), snapshot.record
-        if found is None or before is None or found[0].secret_hash != before.secret_hash:
+        if (
+            found is None
+            or before is None
+            or found[0].secret_hash not in (before.secret_hash, snapshot.in_doubt)
+        ):
             snapshot.detach()
             return False
         record, stored = found

@@ -46,6 +46,7 @@ class Snapshot:
         "detached_from",
         "disturbed",
         "id",
+        "in_doubt",
         "issued_at",
         "new",
         "opened_at",
@@ -75,6 +76,9 @@ class Snapshot:
         """When the cookie was signed; 0 if the browser has none yet."""
         self.disturbed: bool = False
         """Whether another request has changed the record since this one loaded it."""
+        self.in_doubt: bytes = b""
+        """The secret's hash in a save whose answer was lost, so that nobody knows whether it is
+        stored; empty if there is none."""
         self.record: Record | None = None
         self.version: Hashable | None = None
 

@@ -12,7 +12,8 @@ in the meantime: what such a request has put goes into a session of its own, so 
 on "log in" whichever answer arrives is logged in.
 
 Rules for maintainers: nothing is loaded to write; a cookie is only ever promised (``cookie``) after
-the store has accepted a compare-and-set, because that proves that no newer login exists.
+the store has accepted a compare-and-set, because that proves that no newer login exists; or where
+the answer to one with a new secret was lost.
 """
 
 from __future__ import annotations
@@ -335,6 +336,7 @@ class RequestState:
             outcome = repository.update(snapshot, edit, force=due, active=active)
         except (StoreError, SessionTooLarge) as error:
             if not (due and repository.excuses(error, snapshot, edit)):
+                self._promise_in_doubt(snapshot, draft, logs_in=logs_in)
                 raise
             outcome, due = UNCHANGED, False
         if outcome is DROPPED and logs_in:
@@ -350,6 +352,13 @@ class RequestState:
         self.settle(outcome, snapshot, new_cookie=new_cookie)
         if outcome is UNCHANGED and cleared and snapshot.was_sent and snapshot.record is None:
             self.cookie = EXPIRE  # a logout, whatever its cookie opens
+
+    def _promise_in_doubt(self, snapshot: Snapshot, draft: Draft, *, logs_in: bool) -> None:
+        """A save has failed. Where a login or a new secret may be stored nevertheless, the browser
+        gets the new cookie: the old one would open nothing then."""
+        if snapshot.in_doubt and self.phase is OPEN and (draft.header.secret or logs_in):
+            snapshot.secret = draft.header.secret or snapshot.secret
+            self.cookie = ISSUE
 
     def _device(self) -> str | None:
         """What is kept at a login for the list of its owner's sessions."""

@@ -42,7 +42,16 @@ STORES = {
     "unix": "redis:RedisStore",
     "valkey": "redis:RedisStore",
     "valkeys": "redis:RedisStore",
+    "redis+sentinel": "redis:RedisStore",
+    "rediss+sentinel": "redis:RedisStore",
+    "valkey+sentinel": "redis:RedisStore",
+    "valkeys+sentinel": "redis:RedisStore",
+    "redis+cluster": "redis:RedisStore",
+    "rediss+cluster": "redis:RedisStore",
+    "valkey+cluster": "redis:RedisStore",
+    "valkeys+cluster": "redis:RedisStore",
     "memcached": "memcached:MemcachedStore",
+    "memcacheds": "memcached:MemcachedStore",
     "postgresql": "sqlalchemy:SQLAlchemyStore",
     "postgresql+psycopg": "sqlalchemy:SQLAlchemyStore",
     "postgresql+psycopg2": "sqlalchemy:SQLAlchemyStore",
@@ -82,7 +91,8 @@ def open_store(url: str | None = None) -> Store:
     """The store that *url* names; nothing is connected to, created or read yet.
 
     ``memory://``, ``file:///abs/directory``, ``sqlite:///relative.db``, ``sqlite:////abs/path.db``
-    (three slashes relative, four absolute), ``redis://…``, ``memcached://…``,
+    (three slashes relative, four absolute), ``redis://…``, ``redis+sentinel://h1,h2/name``,
+    ``redis+cluster://h1,h2``, ``memcached://…``, ``memcacheds://…``,
     ``postgresql+psycopg://…``, ``mongodb://…``, ``dynamodb://region/table``. Options follow in the
     query: ``?table=logins``; for all stores that can wait ``connect_timeout`` and
     ``answer_timeout``, in seconds.

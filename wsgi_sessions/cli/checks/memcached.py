@@ -75,9 +75,9 @@ def _check_server(store: MemcachedStore, server: str) -> Iterator[Finding]:
 
 
 def _check_route(route: Route) -> Iterator[Finding]:
-    """It has neither TLS here nor users, so there is one finding, and not two."""
+    """It has no users here; without TLS there is one finding, and not two."""
     remote = [host for host in route.hosts if not is_local(host)]
-    if not remote:
+    if not remote or route.encrypted:
         yield from check_route(route)
         return
     yield Finding(

@@ -28,8 +28,9 @@ def check(store: RedisStore) -> Iterator[Finding]:
     route = store.route()
     yield from check_clients("redis")
     info = _info(store)
-    if route and isinstance(info, dict) and info.get("redis_mode", "standalone") != "standalone":
-        yield _wrong_kind(info["redis_mode"])
+    mode = info.get("redis_mode", "standalone") if isinstance(info, dict) else "standalone"
+    if route and mode != ("cluster" if store.is_cluster() else "standalone"):
+        yield _wrong_kind(mode)
         return
     yield check_load_time(store, "Redis")
     if route:  # for a client that was handed in, that is the application's affair
@@ -60,14 +61,16 @@ def _info(store: RedisStore) -> dict[str, str] | StoreUnavailable:
 
 def _wrong_kind(mode: str) -> Finding:
     remedy = {
-        "cluster": "RedisStore(redis.cluster.RedisCluster(…))",
-        "sentinel": "RedisStore(redis.sentinel.Sentinel(…).master_for(name))",
+        "cluster": "redis+cluster://…, or RedisStore(redis.cluster.RedisCluster(…))",
+        "sentinel": "redis+sentinel://…/name, or "
+        "RedisStore(redis.sentinel.Sentinel(…).master_for(name))",
+        "standalone": "redis://…",
     }
     return Finding(
         Level.ERROR,
         f"this server runs in {mode} mode",
-        "a URL is for one server, which answers for all keys",
-        f"{remedy.get(mode, 'another server')} in the program; check each master by its own URL",
+        "the store's URL is for another kind",
+        remedy.get(mode, "another server"),
     )
 
 

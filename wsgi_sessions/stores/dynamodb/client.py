@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
 from wsgi_sessions.stores.given import check_client
 from wsgi_sessions.stores.timeouts import Timeouts
 
@@ -83,9 +83,8 @@ def check_table(table: Table | str) -> None:
     try:
         import boto3  # noqa: F401
     except ImportError as error:
-        raise ConfigurationError(
-            'DynamoDBStore needs boto3: pip install "wsgi-sessions[dynamodb]"'
-        ) from error
+        needs = "DynamoDBStore needs boto3"
+        raise cannot_import(error, needs, "wsgi-sessions[dynamodb]") from error
     if isinstance(table, str):
         if not _is_name(table):
             raise ConfigurationError(

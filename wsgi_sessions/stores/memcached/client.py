@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib import import_module
 from inspect import signature
+from socket import gaierror
+from ssl import SSLCertVerificationError
 from typing import Any, NoReturn
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
 from wsgi_sessions.stores.given import check_client
 
 # How the store calls a client's methods.
@@ -23,10 +25,9 @@ def pymemcache(module: str) -> Any:
     """A module of pymemcache. :exc:`ConfigurationError` if it is not installed."""
     try:
         return import_module(f"pymemcache.{module}")
-    except ImportError:
-        raise ConfigurationError(
-            'MemcachedStore needs pymemcache: pip install "wsgi-sessions[memcached]"'
-        ) from None
+    except ImportError as error:
+        needs = "MemcachedStore needs pymemcache"
+        raise cannot_import(error, needs, "wsgi-sessions[memcached]") from None
 
 
 def check(client: Any) -> None:
@@ -94,7 +95,8 @@ def refusal(error: Exception) -> str:
 def report(label: str, error: Exception) -> NoReturn:
     """Raise :exc:`StoreUnavailable` for an *error* of the server called *label*."""
     if isinstance(error, OSError):
-        applied = False if isinstance(error, ConnectionRefusedError) else None
+        unsent = (ConnectionRefusedError, gaierror, SSLCertVerificationError)
+        applied = False if isinstance(error, unsent) else None
         raise StoreUnavailable(f"memcached at {label}: {error}", applied=applied) from error
     # pymemcache's own messages may quote what it read: keys, values.
     refused = refusal(error)

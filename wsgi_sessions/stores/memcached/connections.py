@@ -16,6 +16,7 @@ import os
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from ssl import SSLContext, SSLWantReadError
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -103,9 +104,12 @@ class Server(ABC):
 class OwnServer(Server):
     """The server at an address. There is no lock: what is done to the list is atomic."""
 
-    def __init__(self, address: Address, timeouts: Timeouts) -> None:
+    def __init__(
+        self, address: Address, timeouts: Timeouts, tls_context: SSLContext | None = None
+    ) -> None:
         super().__init__(label(address))
         self._address, self._timeouts = address, timeouts
+        self._tls_context = tls_context
         self._new_client = pymemcache("client.base").Client
         self._idle: list[Any] = []
         # A deadline is as long as two answers from now.
@@ -118,8 +122,7 @@ class OwnServer(Server):
             except IndexError:
                 # Left to itself, it tries one address only, and each byte may take its timeout.
                 client = self._new_client(self._address)
-                connection = _connect(self._address, self._timeouts.connect, deadline)
-                client.sock = Socket(connection, self._timeouts.answer, deadline)
+                client.sock = self._connected(deadline)
                 return client
             if deadline - self._idle_limit > client.sock.sent_at:
                 client.close()
@@ -129,6 +132,18 @@ class OwnServer(Server):
                 return client
             else:
                 client.close()
+
+    def _connected(self, deadline: float) -> Socket:
+        connection = _connect(self._address, self._timeouts.connect, deadline)
+        if self._tls_context is None:
+            return Socket(connection, self._timeouts.answer, deadline)
+        try:
+            connection.settimeout(self._timeouts.answer)
+            encrypted = self._tls_context.wrap_socket(connection, server_hostname=self._address[0])
+        except BaseException:
+            connection.close()
+            raise
+        return EncryptedSocket(encrypted, self._timeouts.answer, deadline)
 
     def _was_kept(self, client: Any) -> bool:
         return bool(client.sock.sent_at)
@@ -262,6 +277,20 @@ class Socket:
 
     def close(self) -> None:
         self._connection.close()
+
+
+class EncryptedSocket(Socket):
+    """The same over TLS, whose sockets cannot be peeked into."""
+
+    def is_open(self) -> bool:
+        try:
+            self._connection.settimeout(0)
+            self._connection.recv(1)
+        except SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        return False  # what came in belongs to nobody
 
 
 def _connect(address: Address, seconds: float, deadline: float) -> socket.socket:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from hashlib import blake2b
+from ssl import SSLContext
 from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError
@@ -61,14 +62,21 @@ class Servers:
                 server.close_idle()
 
 
-def servers_at(given: str | list[Any] | tuple[Any, ...], timeouts: Timeouts) -> Servers:
+def servers_at(
+    given: str | list[Any] | tuple[Any, ...],
+    timeouts: Timeouts,
+    tls_context: SSLContext | None = None,
+) -> Servers:
     """The servers at the addresses *given*, by rendezvous hashing: their order does not matter,
     and of *n* servers one that is added takes one in *n* + 1 keys."""
     if isinstance(given, str):
         given = given.split(",")
     elif isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], int):
         given = [given]  # a single (host, port), as pymemcache writes it
-    servers = {label(address): OwnServer(address, timeouts) for address in map(_address, given)}
+    addresses = list(map(_address, given))
+    if tls_context is not None and any(isinstance(address, str) for address in addresses):
+        raise ConfigurationError("Memcached speaks TLS over TCP only: give host:port, or no TLS")
+    servers = {label(one): OwnServer(one, timeouts, tls_context) for one in addresses}
     if not servers:
         raise ConfigurationError("MemcachedStore needs at least one server")
     rendezvous = pymemcache("client.rendezvous").RendezvousHash

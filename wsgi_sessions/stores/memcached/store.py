@@ -26,6 +26,7 @@ import os
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from ssl import CERT_REQUIRED, SSLContext, create_default_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -86,6 +87,9 @@ class MemcachedStore:
     restart of the server may match a record made anew under the same key; this library never uses
     a key twice.
 
+    *tls_context*, as :func:`ssl.create_default_context` makes it, is for servers that speak TLS; a
+    client that is handed in has its own.
+
     *prefix* goes before every key. *max_bytes* is the size of the largest record; for servers
     started with ``-I`` it can be that limit less 512.
 
@@ -105,11 +109,19 @@ class MemcachedStore:
         prefix: str = "session:",
         max_bytes: int = MAX_BYTES,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        tls_context: SSLContext | None = None,
     ) -> None:
         given: Any = servers_or_client
         self._total = 2 * check_timeouts(timeouts).answer
         known_by_address = isinstance(given, (str, list, tuple))
-        self._servers = servers_at(given, timeouts) if known_by_address else servers_of(given)
+        if tls_context is not None and not known_by_address:
+            raise ConfigurationError(
+                "tls_context is for addresses: give it to the pymemcache client that is handed in"
+            )
+        self._tls_context = tls_context
+        self._servers = (
+            servers_at(given, timeouts, tls_context) if known_by_address else servers_of(given)
+        )
         room = MAX_KEY - LONGEST_KEY - self._servers.longest_prefix
         if not re.fullmatch(r"[!-~]*", prefix) or len(prefix) > room:
             raise ConfigurationError(
@@ -120,16 +132,21 @@ class MemcachedStore:
 
     @classmethod
     def from_url(cls, url: str) -> MemcachedStore:
-        """``memcached://host:port,host:port/?prefix=…&max_bytes=…``, or
-        ``memcached:///path/to/socket?prefix=…``. No port is 11211, no host is this one. More
-        options are ``connect_timeout`` and ``answer_timeout``."""
-        address, options = take_options(url, {"prefix": TEXT, "max_bytes": NUMBER})
+        """``memcached://host:port,host:port/?prefix=…&max_bytes=…``, the same over TLS with
+        ``memcacheds://``, or ``memcached:///path/to/socket?prefix=…``. No port is 11211, no host is
+        this one. More options are ``connect_timeout`` and ``answer_timeout``, and with TLS
+        ``ca_file``, the path of the certificates to trust instead of the system's."""
+        kinds = {"prefix": TEXT, "max_bytes": NUMBER}
+        encrypted = url.partition("://")[0].lower() == "memcacheds"
+        address, options = take_options(url, kinds | ({"ca_file": TEXT} if encrypted else {}))
         servers, separator, _ = address.partition("://")[2].partition("?")
         if separator:
             raise ConfigurationError(
                 "memcached:// takes the options prefix, max_bytes, connect_timeout and "
-                "answer_timeout, and no others"
+                "answer_timeout, memcacheds:// also ca_file, and no others"
             )
+        if encrypted:
+            options["tls_context"] = _tls_context(options.pop("ca_file", None))
         if not servers.startswith("/") or servers == "/":
             servers = servers.removesuffix("/") or "127.0.0.1"
             if "/" in servers or "@" in servers:
@@ -199,9 +216,11 @@ class MemcachedStore:
         return answer
 
     def route(self) -> Route:
-        """How the servers are reached: without TLS and without a password. No I/O."""
+        """How the servers that are named by address are reached: without a password. No I/O."""
         hosts = tuple(server.rpartition(":")[0] for server in self.servers())
-        return Route(hosts, encrypted=False, verified=False, password=False)
+        context = self._tls_context
+        verified = context is not None and context.verify_mode is CERT_REQUIRED
+        return Route(hosts, encrypted=context is not None, verified=verified, password=False)
 
     def close(self) -> None:
         """Close the connections that are not in use. Used again, the store opens new ones."""
@@ -255,6 +274,14 @@ def _token(client: Any, name: str, version: _Version) -> bytes | None:
         return None
     assert isinstance(found.version, _Version)
     return found.version.token
+
+
+def _tls_context(ca_file: str | None) -> SSLContext:
+    """One that verifies the servers. Reads *ca_file*."""
+    try:
+        return create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigurationError(f"memcacheds:// ca_file {ca_file!r}: {error}") from None
 
 
 def _exptime(expires_at: float) -> int:

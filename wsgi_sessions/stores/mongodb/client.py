@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
 from wsgi_sessions.stores.given import check_client
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ def check(client: MongoClient[Any] | str) -> None:
         from pymongo.collection import Collection
         from pymongo.database import Database
     except ImportError as error:
-        raise ConfigurationError(
-            'MongoDBStore needs pymongo: pip install "wsgi-sessions[mongodb]"'
-        ) from error
+        needs = "MongoDBStore needs pymongo"
+        raise cannot_import(error, needs, "wsgi-sessions[mongodb]") from error
     if isinstance(client, str):
         _check_url(client)
         return

@@ -7,10 +7,12 @@ its class, so that one of the ``valkey`` package or a wrapper does as well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from socket import gaierror
 from typing import Any, Protocol
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, SessionError, StoreUnavailable
 from wsgi_sessions.stores.given import check_client
+from wsgi_sessions.stores.redis.watched import Command, Transaction
 from wsgi_sessions.stores.timeouts import Timeouts
 
 _REASONS = {
@@ -24,15 +26,14 @@ _REASONS = {
     "BusyLoadingError": "is still loading its data",
     "MaxConnectionsError": "was not asked: the client's connection pool is exhausted",
     "MasterNotFoundError": "was not asked: no Sentinel names a master",
-    "MovedError": "is a node of a Redis Cluster: hand in a redis.cluster.RedisCluster",
+    "MovedError": "is a node of a Redis Cluster: write redis+cluster:// or hand in a "
+    "redis.cluster.RedisCluster",
     "ClusterDownError": "is a cluster that is down",
     "MasterDownError": "is a replica without its master",
 }
 
-
-Command = tuple[Any, ...]
-"""A command's name and arguments: bytes, ``str`` and numbers; bytes that come in pieces, as a tuple
-of these."""
+_BUSY = {"MaxConnectionsError", "OutOfMemoryError", "ReadOnlyError"}
+"""What says no more than that this one thing cannot be done now."""
 
 
 class Server(Protocol):
@@ -50,13 +51,15 @@ class Server(Protocol):
         recognisable: bool = False,
     ) -> Any:
         """The reply to *command*; a string that is large perhaps as a view. Without a *deadline*,
-        the operation begins now.
+        the operation begins now. Of a transaction, which has to be sent as *replicated*: whether
+        it is done, in two round trips.
 
         *replicated*: a write that as many replicas as configured have to acknowledge.
         *recognisable*: a save, which recognises its own work and so may be sent again after its
         reply was lost in any way.
 
-        Raises :exc:`NoScript`, :exc:`WrongType`, and for all else ``StoreUnavailable``.
+        Raises :exc:`NoScript`, :exc:`NotPermitted`, :exc:`WrongType`, and for all else
+        ``StoreUnavailable``.
         """
 
     def scan(self, pattern: str) -> Iterator[bytes]:
@@ -70,6 +73,10 @@ class NoScript(StoreUnavailable):
     """This server has not seen the script yet, or has been flushed."""
 
 
+class NotPermitted(StoreUnavailable):
+    """The user may not send this command, or the server does not know it."""
+
+
 class WrongType(StoreUnavailable):
     """What is there is no string, so it is not ours."""
 
@@ -80,16 +87,34 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
     The texts of error replies, and some of the client's own, repeat the command's arguments.
     """
     kind = type(error).__name__
+    if "because of: NOPERM" in str(error):
+        kind = "NoPermissionError"  # of EXEC, within EXECABORT
     if kind == "NoScriptError":
-        return NoScript("the script is not there")
+        return NoScript("the script is not there", applied=False)
     if "WRONGTYPE" in str(error):
-        return WrongType("something else is there")
+        return WrongType("something else is there", applied=False)
     if kind == "ConnectionError" or (isinstance(error, OSError) and kind != "TimeoutError"):
         # speaks of host, port and the system's error only
-        return StoreUnavailable(f"{server} cannot be reached: {error}")
+        return StoreUnavailable(f"{server} cannot be reached: {error}", applied=_applied(error))
     code = str(error).partition(" ")[0]
     shown = f"{kind}: {code}" if code.isalpha() and code.isupper() else kind
-    return StoreUnavailable(f"{server} {_REASONS.get(kind, f'failed ({shown})')}")
+    not_permitted = kind == "NoPermissionError" or str(error).startswith("unknown command")
+    return (NotPermitted if not_permitted else StoreUnavailable)(
+        f"{server} {_REASONS.get(kind, f'failed ({shown})')}",
+        applied=_applied(error),
+        busy=kind in _BUSY,
+    )
+
+
+def _applied(error: Exception) -> bool | None:
+    """What *error* says about the command: ``False`` if it was refused or could not be sent. (A
+    client that repeats commands by itself may have sent one and lost the connection before; what
+    failed last counts.)"""
+    names = {one.__name__ for one in type(error).__mro__}
+    refused = "ResponseError" in names or (names & _REASONS.keys()) - {"TimeoutError"}
+    unsent = isinstance(error.__context__, (ConnectionRefusedError, gaierror))
+    connecting = str(error).startswith("Timeout connecting")
+    return False if refused or unsent or connecting else None
 
 
 def first_reply(replies: Sequence[Any], wanted: int) -> Any:
@@ -98,13 +123,16 @@ def first_reply(replies: Sequence[Any], wanted: int) -> Any:
     Raises what either of them is, and :exc:`StoreUnavailable` if too few replicas have the write:
     it was done, and a failover could undo it.
     """
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
     reply, acknowledged = replies
+    if isinstance(reply, Exception):
+        raise reply
+    if isinstance(acknowledged, Exception):
+        failure = unavailable(acknowledged)
+        failure.applied = None  # the write was done
+        raise failure
     if reply and acknowledged < wanted:
         raise StoreUnavailable(
-            f"{acknowledged} of {wanted} Redis replicas have confirmed the write in time"
+            f"{acknowledged} of {wanted} Redis replicas have confirmed the write in time", busy=True
         )
     return reply
 
@@ -134,11 +162,13 @@ class Client:
         try:
             if command[0] == "GET":  # the method names the key to a client-side cache
                 return self._client.get(command[1])
-            command = tuple(b"".join(one) if type(one) is tuple else one for one in command)
+            if replicated and type(command) is Transaction:
+                return self._transacted(command)
+            command = _joined(command)
             if replicated and self._wait_replicas:
                 return self._call_replicated(command)
             return self._client.execute_command(*command)
-        except StoreUnavailable:
+        except SessionError:
             raise
         except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
             raise unavailable(error) from None
@@ -150,6 +180,36 @@ class Client:
         replies = pipeline.execute(raise_on_error=False)
         return first_reply(replies, self._wait_replicas)
 
+    def _transacted(self, transaction: Transaction) -> bool:
+        if self._wait_replicas:
+            raise ConfigurationError(
+                "wait_replicas with a client that was handed in needs the right to EVAL, which "
+                "this user has not: grant it, or give the store a URL"
+            )
+        try:
+            return self._attempt(transaction)
+        except Exception as error:
+            if type(error).__name__ != "WatchError":
+                raise
+            if str(error).startswith("Watched variable changed"):
+                return False
+        # The client has lost the connection and does not say whether before or after the write.
+        if self._attempt(transaction):
+            return True
+        raise StoreUnavailable("Redis was lost during a write, which may or may not have happened")
+
+    def _attempt(self, transaction: Transaction) -> bool:
+        with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.watch(transaction.key)
+            commands = transaction.decide(pipeline.execute_command(*transaction.read))
+            if not commands:
+                return commands is not None
+            pipeline.multi()
+            for command in commands:
+                pipeline.execute_command(*_joined(command))
+            pipeline.execute()
+            return True
+
     def scan(self, pattern: str) -> Iterator[bytes]:
         try:
             yield from self._client.scan_iter(match=pattern, count=1000)
@@ -158,6 +218,11 @@ class Client:
 
     def close(self) -> None:
         """Nothing: the client belongs to the application."""
+
+
+def _joined(command: Command) -> Command:
+    """*command* as the packages take it."""
+    return tuple(b"".join(one) if type(one) is tuple else one for one in command)
 
 
 def _check(client: Any, wait_replicas: int) -> None:

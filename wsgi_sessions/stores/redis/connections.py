@@ -25,14 +25,15 @@ Rules for maintainers:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import getpid
 from time import monotonic
 from typing import Any
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
-from wsgi_sessions.stores.redis.client import Command, first_reply, unavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
+from wsgi_sessions.stores.redis.client import first_reply, unavailable
 from wsgi_sessions.stores.redis.url import connection_options
+from wsgi_sessions.stores.redis.watched import Command, Transaction
 from wsgi_sessions.stores.redis.wire import packed
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
@@ -47,10 +48,9 @@ class Connections:
         try:
             import hiredis
             import redis
-        except ImportError:
-            raise ConfigurationError(
-                'RedisStore needs redis-py and hiredis: pip install "wsgi-sessions[redis]"'
-            ) from None
+        except ImportError as error:
+            needs = "RedisStore needs redis-py and hiredis"
+            raise cannot_import(error, needs, "wsgi-sessions[redis]") from None
         self._errors = redis.exceptions
         self._failures = (redis.exceptions.RedisError, OSError, hiredis.ProtocolError)
         self._wrong_server = (
@@ -77,7 +77,7 @@ class Connections:
     ) -> Any:
         now = monotonic()
         deadline = deadline or now + 2 * self._answer
-        replicated = replicated and self._wait_replicas > 0
+        replicated = replicated and (self._wait_replicas > 0 or type(command) is Transaction)
         idle = self._idle
         if idle.pid != getpid():
             idle = self._idle = _Idle()
@@ -98,7 +98,8 @@ class Connections:
             again = recognisable or (kept and command[0] == "GET")
             if not (lost or (again and not replied)):
                 raise unavailable(error, self._server) from None
-        reply = self._call_again(command, deadline, replicated)
+            unsent = isinstance(error, BrokenPipeError)  # it was closed before the command came
+        reply = self._call_again(command, deadline, replicated, unsent=unsent)
         if not reply and reply is not None and (recognisable or replicated):
             raise StoreUnavailable(
                 f"{self._server} was lost during a write, which may or may not have happened"
@@ -120,12 +121,19 @@ class Connections:
         while idle:
             idle.pop().disconnect()
 
-    def _call_again(self, command: Command, deadline: float, replicated: bool) -> Any:
-        connection = self._connect(deadline)
+    def _call_again(
+        self, command: Command, deadline: float, replicated: bool, *, unsent: bool
+    ) -> Any:
+        """The second attempt. *unsent*: the first has certainly done nothing."""
         try:
+            connection = self._connect(deadline)
             return self._exchange(connection, command, monotonic(), deadline, replicated)
+        except StoreUnavailable as error:
+            failure = error
         except self._failures as error:
-            raise unavailable(error, self._server) from None
+            failure = unavailable(error, self._server)
+        failure.applied = failure.applied if unsent else None
+        raise failure from None
 
     def _exchange(
         self, connection: Any, command: Command, now: float, deadline: float, replicated: bool
@@ -136,7 +144,8 @@ class Connections:
             wire.used_at, latest = now, now + self._answer
             wire.deadline = latest if latest < deadline else deadline
             if replicated:
-                reply = self._replicated_reply(connection, command)
+                ask = self._transacted if type(command) is Transaction else self._replicated_reply
+                reply = ask(connection, command)
             else:
                 reply = wire.ask(packed(command))
                 if type(reply) is wire.error:
@@ -160,14 +169,44 @@ class Connections:
 
     def _replicated_reply(self, connection: Any, command: Command) -> Any:
         """Command and WAIT go out together; both replies are read, whatever they are."""
-        wire = connection.wire
-        wait = ("WAIT", self._wait_replicas, int(self._answer * 500))  # half is for the network
-        replies = [wire.ask(packed(command) + packed(wait)), wire.read()]
-        meanings = [
-            connection.meaning(reply) if isinstance(reply, wire.error) else reply
-            for reply in replies
-        ]
-        return first_reply(meanings, self._wait_replicas)
+        return first_reply(_replies(connection, (command, self._wait())), self._wait_replicas)
+
+    def _wait(self) -> Command:
+        return ("WAIT", self._wait_replicas, int(self._answer * 500))  # half is for the network
+
+    def _transacted(self, connection: Any, transaction: Any) -> bool:
+        """Whether the transaction is done, in two packets. Where one of its commands is refused
+        the connection may still be in it, and is not used again."""
+        key, read, decide, writes = transaction
+        opened = (("WATCH", key), read, ("MULTI",))
+        # Inside of MULTI a read would be queued, so it goes before.
+        _watching, there, _in_transaction = self._accepted(connection, opened)
+        commands = decide(there)
+        if not commands:
+            self._accepted(connection, (("DISCARD",),))
+            return commands is not None
+        wait = (self._wait(),) if self._wait_replicas and writes else ()
+        replies = _replies(connection, (*commands, ("EXEC",), *wait))
+        self._accept(connection, replies[: len(commands) + 1])
+        done = replies[len(commands)]
+        self._accept(connection, done or ())
+        if wait:
+            first_reply((done is not None, replies[-1]), self._wait_replicas)
+        return done is not None
+
+    def _accepted(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+        """The replies to *commands*, none of which is an error."""
+        replies = _replies(connection, commands)
+        self._accept(connection, replies)
+        return replies
+
+    def _accept(self, connection: Any, replies: Sequence[Any]) -> None:
+        for reply in replies:
+            if isinstance(reply, connection.wire.error):
+                reply = connection.meaning(reply)
+            if isinstance(reply, Exception):
+                connection.pid = None  # so that it is not kept
+                raise reply
 
     def _release(self, connection: Any) -> None:
         idle, surplus = self._idle, connection.wire.has_data()
@@ -177,16 +216,24 @@ class Connections:
             connection.disconnect()
 
     def _connect(self, deadline: float) -> Any:
-        connection = self._class(**self._options)
-        connection.deadline = deadline
+        connection = None
         try:
+            connection = self._open()
+            connection.deadline = deadline
             connection.connect()
         except BaseException as error:
-            connection.disconnect()
+            if connection is not None:
+                connection.disconnect()
             if isinstance(error, self._errors.RedisError):
-                raise unavailable(error, self._server) from None
+                failure = unavailable(error, self._server)
+                failure.applied = False  # no command was sent
+                raise failure from None
             raise
         return connection
+
+    def _open(self) -> Any:
+        """A connection that is not connected yet."""
+        return self._class(**self._options)
 
     def _describe(self) -> str:
         """The server for error messages; makes a connection, unopened, to try the options."""
@@ -195,6 +242,16 @@ class Connections:
         except (TypeError, ValueError, self._errors.RedisError):
             raise ConfigurationError("the ssl_ options of the Redis URL do not fit") from None
         return f"Redis at {place.get('path') or '{host}:{port}'.format(**place)}"
+
+
+def _replies(connection: Any, commands: Sequence[Command]) -> list[Any]:
+    """The replies to *commands*, which go out together; errors as exceptions."""
+    wire = connection.wire
+    replies = [wire.ask(b"".join(map(packed, commands)))]
+    replies += [wire.read() for _ in commands[1:]]
+    return [
+        connection.meaning(reply) if isinstance(reply, wire.error) else reply for reply in replies
+    ]
 
 
 class _Idle(list[Any]):

@@ -7,14 +7,22 @@ import math
 import os
 import re
 import time
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Route, Stored
-from wsgi_sessions.stores.redis.client import Client, Command, NoScript, Server, WrongType
+from wsgi_sessions.stores.redis import watched
+from wsgi_sessions.stores.redis.client import Client, NoScript, NotPermitted, Server, WrongType
 from wsgi_sessions.stores.redis.connections import Connections
+from wsgi_sessions.stores.redis.several import (
+    ClusterClient,
+    SentinelConnections,
+    is_cluster,
+    is_sentinel,
+)
 from wsgi_sessions.stores.redis.url import route_of
+from wsgi_sessions.stores.redis.watched import Command, Transaction
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
 from wsgi_sessions.stores.url_options import NUMBER, TEXT, take_options
 
@@ -31,6 +39,8 @@ VERSION_BYTES = 8
 
 FAR_SECONDS = 1e11
 """3,000 years: Redis refuses times whose milliseconds do not fit into 63 bits."""
+
+_LINK_ATTEMPTS = 16  # to put a session on a list that others change, without a script
 
 _new_tuple = tuple.__new__  # Stored(…) takes twice as many instructions
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -76,7 +86,9 @@ class RedisStore:
     """Keeps records in Redis (6.0 or newer) or Valkey: one server, Sentinel or Cluster.
 
     *client_or_url* is a URL (``redis://``, ``rediss://`` for TLS, ``unix://``, ``valkey://``;
-    ``None`` is ``redis://localhost:6379``) or a client: :class:`redis.Redis`, what a Sentinel's
+    ``None`` is ``redis://localhost:6379``; ``redis+sentinel://host,host/master-name`` with the
+    master's password and ``?sentinel_password=``, ``redis+cluster://host,host``, and with
+    ``rediss+…`` over TLS) or a client: :class:`redis.Redis`, what a Sentinel's
     ``master_for`` returns, :class:`redis.cluster.RedisCluster`, or theirs of the ``valkey``
     package. A URL is the fastest way, on connections of the store's own, with *timeouts*: by
     default 250 ms to connect and 500 ms to answer. An operation ends after twice the time for an
@@ -98,6 +110,10 @@ class RedisStore:
         ACL SETUSER sessions on >PASSWORD resetkeys ~session:* -@all +get +set +getrange +exists
             +del +pexpire +pttl +eval +evalsha +zadd +zrem +zrangebyscore +zremrangebyscore
             +scan +select +wait
+
+    Where scripts are not permitted (``+eval +evalsha``, as on some managed plans), the store
+    notices it before it gives out a session, and compares and sets by ``WATCH`` and ``MULTI`` in
+    two round trips; that takes ``+watch +multi +exec +discard +unwatch`` instead.
 
     (``scan`` is for listing only, ``select`` for a database other than 0, ``wait`` for
     *wait_replicas*; a cluster client needs ``+cluster +command`` as well.)
@@ -129,11 +145,15 @@ class RedisStore:
             raise ConfigurationError(f"prefix {prefix!r} is not 1 to 64 of A-Z a-z 0-9 _ . : -")
         if client_or_url is None:
             client_or_url = "redis://localhost:6379"
-        way: Any = Connections if isinstance(client_or_url, str) else Client
+        way: Any = _way_to(client_or_url)
         self._server: Server = way(
             client_or_url, wait_replicas=wait_replicas, timeouts=check_timeouts(timeouts)
         )
         self._prefix = prefix
+        self._scripts = True
+        """Whether the server lets us run scripts, as far as is known."""
+        self._can_replace = False
+        """Whether it was asked, before this process has given out a session."""
         self._url = client_or_url if isinstance(client_or_url, str) else ""
 
     @classmethod
@@ -158,7 +178,8 @@ class RedisStore:
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        """One ``SET … NX`` to create, one ``EVALSHA`` to replace.
+        """One ``SET … NX`` to create, one ``EVALSHA`` to replace; the first time that a process
+        creates, one ``EVALSHA`` before.
 
         A save whose reply was lost is sent once more and recognises its own work. If the server
         has accepted something else since, nobody can know: ``StoreUnavailable`` (a client that was
@@ -170,6 +191,8 @@ class RedisStore:
         if replacing is not None:
             accepted = self._replace((name, replacing, value, left), deadline)
         elif left:
+            if not self._can_replace:
+                self._find_way(name, deadline)
             accepted = self._create(name, value, left, deadline)
         else:
             accepted = not self._server.call(("EXISTS", name), deadline)
@@ -191,7 +214,17 @@ class RedisStore:
         """One ``EVALSHA`` on the owner's sorted set. Drops what has expired from it."""
         left = max(_milliseconds_until(expires_at), 1)
         arguments = (self._owner_list(owner), key, expires_at, time.time(), left)
-        self._run(_LINK, arguments, self._server.deadline())
+        deadline = self._server.deadline()
+        if self._scripts:
+            try:
+                self._run(_LINK, arguments, deadline)
+                return
+            except NotPermitted:
+                self._scripts = False
+        for _ in range(_LINK_ATTEMPTS):
+            if self._transact(watched.link(*arguments), deadline):
+                return
+        raise StoreUnavailable("Redis: the list of an owner is changed too often", busy=True)
 
     def unlink(self, owner: str, key: str) -> None:
         """One ``ZREM``."""
@@ -216,9 +249,32 @@ class RedisStore:
         """How the server is reached; ``None`` for a client that was handed in. No I/O."""
         return route_of(self._url) if self._url else None
 
+    def is_cluster(self) -> bool:
+        """Whether the URL names a Redis Cluster. No I/O."""
+        return is_cluster(self._url)
+
     def close(self) -> None:
         """Close the store's own idle connections. It can be used again, and opens new ones."""
         self._server.close()
+
+    def _find_way(self, name: str, deadline: float) -> None:
+        """Whether what is stored could ever be replaced, and how, by a save that is refused: a user
+        without the right to it shall be given no session."""
+        refused = (name, b"\0", (b"\1", b""), 1)
+        try:
+            if self._scripts:
+                try:
+                    self._run(_REPLACE, refused, deadline)
+                except NotPermitted:
+                    self._scripts = False
+            if not self._scripts:
+                self._transact(watched.replace(*refused), deadline)
+                self._transact(watched.probe(name), deadline)
+        except StoreUnavailable as error:
+            error.applied = False  # nothing was saved
+            if not isinstance(error, WrongType):  # then the key is what cannot be used
+                raise
+        self._can_replace = True
 
     def _create(self, name: str, value: tuple[bytes, bytes], left: int, deadline: float) -> bool:
         command = ("SET", name, value, "NX", "PX", left)
@@ -230,13 +286,25 @@ class RedisStore:
             there = self._server.call(front, deadline)
         except WrongType:
             return False
+        except StoreUnavailable as error:
+            error.applied = None
+            raise
         return bool(there == value[0])
 
     def _replace(self, arguments: Command, deadline: float) -> bool:
         try:
-            return bool(self._run(_REPLACE, arguments, deadline, is_save=True))
+            if self._scripts:
+                try:
+                    return bool(self._run(_REPLACE, arguments, deadline, is_save=True))
+                except NotPermitted:
+                    self._scripts = False
+            return self._transact(watched.replace(*arguments), deadline)
         except WrongType:
             return False
+
+    def _transact(self, transaction: Transaction, deadline: float) -> bool:
+        call = self._server.call
+        return bool(call(transaction, deadline, replicated=True, recognisable=True))
 
     def _run(
         self, script: _Script, arguments: Command, deadline: float, *, is_save: bool = False
@@ -253,6 +321,14 @@ class RedisStore:
 
     def _owner_list(self, owner: str) -> bytes:
         return f"{self._prefix}owner:{owner}".encode("utf-8", "surrogatepass")
+
+
+def _way_to(client_or_url: object) -> Callable[..., Server]:
+    if not isinstance(client_or_url, str):
+        return Client
+    if is_sentinel(client_or_url):
+        return SentinelConnections
+    return ClusterClient if is_cluster(client_or_url) else Connections
 
 
 def _milliseconds_until(expires_at: float) -> int:

@@ -61,9 +61,10 @@ def route_of(url: str) -> Route:
     """How the server at *url* is reached."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
+    hosts = [urlsplit(f"//{one}").hostname for one in parts.netloc.rpartition("@")[2].split(",")]
     return Route(
-        hosts=("" if parts.scheme == "unix" else parts.hostname or "",),
-        encrypted=parts.scheme in ("rediss", "valkeys"),
+        hosts=("",) if parts.scheme == "unix" else tuple(host or "" for host in hosts),
+        encrypted=parts.scheme.startswith(("rediss", "valkeys")),
         verified=query.get("ssl_cert_reqs", ["required"])[-1].lower() == "required",
         password=bool(parts.password or query.get("password")),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from wsgi_sessions.stores.redis.client import Command
+from wsgi_sessions.stores.redis.watched import Command
 
 _CHUNK = 65_536
 _INCOMPLETE = object()

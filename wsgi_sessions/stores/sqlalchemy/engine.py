@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Dialect, Engine
 from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
-from wsgi_sessions.errors import ConfigurationError
+from wsgi_sessions.errors import ConfigurationError, cannot_import
 from wsgi_sessions.stores.place import check_private, create_private
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
@@ -175,9 +175,7 @@ def _driver(url: URL) -> Driver:
     try:
         importlib.import_module(driver.module)
     except ImportError as error:
-        raise ConfigurationError(
-            f'{url.drivername}:// needs a driver: pip install "{driver.package}"'
-        ) from error
+        raise cannot_import(error, f"{url.drivername}:// needs a driver", driver.package) from error
     return driver
 
 

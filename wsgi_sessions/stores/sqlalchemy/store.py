@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
 from wsgi_sessions.stores.base import Expired, Stored, system_clock
 from wsgi_sessions.stores.sqlalchemy.faults import describe
 from wsgi_sessions.stores.sqlalchemy.limits import limits_of
@@ -80,10 +80,9 @@ class SQLAlchemyStore:
             from wsgi_sessions.stores.sqlalchemy.database import Database
             from wsgi_sessions.stores.sqlalchemy.engine import engine_of
             from wsgi_sessions.stores.sqlalchemy.tables import Tables
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                'SQLAlchemyStore needs SQLAlchemy: pip install "wsgi-sessions[sqlalchemy]"'
-            ) from error
+        except ImportError as error:
+            needs = "SQLAlchemyStore needs SQLAlchemy"
+            raise cannot_import(error, needs, "wsgi-sessions[sqlalchemy]") from error
         engine, pooler = engine_of(engine_or_url, limits)
         self._database = Database(
             engine, Tables(table, schema), limits, pooler=pooler, create=create
