@@ -27,7 +27,7 @@ from wsgi_sessions.record.record import (
     unpack,
     unpack_body,
 )
-from wsgi_sessions.record.stored_value import ValueCodec
+from wsgi_sessions.record.stored_value import ValueCodec, stored_at
 
 VALUES: dict[str, dict[str, Any]] = {
     "nothing": {},
@@ -84,7 +84,8 @@ def packed(record: Record) -> bytes:
 
 
 def decoded(record: Record) -> Record:
-    return record._replace(values={k: CODEC.loads(v) for k, v in record.values.items()})
+    values = record.values
+    return record._replace(values={key: CODEC.loads(stored_at(values, key)) for key in values})
 
 
 @pytest.mark.parametrize("name", RECORDS)

@@ -15,13 +15,13 @@ import pytest
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
 from wsgi_sessions import Session
-from wsgi_sessions.record.record import pack, unpack
+from wsgi_sessions.record import Large, pack, unpack
 from wsgi_sessions.testing import ManualClock
 
 BAD: dict[str, Any] = {
     "never used in MessagePack": b"\xc1",
     "large": b"\xc1" * 1000,
-    "large, damaged": (b"x" * 1000, 0, 1000, 7),
+    "large, damaged": Large(b"x" * 1000, ["bad"], [1000], [7]),
 }
 
 

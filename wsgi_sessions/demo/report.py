@@ -10,10 +10,10 @@ import base64
 import json
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record import Record, content, same, unpack
+from wsgi_sessions.record import Large, Record, content, same, unpack
 
 __all__ = ["Call", "Cookie", "Fact", "Report", "Summary"]
 
@@ -103,7 +103,7 @@ class Report:
         self._hold(key, record)
         after = record.values
         self._written |= {
-            name for name in after if name not in before or not same(after[name], before[name])
+            name for name in after if name not in before or not _same(after, before, name)
         }
         self._removed |= before.keys() - after.keys()
 
@@ -119,7 +119,7 @@ class Report:
             self._decoded |= {
                 name
                 for name, value in self._held.values.items()
-                if type(value) in (bytes, tuple) and content(value) == data
+                if type(value) in (bytes, Large) and content(self._held.values, name) == data
             }
 
     def _hold(self, key: str, record: Record) -> None:
@@ -184,3 +184,10 @@ class Report:
         if self._held is None:
             return "not needed: there is no session"
         return "not needed: the browser has nothing new to keep"
+
+
+def _same(one: dict[str, Any], other: dict[str, Any], name: str) -> bool:
+    """Whether two records hold the same under *name*."""
+    if type(one[name]) is type(other[name]) is Large:
+        return content(one, name) == content(other, name)
+    return same(one[name], other[name])

@@ -26,7 +26,14 @@ from wsgi_sessions.record.record import (
     unpack_body,
 )
 from wsgi_sessions.record.stored_type import StoredType, UnknownTag
-from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, content, same
+from wsgi_sessions.record.stored_value import (
+    Large,
+    StoredValue,
+    ValueCodec,
+    content,
+    same,
+    stored_at,
+)
 
 __all__ = [
     "DEPTH",
@@ -39,6 +46,7 @@ __all__ = [
     "PERMANENT",
     "Codec",
     "Converted",
+    "Large",
     "MsgpackCodec",
     "Record",
     "RecordCipher",
@@ -56,6 +64,7 @@ __all__ = [
     "parse_key",
     "record_of",
     "same",
+    "stored_at",
     "unpack",
     "unpack_body",
 ]

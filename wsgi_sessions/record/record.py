@@ -6,11 +6,11 @@ Layout of format 1, which ``docs/format.md`` describes byte by byte::
     4 bytes  CRC-32 of the head, big-endian
     head     msgpack array of 11: secret hash, created at, saved at, ends at, flags, idle seconds,
              owner, device, superseded [[secret hash, replaced at], …], values {key: value},
-             large values [[key, …], [size, …], [CRC-32, …]] or nil
+             large values [[size, …], [CRC-32, …]] or nil
     rest     the large values, one after the other
 
 Values stand as :mod:`wsgi_sessions.record.stored_value` has them; in the place of a large one
-stands nil. So reading one name hashes and decodes the head, whatever else the session
+stands an empty array. So reading one name hashes and decodes the head, whatever else the session
 holds. An encrypted record has head and rest only, since it is authenticated.
 
 The checksums find damage, not malice: who can write to the store can write a checksum. Everything
@@ -20,7 +20,8 @@ is therefore checked again for type, length and range, and nothing here can exec
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, repeat
+from gc import is_tracked
+from itertools import repeat
 from operator import is_
 from struct import Struct
 from typing import Any, NamedTuple
@@ -61,6 +62,8 @@ _FRONT = Struct(">BI")
 _LATEST = 1e11  # seconds; the year 5138: no clock of ours gets there
 _FLAGS_END = 1 << 63
 _VALUE_TYPES = {type(None), bool, int, float, str, bytes}
+_ELSEWHERE: list[Any] = []
+"""Stands in the map for a value that lies behind the head."""
 
 
 class Record(NamedTuple):
@@ -126,41 +129,44 @@ def pack_body(record: Record) -> bytes:
     return b"".join((head, *large))
 
 
-def _parts(record: Record) -> tuple[bytes, list[memoryview]]:
+def _parts(record: Record) -> tuple[bytes, list[bytes | memoryview]]:
     """The head, and what follows it."""
     values: dict[str, Any] = record[-1]
     for value in values.values():
         kind = type(value)
-        if kind is tuple or (kind is bytes and len(value) >= LARGE):
+        if kind is Large or (kind is bytes and len(value) >= LARGE):
             break
     else:
         return packb((*record, None)), []
-    places: dict[str, Large] = {
-        key: value if isinstance(value, tuple) else (value, 0, len(value), crc32(value))
+    keys = [
+        key
         for key, value in values.items()
-        if type(value) is tuple or (type(value) is bytes and len(value) >= LARGE)
-    }
-    buffers, starts, sizes, checksums = zip(*places.values(), strict=True)
-    placed = values | dict.fromkeys(places)
-    head = packb((*record[:-1], placed, (tuple(places), sizes, checksums)))
-    return head, _runs(buffers, starts, sizes)
+        if type(value) is Large or (type(value) is bytes and len(value) >= LARGE)
+    ]
+    rest, sizes, checksums = _rest(values, keys)
+    placed = values | dict.fromkeys(keys, _ELSEWHERE)
+    return packb((*record[:-1], placed, (sizes, checksums))), rest
 
 
-def _runs(
-    buffers: tuple[bytes, ...], starts: tuple[int, ...], sizes: tuple[int, ...]
-) -> list[memoryview]:
-    """The large values; those that lie side by side are copied at once."""
-    buffer, begin = buffers[0], starts[0]
-    *follows, end = accumulate(sizes, initial=begin)
-    if all(map(is_, buffers, repeat(buffer))) and follows == list(starts):
-        return [memoryview(buffer)[begin:end]]  # nearly always: none of them was changed
-    runs, end = [], begin
-    for source, start, size in zip(buffers, starts, sizes, strict=True):
-        if source is not buffer or start != end:
-            runs.append(memoryview(buffer)[begin:end])
-            buffer, begin, end = source, start, start
-        end += size
-    return [*runs, memoryview(buffer)[begin:end]]
+def _rest(
+    values: dict[str, Any], keys: list[str]
+) -> tuple[list[bytes | memoryview], Sequence[int], Sequence[int]]:
+    """The values under *keys* as they lie behind the head, their sizes and checksums."""
+    large = values[keys[0]]
+    if (
+        type(large) is Large
+        and keys == large.keys
+        and all(map(is_, map(values.get, keys), repeat(large)))
+    ):
+        return [large.rest], large.sizes, large.checksums  # nearly always: none was changed
+    parts: list[bytes | memoryview] = []
+    checksums = []
+    for key in keys:
+        value = values[key]
+        part, checksum = value.find(key) if type(value) is Large else (value, crc32(value))
+        parts.append(part)
+        checksums.append(checksum)
+    return parts, [len(part) for part in parts], checksums
 
 
 def unpack(data: bytes) -> Record:
@@ -206,7 +212,7 @@ def _unpack(data: bytes, start: int) -> tuple[Record, bytes | memoryview]:
         and type(superseded) is list
         and (not superseded or all(map(_is_superseded, superseded)))
         and type(values) is dict
-        and _VALUE_TYPES.issuperset(map(type, values.values()))
+        and (large is not None or _are_scalars(values))
     ):
         raise BadRecord("not a record: a field has the wrong type or range")
     del fields[10]  # the places of the large values
@@ -219,20 +225,26 @@ def _unpack(data: bytes, start: int) -> tuple[Record, bytes | memoryview]:
     return record, body[: end - start]
 
 
+def _are_scalars(values: dict[str, Any]) -> bool:
+    """Whether no array and no map stands in *values*. (CPython's garbage collector does not track
+    a dict that has none, and knows it already; from 3.14 on it tracks all.)"""
+    return not is_tracked(values) or _VALUE_TYPES.issuperset(map(type, values.values()))
+
+
 def _place(values: dict[str, Any], large: Any, data: bytes) -> int:
-    """Put into *values* where the *large* ones lie in *data*; where the first begins. (Without a
-    line of Python for each.)"""
-    count = len(values)
+    """Put into *values* the large ones in *data*, whose sizes and checksums *large* is; where the
+    first begins."""
     try:
-        keys, sizes, checksums = large
+        sizes, checksums = large
         end: int = len(data) - sum(sizes)
-        places = zip(repeat(data), accumulate(sizes, initial=end), sizes, checksums, strict=False)
-        values.update(zip(keys, places, strict=True))
-        right = type(end) is int and min(sizes) >= 0 and len(sizes) == len(checksums)
+        right = type(end) is type(sum(checksums)) is int  # so all of them are
+        right = right and min(sizes) >= 0 and len(sizes) == len(checksums)
     except (TypeError, ValueError):
         right = False
-    if not right or len(values) != count:
+    keys = [key for key, value in values.items() if type(value) not in _VALUE_TYPES]
+    if not right or [*map(values.get, keys)] != [_ELSEWHERE] * len(sizes):
         raise BadRecord("not a record: the places of its large values have another shape")
+    values.update(dict.fromkeys(keys, Large(data, keys, sizes, checksums)))
     return end
 
 

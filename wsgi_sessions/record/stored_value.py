@@ -1,17 +1,18 @@
-"""The form in which a record holds one value: as it stands, encoded, or a place in a buffer.
+"""The form in which a record holds one value: as it stands, encoded, or left where it lies.
 
 ``None``, ``bool``, ``int`` of 64 bits, ``float`` and short ``str`` stand as they are: the C library
 has decoded them with the head of the record, and most of a session is of these. Everything else is
-the ``bytes`` of the codec. A large value of a record that was loaded is where it lies in it, and is
-neither copied nor checked until somebody needs it.
+the ``bytes`` of the codec. For each large value of a record that was loaded stands one object, the
+:class:`Large` of the record: none is looked for, copied or checked until somebody needs it.
 
 Rules for maintainers: ``1 == True == 1.0``, so stored values are compared by :func:`same` and never
-by ``==``. ``None`` is a value.
+by ``==``. ``None`` is a value. A :class:`Large` says nothing without the key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 from zlib import crc32
 
@@ -19,13 +20,47 @@ from ormsgpack import packb
 
 from wsgi_sessions.record.codec import Codec, Converted, MsgpackCodec
 
-__all__ = ["LARGE", "Large", "StoredValue", "ValueCodec", "content", "same", "stored_bytes"]
+__all__ = ["LARGE", "Large", "StoredValue", "ValueCodec", "content", "same", "stored_at"]
 
 LARGE = 512
 """Bytes from which an encoded value stands outside the head; also characters of a ``str``."""
 
-Large = tuple[bytes, int, int, int]
-"""The record it lies in, where it begins, its size in bytes, its CRC-32."""
+
+class Large:
+    """The large values of one record, under *keys*, in whose order they end the record."""
+
+    __slots__ = ("_found", "_record", "checksums", "keys", "sizes")
+
+    def __init__(
+        self, record: bytes, keys: list[str], sizes: Sequence[int], checksums: Sequence[int]
+    ) -> None:
+        self._record = record
+        self._found: dict[str, tuple[int, int, int]] = {}
+        self.keys = keys
+        self.sizes = sizes
+        self.checksums = checksums
+
+    @property
+    def rest(self) -> memoryview:
+        """The bytes of all."""
+        return memoryview(self._record)[len(self._record) - sum(self.sizes) :]
+
+    def find(self, key: str) -> tuple[memoryview, int]:
+        """The bytes under *key*, damaged or not, and their CRC-32."""
+        if not self._found:
+            starts = accumulate(self.sizes, initial=len(self._record) - sum(self.sizes))
+            found = zip(starts, self.sizes, self.checksums, strict=False)
+            self._found = dict(zip(self.keys, found, strict=True))
+        start, size, checksum = self._found[key]
+        return memoryview(self._record)[start : start + size], checksum
+
+    def encoded(self, key: str) -> bytes:
+        """The bytes under *key*. Raises :exc:`ValueError` if they are damaged."""
+        view, checksum = self.find(key)
+        if crc32(view) != checksum:
+            raise ValueError("a large value is damaged: its checksum does not match")
+        return bytes(view)
+
 
 StoredValue = bool | int | float | str | bytes | Large | None
 
@@ -68,38 +103,34 @@ class ValueCodec:
         return data
 
     def loads(self, stored: StoredValue) -> Any:
-        """The value. Raises :exc:`ValueError` if it is damaged, or cannot be decoded here."""
-        kind = type(stored)
-        if kind is bytes:
-            return self._loads(stored)  # type: ignore[arg-type]
-        if kind is tuple:
-            return self._loads(stored_bytes(stored))  # type: ignore[arg-type]
-        return stored
+        """The value; of a large one, its bytes are given. Raises :exc:`ValueError` if it cannot be
+        decoded here."""
+        return self._loads(stored) if type(stored) is bytes else stored
 
 
 def _is_never_sure(_value: Any, _data: Any) -> bool:
     return False
 
 
-def stored_bytes(large: Large) -> bytes:
-    """The encoded value that *large* stands for. Raises :exc:`ValueError` if it is damaged."""
-    buffer, start, size, checksum = large
-    data = buffer[start : start + size]
-    if crc32(data) != checksum:
-        raise ValueError("a large value is damaged: its checksum does not match")
-    return data
+def stored_at(values: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """What a record's *values* have under *key*, the bytes of a large one. Raises
+    :exc:`ValueError` if those are damaged."""
+    stored = values.get(key, default)
+    return stored.encoded(key) if type(stored) is Large else stored
 
 
-def content(stored: StoredValue) -> bytes:
-    """Bytes that are equal for stored values of the same kind if the values are."""
-    if type(stored) is tuple:
-        buffer, start, size, _ = stored
-        return buffer[start : start + size]
+def content(values: Mapping[str, StoredValue], key: str) -> bytes:
+    """Bytes that are equal for stored values of the same kind if the values are; damaged ones as
+    they are."""
+    stored = values[key]
+    if isinstance(stored, Large):
+        return bytes(stored.find(key)[0])
     return stored if type(stored) is bytes else packb(stored)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two stored values, or marks for a missing one, are the same, with their types."""
+    """Whether two stored values of one key, or marks for a missing one, are the same, with their
+    types."""
     if one is other:
         return True
     kind, other_kind = type(one), type(other)
@@ -107,14 +138,7 @@ def same(one: Any, other: Any) -> bool:
         return bool(one == other)
     if kind is float is other_kind:
         return packb(one) == packb(other)
-    encoded = (bytes, tuple)
-    if kind in encoded and other_kind in encoded:
-        return _size(one) == _size(other) and content(one) == content(other)
     return False
-
-
-def _size(encoded: bytes | Large) -> int:
-    return len(encoded) if isinstance(encoded, bytes) else encoded[2]
 
 
 def _is_unicode(text: str) -> bool:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
-from wsgi_sessions.record import StoredValue, same
+from wsgi_sessions.record import Large, StoredValue, content, same, stored_at
 
 __all__ = ["MISSING", "Changes", "Found", "Function", "Values"]
 
@@ -162,11 +162,14 @@ class Changes:
         for key, made in self.results.items():
             there = values.get(key, MISSING)
             if self._computed and key in self._computed:
+                there = stored_at(values, key, MISSING)
                 made = _result(key, self._computed[key], made, self._seen(there), decode, encode)
             if made is MISSING:
                 merged.pop(key, None)
             else:
                 merged[key] = made  # type: ignore[assignment]
+            if type(there) is Large:
+                there = content(values, key)
             if not changed and not same(made, there):
                 changed = True
         if changed or (ordered and self._moved) or merged.keys() != values.keys():

@@ -24,12 +24,14 @@ from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
     Converted,
+    Large,
     Record,
     StoredValue,
     UnknownTag,
     ValueCodec,
     record_of,
     same,
+    stored_at,
 )
 from wsgi_sessions.session.changes import MISSING, Changes, Found, Function, Values
 from wsgi_sessions.session.header import UNCHANGED, Header
@@ -98,7 +100,7 @@ class Draft:
         if data is MISSING:
             raise KeyError(key)
         kind = type(data)
-        if not (kind is bytes or kind is tuple):
+        if not (kind is bytes or kind is Large):
             return data  # a scalar
         return self._open(key, data)
 
@@ -109,13 +111,15 @@ class Draft:
         for key, data in self.view(stored).items():
             kind = type(data)
             with suppress(KeyError):
-                if (kind is bytes or kind is tuple) and key not in self.live:
+                if (kind is bytes or kind is Large) and key not in self.live:
                     self._open(key, data)
                 keys.append(key)
         return keys
 
     def _open(self, key: str, data: StoredValue) -> Any:
         """As :meth:`get`. A value of a type that is gone costs itself only, and stays stored."""
+        if isinstance(data, Large):
+            data = data.encoded(key)
         try:
             value = self._codec.loads(data)
         except UnknownTag as error:
@@ -188,7 +192,7 @@ class Draft:
             changes.forget(key)
             self._drop(key)
         for key in self._assigned.difference(changes.keys).intersection(stored):  # saved before
-            changes.put(key, stored[key])
+            changes.put(key, stored_at(stored, key))
         changes.cleared = True
         header = self.change_header()
         if header.permanent is MISSING:
@@ -202,7 +206,7 @@ class Draft:
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()
-        decode, there = self._codec.loads, stored.get(key, MISSING)
+        decode, there = self._codec.loads, stored_at(stored, key, MISSING)
         if key in self._merge_keys:
             if key in self._bases and key not in self.changes.computed:
                 found: Any = self.changes.current(key, there)
@@ -266,7 +270,7 @@ class Draft:
         if self._originals:
             self._originals.pop(key, None)
         kind = type(data)
-        if kind is bytes or kind is tuple:
+        if kind is bytes:
             self.live[key] = value
             if not (type(value) in IMMUTABLE or isinstance(value, self._codec.immutable)):
                 self._known[key] = data
@@ -320,8 +324,12 @@ class Draft:
             mine: Any = values.get(key, MISSING)
             if mine is MISSING or changes.cleared or key in changes.computed:
                 continue
-            base: Found = self._loaded.get(key, MISSING) if noted is None else noted
-            there = stored.get(key, MISSING)
+            try:
+                loaded: Found = stored_at(self._loaded, key, MISSING)
+                there: Found = stored_at(stored, key, MISSING)
+            except ValueError:  # damaged
+                continue
+            base = loaded if noted is None else noted
             merged = merge_encoded(base, mine, there, self._codec.loads, self._codec.dumps)
             if merged is not mine:
                 values = values | {key: merged}

@@ -27,6 +27,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import SessionClosed, StoreError, UnsupportedValue
+from wsgi_sessions.record import Large
 from wsgi_sessions.session.changes import MISSING, Function
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.identity import check_owner
@@ -195,7 +196,7 @@ class Session(MutableMapping[str, Any]):
                 raise KeyError(key)
             value = record.values[key]
             kind = type(value)
-            if not (kind is bytes or kind is tuple):
+            if not (kind is bytes or kind is Large):
                 return value  # a scalar: 7 k instructions less
             draft = state.look()
         elif key in draft.live:
