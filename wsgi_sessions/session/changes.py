@@ -62,9 +62,10 @@ class _Computed(NamedTuple):
 class Changes:
     """The changes of one request, in the order of their keys' first change."""
 
-    __slots__ = ("_computed", "_moved", "cleared", "results")
+    __slots__ = ("_computed", "_moved", "_only_puts", "cleared", "results")
 
     def __init__(self) -> None:
+        self._only_puts = True
         self.cleared: bool = False
         self.results: dict[str, Found] = {}
         """What this request has made of each key that it changed; ``MISSING`` if it deleted it."""
@@ -100,6 +101,7 @@ class Changes:
         results[key] = data
 
     def delete(self, key: str) -> None:
+        self._only_puts = False
         self._computed.pop(key, None)
         self.results[key] = MISSING
 
@@ -110,10 +112,14 @@ class Changes:
         self._moved.discard(key)
 
     def clear(self) -> None:
-        self.cleared = True
+        self._only_puts, self.cleared = False, True
         self.results.clear()
         self._computed.clear()
         self._moved.clear()
+
+    def clear_before(self) -> None:
+        """Have a :meth:`clear` come before these changes."""
+        self._only_puts, self.cleared = False, True
 
     def mutate(
         self,
@@ -139,6 +145,7 @@ class Changes:
             start = _KEEP if is_stored else value
             computed = _Computed(start, ((function, default),), value)
         self.put(key, result)
+        self._only_puts = False
         self._computed[key] = computed
         return result
 
@@ -153,7 +160,11 @@ class Changes:
     ) -> Values:
         """*values* with these changes made; the same dict if that changes none of them and, if the
         result is to be *ordered* as the application sees it, none was moved."""
-        if not (self.results or self.cleared):
+        if self._only_puts:  # nearly always
+            for key, made in self.results.items():
+                there = values.get(key, MISSING) if values else MISSING
+                if made is not there and not same(made, _content(values, key, there)):
+                    return values | self.results  # type: ignore[return-value]
             return values
         merged = {} if self.cleared else values.copy()
         changed = False
@@ -168,9 +179,7 @@ class Changes:
                 merged.pop(key, None)
             else:
                 merged[key] = made  # type: ignore[assignment]
-            if type(there) is Large:
-                there = content(values, key)
-            if not changed and not same(made, there):
+            if not changed and not same(made, _content(values, key, there)):
                 changed = True
         if changed or (ordered and self._moved) or merged.keys() != values.keys():
             return merged
@@ -178,6 +187,11 @@ class Changes:
 
     def _seen(self, there: Found) -> Found:
         return MISSING if self.cleared else there
+
+
+def _content(values: Values, key: str, there: Found) -> Found:
+    """*there*, which stands under *key*, or the bytes that it stands for."""
+    return content(values, key) if type(there) is Large else there
 
 
 def _result(

@@ -49,13 +49,14 @@ class Draft:
     """The values of a session as Python objects, and the changes made to them and its header."""
 
     __slots__ = (
-        "_assigned",
         "_bases",
         "_codec",
+        "_in_place",
         "_known",
         "_loaded",
         "_merge_keys",
         "_originals",
+        "_saved",
         "changes",
         "header",
         "live",
@@ -70,13 +71,15 @@ class Draft:
         """The last known encoding of those among them that are mutable."""
         self._originals: dict[str, Any] = {}
         """What was assigned where the value, which is mutable, is another."""
-        self._assigned: set[str] = set()
-        """The keys that this request has put, saved or not; in-place changes are none."""
+        self._saved: tuple[tuple[Changes, Collection[str]], ...] = ()
+        """The changes that were stored, with those of their keys that were changed in place."""
         self.forget()
 
     def forget(self) -> None:
         """Start with no changes; values that were handed out stay watched."""
         self.changes: Changes = _NO_CHANGES
+        self._in_place: Collection[str] = ()
+        """The keys among them that this request has not put, but changed inside their values."""
         self.header: Header = UNCHANGED
         """Read it here; to change it, ask :meth:`change_header` for it."""
         self._bases = _NO_BASES
@@ -138,7 +141,10 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        data = self._dump(key, value)
+        try:
+            data = self._codec.dumps(value)
+        except UnsupportedValue as error:
+            raise _at(key, error) from error.__cause__
         if key in self._merge_keys:
             self._note_base(key)
         if data is not value:
@@ -146,8 +152,14 @@ class Draft:
         elif self.live:  # a scalar takes the place of something else
             self._drop(key)
         changes = self.changes
-        (self._more() if changes is _NO_CHANGES else changes).put(key, data)
-        self._assigned.add(key)
+        if changes is _NO_CHANGES:
+            changes = self.changes = Changes()
+        if key in changes.results:
+            changes.put(key, data)
+        else:  # nearly always: no call
+            changes.results[key] = data
+        if self._in_place:
+            self._in_place = {*self._in_place} - {key}
 
     def show(self, key: str, value: Any) -> None:
         """Let this request read *value*, or what it would come back as, without changing *key*."""
@@ -159,7 +171,6 @@ class Draft:
         if key in self._merge_keys:
             self._note_base(key)
         self._more().delete(key)
-        self._assigned.discard(key)
         self._drop(key)
 
     def clear(self, *, permanent: bool = False) -> None:
@@ -167,7 +178,7 @@ class Draft:
         self.live.clear()
         self._known.clear()
         self._originals.clear()
-        self._assigned.clear()
+        self._saved = self._in_place = ()
         header = self.change_header()
         header.owner = header.device = header.lifetime = None
         header.permanent, header.kept = permanent, False
@@ -186,14 +197,14 @@ class Draft:
     def change_hands(self, stored: Values, *, permanent: bool) -> None:
         """What the session held before this request goes, what this request has put stays.
         *permanent* is what it starts as, unless this request has said so."""
-        changes = self._more()
-        keep = self._assigned.union(changes.computed)
+        changes, assigned = self._more(), self._assigned()
+        keep = assigned.union(changes.computed)
         for key in {*changes.keys, *self.live} - keep:
             changes.forget(key)
             self._drop(key)
-        for key in self._assigned.difference(changes.keys).intersection(stored):  # saved before
+        for key in assigned.difference(changes.keys).intersection(stored):  # saved before
             changes.put(key, stored_at(stored, key))
-        changes.cleared = True
+        changes.clear_before()
         header = self.change_header()
         if header.permanent is MISSING:
             header.permanent = permanent
@@ -202,7 +213,20 @@ class Draft:
 
     def note_assigned(self, key: str) -> None:
         """This request has put *key* into the store."""
-        self._assigned.add(key)
+        changes = Changes()
+        changes.put(key, None)  # whatever it was
+        self._saved = (*self._saved, (changes, ()))
+
+    def _assigned(self) -> set[str]:
+        """The keys that this request has put, stored or not."""
+        assigned: set[str] = set()
+        for changes, in_place in (*self._saved, (self.changes, self._in_place)):
+            for key, made in changes.results.items():
+                if made is MISSING:
+                    assigned.discard(key)
+                elif key not in in_place and key not in changes.computed:
+                    assigned.add(key)
+        return assigned
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()
@@ -239,7 +263,10 @@ class Draft:
                 self._note_base(key)
             held = self._hold(key, value, data)
             if not same(held, known):
-                self._more().put(key, held)
+                changes = self._more()
+                if key not in changes.results:
+                    self._in_place = {*self._in_place, key}
+                changes.put(key, held)
 
     def _note_base(self, key: str) -> None:
         """Before the first change of a value under a merge key."""
@@ -289,14 +316,14 @@ class Draft:
         try:
             return self._codec.stored(value)
         except UnsupportedValue as error:
-            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
+            raise _at(key, error) from error.__cause__
 
     def _dump(self, key: str, value: Any) -> StoredValue:
         """As the codec does it: perhaps :class:`~wsgi_sessions.record.Converted` bytes."""
         try:
             return self._codec.dumps(value)
         except UnsupportedValue as error:
-            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
+            raise _at(key, error) from error.__cause__
 
     # Storing
 
@@ -307,9 +334,7 @@ class Draft:
             return self.header.edit(record, values, now, cleared=self.changes.cleared)
         if values is record.values:
             return record
-        secret_hash, created_at, _, ends_at, flags, idle, owner, device, superseded, _ = record
-        rest = (ends_at, flags, idle, owner, device, superseded, values)
-        return record_of((secret_hash, created_at, now, *rest))
+        return record_of((*record[:2], now, *record[3:-1], values))
 
     def _applied(self, stored: Values) -> Values:
         """:meth:`view`, or *stored* itself if no value is another."""
@@ -363,6 +388,7 @@ class Draft:
         """All changes are in *stored* now; if another request has *disturbed* them, a merge may
         have computed some values anew."""
         recomputed = self.changes.computed
+        self._saved = (*self._saved, (self.changes, self._in_place))
         self.forget()
         if disturbed:
             self.follow(stored, recomputed)
@@ -382,3 +408,8 @@ class Draft:
             gone = known is None or data is MISSING
             if gone or (key in recomputed and not same(known, data)):
                 self._drop(key)
+
+
+def _at(key: str, error: UnsupportedValue) -> UnsupportedValue:
+    """*error* of the value under *key*."""
+    return UnsupportedValue(key + error.path, error.reason)

@@ -39,6 +39,7 @@ from wsgi_sessions.record import (
     is_newer,
     pack,
     pack_body,
+    record_of,
     unpack,
     unpack_body,
 )
@@ -260,7 +261,8 @@ class SessionRepository:
         """What a new session begins as."""
         flags, lifetimes = PERMANENT if self.permanent else 0, self.lifetimes
         idle, ends_at = lifetimes.idle(permanent=self.permanent), lifetimes.end_of(now)
-        return Record(hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {})
+        secret_hash = hash_secret(secret)
+        return record_of((secret_hash, now, now, ends_at, flags, idle, None, None, (), {}))
 
     def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:
         """One attempt to make *record* the stored one, as if it was saved then."""
