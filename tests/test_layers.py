@@ -171,7 +171,7 @@ def test_the_house_has_at_most_twenty_rooms() -> None:
 
 OPTIONAL = (
     "redis hiredis pymemcache sqlalchemy pymongo boto3 botocore "
-    "flask cryptography click django gunicorn"
+    "flask cryptography click django pyramid zope beaker jwt gunicorn"
 )
 
 

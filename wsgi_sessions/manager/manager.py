@@ -126,7 +126,7 @@ class SessionManager:
             renews=settings.renews,
             describe_device=settings.describe_device,
         )
-        register(self.repository, settings, self.store)
+        register(self.repository, self)
         self._noted_outer = False
         self._owners = Owners(self.repository)
         self._resolve = self._resolver(encrypted, settings.migrate_from).resolve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wsgi_sessions.session.by_id import find_by_id, open_by_id
+from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.header import SUPERSEDED_SECONDS
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, is_over
@@ -25,6 +26,7 @@ __all__ = [
     "EXPIRE",
     "FOREIGN",
     "ISSUE",
+    "MISSING",
     "OPEN",
     "OVER",
     "SAVED",

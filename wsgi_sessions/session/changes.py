@@ -90,7 +90,7 @@ class Changes:
         """The keys whose value a function makes."""
         return self._computed.keys()
 
-    def put(self, key: str, data: StoredValue) -> None:
+    def put(self, key: str, data: Found) -> None:
         results = self.results
         if key in results:
             if self._computed:
@@ -129,14 +129,15 @@ class Changes:
         there: Found,
         decode: Decode,
         encode: Encode,
-    ) -> StoredValue:
+    ) -> Found:
         """Apply *function* to the value of *key*, now and in every later merge.
 
         *there* is the stored value. The function gets a copy of the value, or *default* if there
-        is none. Returns the encoded result.
+        is none. Returns the encoded result, or ``MISSING`` where the function does, which deletes
+        the key.
         """
         value = self.current(key, there)
-        result = encode(key, function(default if value is MISSING else decode(value)))
+        result = _applied(key, function, default, value, decode, encode)
         before = self._computed.get(key)
         if before is not None:
             computed = before._replace(functions=(*before.functions, (function, default)))
@@ -202,5 +203,12 @@ def _result(
         return made
     data = start
     for function, default in computed.functions:
-        data = encode(key, function(default if data is MISSING else decode(data)))
+        data = _applied(key, function, default, data, decode, encode)
     return data
+
+
+def _applied(
+    key: str, function: Function, default: Any, data: Found, decode: Decode, encode: Encode
+) -> Found:
+    made = function(default if data is MISSING else decode(data))
+    return MISSING if made is MISSING else encode(key, made)

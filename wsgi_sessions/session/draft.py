@@ -234,10 +234,17 @@ class Draft:
         if key in self._merge_keys:
             if key in self._bases and key not in self.changes.computed:
                 found: Any = self.changes.current(key, there)
-                self.put(key, function(default if found is MISSING else decode(found)))
+                made = function(default if found is MISSING else decode(found))
+                if made is MISSING:
+                    self.delete(key)
+                    return made
+                self.put(key, made)
                 return self.get(key, stored) if key not in self.live else self.live[key]
             self._note_base(key)
-        data = self._more().mutate(key, function, default, there, decode, self.encode)
+        data: Any = self._more().mutate(key, function, default, there, decode, self.encode)
+        if data is MISSING:
+            self._drop(key)
+            return data
         value = decode(data)
         self._keep(key, value, data)
         return value
@@ -347,7 +354,7 @@ class Draft:
         values, changes = self._applied(stored), self.changes
         for key, noted in self._bases.items():
             mine: Any = values.get(key, MISSING)
-            if mine is MISSING or changes.cleared or key in changes.computed:
+            if changes.cleared or key in changes.computed:
                 continue
             try:
                 loaded: Found = stored_at(self._loaded, key, MISSING)
@@ -356,8 +363,13 @@ class Draft:
                 continue
             base = loaded if noted is None else noted
             merged = merge_encoded(base, mine, there, self._codec.loads, self._codec.dumps)
-            if merged is not mine:
-                values = values | {key: merged}
+            if merged is mine:
+                continue
+            values = values.copy()
+            if merged is MISSING:
+                del values[key]
+            else:
+                values[key] = merged  # type: ignore[assignment]
         return values
 
     def first_writer(self, key: str, made: Any) -> Edit:
@@ -382,7 +394,7 @@ class Draft:
             if key in computed or key not in self.changes:
                 self._drop(key)
         for key in computed:
-            self.changes.put(key, values[key])
+            self.changes.put(key, values.get(key, MISSING))
 
     def saved(self, stored: Values, *, disturbed: bool) -> None:
         """All changes are in *stored* now; if another request has *disturbed* them, a merge may
