@@ -410,7 +410,7 @@ def test_real_clock(monkeypatch):
     """Advancing it takes the time; going back is no time."""
     slept = []
     ours = SimpleNamespace(time=time.time, sleep=slept.append)  # other threads may sleep too
-    monkeypatch.setattr("wsgi_sessions.testing.contract.time", ours)
+    monkeypatch.setattr("wsgi_sessions.testing.clock.time", ours)
     clock = RealClock()
     clock.advance(timedelta(milliseconds=10))
     clock.advance(0.01)

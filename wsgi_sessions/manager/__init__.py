@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wsgi_sessions.manager.application import check_application
 from wsgi_sessions.manager.body import Body
+from wsgi_sessions.manager.layers import layers_of
 from wsgi_sessions.manager.manager import Finished, SessionManager
 from wsgi_sessions.manager.migrate import OldSession, Reader
 from wsgi_sessions.manager.nested import adopt_login_keys
@@ -27,6 +28,7 @@ __all__ = [
     "check_application",
     "check_place",
     "document_options",
+    "layers_of",
     "options_from_text",
     "settings_of",
     "store_of",

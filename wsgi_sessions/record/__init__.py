@@ -25,7 +25,7 @@ from wsgi_sessions.record.record import (
     unpack,
     unpack_body,
 )
-from wsgi_sessions.record.stored_type import StoredType, UnknownTag
+from wsgi_sessions.record.stored_type import NotRestored, StoredType
 from wsgi_sessions.record.stored_value import (
     Large,
     StoredValue,
@@ -48,11 +48,11 @@ __all__ = [
     "Converted",
     "Large",
     "MsgpackCodec",
+    "NotRestored",
     "Record",
     "RecordCipher",
     "StoredType",
     "StoredValue",
-    "UnknownTag",
     "ValueCodec",
     "are_alike",
     "content",

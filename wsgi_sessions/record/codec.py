@@ -89,12 +89,14 @@ class MsgpackCodec:
 
     An instance of a subclass is stored as its parent's, and an object with ``__html__`` as
     ``Markup``; the log ``wsgi_sessions`` says so once for each type. *strict* refuses them instead.
-    *types* are types of the application's own: each a
+    *types* are types of the application's own: each a class (a dataclass, ``Enum``,
+    ``NamedTuple``, pydantic model, path, array of numpy), or a
     :class:`~wsgi_sessions.record.StoredType`, or a tuple of its fields.
 
     A value may nest 64 levels deep. Costs no round trip.
 
-    :raises ConfigurationError: two of *types* have the same tag, or one is stored anyway.
+    :raises ConfigurationError: two of *types* have the same tag, one is stored anyway, or a class
+        does not say what its values are made of.
     """
 
     _own = OwnTypes((), LISTED)

@@ -25,9 +25,9 @@ from wsgi_sessions.record import (
     IMMUTABLE,
     Converted,
     Large,
+    NotRestored,
     Record,
     StoredValue,
-    UnknownTag,
     ValueCodec,
     record_of,
     same,
@@ -125,7 +125,7 @@ class Draft:
             data = data.encoded(key)
         try:
             value = self._codec.loads(data)
-        except UnknownTag as error:
+        except NotRestored as error:
             _log.warning("a value was left alone: %s", error)
             raise KeyError(key) from None
         self._keep(key, value, data)

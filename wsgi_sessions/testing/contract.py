@@ -1,4 +1,4 @@
-"""For authors of stores and for tests: a clock that stands still, and the contract suite.
+"""For authors of stores: the contract suite.
 
 A store of your own passes if this does::
 
@@ -33,7 +33,6 @@ import warnings
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -46,8 +45,9 @@ from wsgi_sessions.stores import (
     close_store,
     max_bytes_of,
 )
+from wsgi_sessions.testing.clock import Clock, RealClock
 
-__all__ = ["ManualClock", "RealClock", "StoreContract"]
+__all__ = ["StoreContract"]
 
 T = TypeVar("T")
 
@@ -55,36 +55,6 @@ ALPHABET = string.ascii_letters + string.digits + "_-"
 EVERY_BYTE = bytes(range(256)) * 2
 CHILD_SECONDS = 120
 """After which a forked child that still runs is taken to hang."""
-
-
-class ManualClock:
-    """Stands still until it is told to go on. Call it for the time; :attr:`now` can be set."""
-
-    def __init__(self, start: float = 1_800_000_000.0) -> None:
-        self.now: float = start
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, by: float | timedelta) -> None:
-        """Go on by seconds or a ``timedelta``."""
-        self.now += by.total_seconds() if isinstance(by, timedelta) else by
-
-
-class RealClock:
-    """The same face for the time of the world: ``advance`` sleeps."""
-
-    def __call__(self) -> float:
-        return time.time()
-
-    def advance(self, by: float | timedelta) -> None:
-        """Sleep for seconds or a ``timedelta``."""
-        seconds = by.total_seconds() if isinstance(by, timedelta) else by
-        if seconds > 0:
-            time.sleep(seconds)
-
-
-Clock = ManualClock | RealClock
 
 
 def new_key() -> str:
