@@ -25,7 +25,13 @@ _MAX_TAG_LENGTH = 100
 class StoredType(NamedTuple):
     """A type of the application's own, and how its values are stored. A plain tuple serves too.
 
-    >>> MsgpackCodec(types=[StoredType(Path, "path", str, Path, immutable=True)])
+    >>> from pathlib import PurePosixPath
+    >>> from wsgi_sessions.record import StoredType
+    >>> from wsgi_sessions import MsgpackCodec
+    >>> path = StoredType(PurePosixPath, "path", str, PurePosixPath, immutable=True)
+    >>> codec = MsgpackCodec(types=[path])
+    >>> codec.loads(codec.dumps(PurePosixPath("/srv")))
+    PurePosixPath('/srv')
 
     The same value must give the same plain value in every process. A tag is in the records, so a
     type may be renamed and moved, but its tag stays; a value whose tag is no longer known is
