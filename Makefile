@@ -17,7 +17,7 @@ DEMO_PORT ?= 8000
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test full servers servers-full wsgi-servers mutants fuzz bench bench-quick bench-instructions \
+.PHONY: help demo docs test full servers servers-full wsgi-servers mutants fuzz bench bench-quick bench-instructions \
         soak lint format clean
 
 help:  ## show the tasks
@@ -55,6 +55,9 @@ $(WSGI_SERVERS): $(TOOLS)
 	@touch $@
 
 wsgi-servers: $(WSGI_SERVERS)
+
+docs: $(TOOLS)  ## build the site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 demo: $(DEMO)  ## serve the demo at http://127.0.0.1:8000
 	@echo "Starting the demo ..."
@@ -106,4 +109,4 @@ format: $(TOOLS)  ## reformat the code
 	$(BIN)/ruff format .
 
 clean:  ## remove the virtual environments and caches
-	rm -rf .venv .venv-3.* .venv-apps .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants
+	rm -rf site .venv .venv-3.* .venv-apps .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants

@@ -68,9 +68,16 @@ class NoSession(SessionMixin):
 class FlaskSessionInterface(SessionInterface):
     """Makes ``flask.session`` the session in ``environ[environ_key]``.
 
-    For an application that is wrapped by hand::
+    For an application that is wrapped by hand:
 
-        app.wsgi_app = SessionMiddleware(app.wsgi_app, store=RedisStore())
+    .. code:: python
+
+        from flask import Flask
+        from wsgi_sessions import SessionMiddleware
+        from wsgi_sessions.flask import FlaskSessionInterface
+
+        app = Flask(__name__)
+        app.wsgi_app = SessionMiddleware(app.wsgi_app, store="redis://localhost")
         app.session_interface = FlaskSessionInterface()
 
     The options are then the middleware's; Flask's configuration is not read. A subclass may

@@ -345,7 +345,9 @@ class SessionManager:
         or :meth:`~Session.invalidate` it where no cookie is, and save it at the end, unless the
         block raises.
 
-        >>> with manager.open_id(id) as session:
+        >>> from wsgi_sessions import MemoryStore, SessionManager
+        >>> manager = SessionManager(MemoryStore())
+        >>> with manager.open_id("Zq3vN0cXhT8mLw5sYd1kRA") as session:
         ...     if session is not None:
         ...         session["role"] = "editor"
 

@@ -1,7 +1,10 @@
 """Readers for ``migrate_from=``: the sessions of other libraries, migrated one by one as their
 visitors come back.
 
->>> SessionMiddleware(app, store, migrate_from=FlaskCookieReader(SECRET_KEY))
+>>> from wsgi_sessions import SessionManager
+>>> from wsgi_sessions.migration import FlaskCookieReader
+>>> reader = FlaskCookieReader("the SECRET_KEY of the application")
+>>> manager = SessionManager("sqlite:///sessions.db", migrate_from=reader)
 
 :mod:`wsgi_sessions.manager.migrate` says how, and what a reader of your own has to do.
 """

@@ -1,17 +1,26 @@
 """For authors of stores: the contract suite.
 
-A store of your own passes if this does::
+A store of your own, here :class:`~wsgi_sessions.MemoryStore`, passes if this does:
 
+.. code:: python
+
+    import pytest
+
+    pytest.register_assert_rewrite("wsgi_sessions.testing")  # a failure shows values
+
+    from wsgi_sessions import MemoryStore
     from wsgi_sessions.testing import ManualClock, StoreContract
 
     class TestMyStore(StoreContract):
+        shared = False  # other processes do not see what this store keeps
+
         @pytest.fixture
-        def clock(self):                    # leave it out if the server has a clock of its own
+        def clock(self):  # leave it out if the server has a clock of its own
             return ManualClock()
 
         @pytest.fixture
-        def store(self, clock):
-            return MyStore(clock=clock)     # new and empty
+        def store(self, clock):  # new and empty
+            return MemoryStore(clock=clock)
 
 Each rule of :mod:`wsgi_sessions.stores.base` is one test. pytest is needed, nothing else.
 """
