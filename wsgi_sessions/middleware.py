@@ -33,7 +33,7 @@ from wsgi_sessions.manager import (
     document_options,
     store_of,
 )
-from wsgi_sessions.session import Session, close_untouched, is_open
+from wsgi_sessions.session import Session, close_untouched, is_open, open_session
 
 __all__ = ["SessionMiddleware"]
 
@@ -76,7 +76,9 @@ class SessionMiddleware:
         if environ_key in environ and is_open(environ[environ_key]):
             manager.note_outer(environ[environ_key])
             return app(environ, start_response)  # type: ignore[no-any-return]
-        session = manager.open(environ.get("HTTP_COOKIE"), environ)
+        # manager.open(), a call less
+        header = environ.get("HTTP_COOKIE") or ""
+        session = open_session(manager.repository, manager.resolve, header, environ)
         environ[environ_key] = session
         response = _Response()  # without __init__, to save a call
         response.middleware, response.session = mine, session
@@ -88,6 +90,11 @@ class SessionMiddleware:
             if response.replaces(error):
                 return response.unavailable()
             raise
+        if type(body) is list and not session.accessed and response.stage is RECORDED:
+            close_untouched(session)  # most requests: a tenth less than by send()
+            response.stage = SENT
+            start_response(response.status, response.headers)
+            return body
         return response.send(body)
 
 
@@ -183,11 +190,6 @@ class _Response:
             # No code of the application can run after this.
             if self.stage is not RECORDED:
                 return self._send_late(body)
-            if not self.session.accessed:  # what finish() does, for a fifth of the instructions
-                close_untouched(self.session)
-                self.stage = SENT
-                self.server(self.status, self.headers)
-                return body
             status, headers, replacement = self.middleware["manager"].finish(
                 self.session,
                 self.status,

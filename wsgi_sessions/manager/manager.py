@@ -129,7 +129,8 @@ class SessionManager:
         register(self.repository, self)
         self._noted_outer = False
         self._owners = Owners(self.repository)
-        self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
+        self.resolve = self._resolver(encrypted, settings.migrate_from).resolve
+        """Finds the session that a ``Cookie`` header stands for."""
 
     @staticmethod
     def _cookies(settings: Settings, domain: str | None) -> tuple[SetCookie, list[SetCookie]]:
@@ -232,7 +233,7 @@ class SessionManager:
 
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
-        return open_session(self.repository, self._resolve, cookie_header or "", environ)
+        return open_session(self.repository, self.resolve, cookie_header or "", environ)
 
     def note_outer(self, session: Session) -> None:
         """*session* is that of another middleware around this one: log, once, which options of

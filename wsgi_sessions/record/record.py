@@ -104,8 +104,14 @@ class Record(NamedTuple):
         return not self.values and self.owner is None and not self.flags & KEPT
 
     def saved(self, now: float) -> Record:
-        """The same, dated *now*. (In a third of what ``_replace`` takes.)"""
-        return _new_tuple(Record, (*self[:2], now, *self[3:]))
+        """The same, dated *now*."""
+        return self.holding(self.values, now)
+
+    def holding(self, values: dict[str, StoredValue], now: float) -> Record:
+        """The same with *values*, dated *now*. (In a fifth of what ``_replace`` takes.)"""
+        fields: list[Any] = [*self]
+        fields[2], fields[9] = now, values
+        return _new_tuple(Record, fields)
 
 
 _new_tuple = tuple.__new__  # ``Record(*fields)`` takes twice as many instructions

@@ -162,11 +162,7 @@ class Changes:
         """*values* with these changes made; the same dict if that changes none of them and, if the
         result is to be *ordered* as the application sees it, none was moved."""
         if self._only_puts:  # nearly always
-            for key, made in self.results.items():
-                there = values.get(key, MISSING) if values else MISSING
-                if made is not there and not same(made, _content(values, key, there)):
-                    return values | self.results  # type: ignore[return-value]
-            return values
+            return self._with_puts(values)
         merged = {} if self.cleared else values.copy()
         changed = False
         for key in self._moved:
@@ -184,6 +180,16 @@ class Changes:
                 changed = True
         if changed or (ordered and self._moved) or merged.keys() != values.keys():
             return merged
+        return values
+
+    def _with_puts(self, values: Values) -> Values:
+        results: dict[str, Any] = self.results
+        if not values:
+            return results.copy() if results else values
+        for key, made in results.items():
+            there = values.get(key, MISSING)
+            if made is not there and not same(made, _content(values, key, there)):
+                return values | results
         return values
 
     def _seen(self, there: Found) -> Found:

@@ -29,7 +29,6 @@ from wsgi_sessions.record import (
     Record,
     StoredValue,
     ValueCodec,
-    record_of,
     same,
     stored_at,
 )
@@ -40,6 +39,7 @@ from wsgi_sessions.session.snapshot import Edit
 
 __all__ = ["Draft"]
 
+_CONTAINERS: Final = (list, dict)
 _NO_BASES: Final[dict[str, StoredValue]] = {}
 _log = ThrottledLog("wsgi_sessions")
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
@@ -147,19 +147,21 @@ class Draft:
             raise _at(key, error) from error.__cause__
         if key in self._merge_keys:
             self._note_base(key)
-        if data is not value:
+        if data is value:
+            if self.live:  # a scalar takes the place of something else
+                self._drop(key)
+        elif type(data) is bytes and type(value) in _CONTAINERS and not self._originals:
+            self.live[key], self._known[key] = value, data  # as _hold() does, two calls less
+        else:
             data = self._hold(key, value, data)
-        elif self.live:  # a scalar takes the place of something else
-            self._drop(key)
         changes = self.changes
         if changes is _NO_CHANGES:
             changes = self.changes = Changes()
         if key in changes.results:
             changes.put(key, data)
+            self._in_place = {*self._in_place} - {key}
         else:  # nearly always: no call
             changes.results[key] = data
-        if self._in_place:
-            self._in_place = {*self._in_place} - {key}
 
     def show(self, key: str, value: Any) -> None:
         """Let this request read *value*, or what it would come back as, without changing *key*."""
@@ -341,7 +343,7 @@ class Draft:
             return self.header.edit(record, values, now, cleared=self.changes.cleared)
         if values is record.values:
             return record
-        return record_of((*record[:2], now, *record[3:-1], values))
+        return record.holding(values, now)
 
     def _applied(self, stored: Values) -> Values:
         """:meth:`view`, or *stored* itself if no value is another."""
