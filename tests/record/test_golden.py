@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from wsgi_sessions import MsgpackCodec
 from wsgi_sessions.record import RecordCipher
+from wsgi_sessions.record.large_values import stored_at
 from wsgi_sessions.record.record import (
     OWN_LIFETIME,
     PERMANENT,
@@ -27,7 +28,7 @@ from wsgi_sessions.record.record import (
     unpack,
     unpack_body,
 )
-from wsgi_sessions.record.stored_value import ValueCodec, stored_at
+from wsgi_sessions.record.stored_value import ValueCodec
 
 VALUES: dict[str, dict[str, Any]] = {
     "nothing": {},

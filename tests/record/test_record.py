@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from wsgi_sessions import MsgpackCodec
 from wsgi_sessions.errors import BadRecord
+from wsgi_sessions.record.large_values import LargeValues, content, stored_at
 from wsgi_sessions.record.record import (
     ENDED,
     OWN_LIFETIME,
@@ -26,7 +27,7 @@ from wsgi_sessions.record.record import (
     unpack,
     unpack_body,
 )
-from wsgi_sessions.record.stored_value import LARGE, Large, ValueCodec, content, same, stored_at
+from wsgi_sessions.record.stored_value import LARGE, ValueCodec, same
 
 SCALARS = {"none": None, "true": True, "int": 1, "float": 1.0, "text": "x", "least": -(2**63)}
 VALUES = {**SCALARS, "a": b"\x01", "large": b"l" * LARGE, "b": b"", "larger": b"m" * 3000}
@@ -89,7 +90,7 @@ def test_values_keep_their_types_and_their_order(values: dict[str, Any]) -> None
 def test_a_large_value_that_did_not_change_is_written_again_as_it_was() -> None:
     """Beside one that changed, one that is new and one that is gone."""
     record = unpack(DATA)
-    values = {**record.values, "large": b"n" * 700, "new": b"p" * 800}
+    values = record.values | {"large": b"n" * 700, "new": b"p" * 800}
     del values["a"]
     again = unpack(pack(record._replace(values=values)))
     assert contents(again) == {
@@ -171,17 +172,18 @@ WRONG: list[list[Any]] = [
     [1, b"x", "x" * 101],
     [None, {}, [1], [[1]], [[b"h", "x"]], [[b"h", NAN]], [[b"h", 1.0, 2]], [[b"h", -1.0]]],
     [None, [], {"a": {}}, {"a": [1]}, {"a": []}],
-    ["0", 0, True, {}, [], [[], []], [[0], [0]]],
+    ["0", 0, True, {}, [], [[], []], [b"", b""], [bytes(4), bytes(4)]],
 ]  # fmt: skip
+FOUR = bytes(4)
 WRONG_PLACES: list[tuple[Any, Any]] = [
-    *(({"a": []}, large) for large in [
-        None, "0", 0, True, {}, [], [[], []], [[0]], [[0], [0], [0]], [[0.0], [0]], [["1"], [0]],
-        [[None], [0]], [[-1], [0]], [[2**40], [0]], [[0], []], [[0, 0], [0, 0]], [[0], [0.5]],
-        [[0], ["0"]], [[0], [None]], [[0], [[]]], [0, 0], [{}, {}],
+    *(({"a": b""}, table) for table in [
+        "0", 0, True, {}, [], [[], []], [b"", b""], [FOUR], [FOUR, FOUR, FOUR], [FOUR, b""],
+        [b"", FOUR], [FOUR, bytes(8)], [bytes(8), bytes(8)], [bytes(3), bytes(3)], ["\0" * 4, FOUR],
+        [FOUR, [0]], [[0], [0]], [b"\xff" * 4, FOUR], FOUR + FOUR,
     ]),
-    *((values, [[0], [0]]) for values in [
-        {}, {"a": None}, {"a": [1]}, {"a": {}}, {"a": {"b": 1}}, {"a": [], "b": []},
-        {"a": [], "b": {}}, {"a": [], "b": [1]},
+    *((values, [FOUR, FOUR]) for values in [
+        {}, {"a": None}, {"a": ""}, {"a": []}, {"a": [1]}, {"a": {}}, {"a": b"", "b": b""},
+        {"a": b"", "b": {}}, {"a": b"", "b": [1]},
     ]),
 ]  # fmt: skip
 
@@ -208,7 +210,8 @@ def test_the_fields_of_that_test_are_right() -> None:
     """Or every one of its records would be refused for another reason."""
     assert unpack(framed(FIELDS)).values == {"a": 1}
     assert unpack(framed([*FIELDS[:3], None, 0, 60.0, None, None, [], {}, None])).ends_at is None
-    assert isinstance(unpack(framed([*FIELDS[:9], {"a": []}, [[0], [0]]])).values["a"], Large)
+    record = unpack(framed([*FIELDS[:9], {"a": b""}, [b"\0\0\0\2", b"\0\0\0\7"]], b"xy"))
+    assert content(record.values, "a") == b"xy"
 
 
 def test_extension_types_among_the_values_are_reserved() -> None:
@@ -254,7 +257,7 @@ def test_stored_values_are_the_same_only_with_the_same_type(one: int) -> None:
 def test_a_large_value_is_the_same_as_its_bytes() -> None:
     """Whichever it is of those in the record."""
     values = unpack(DATA).values
-    assert isinstance(values["large"], Large)
+    assert isinstance(values, LargeValues)
     assert content(values, "large") == VALUES["large"]
     assert content(values, "larger") == VALUES["larger"]
 

@@ -83,9 +83,11 @@ def _shape(chance: random.Random) -> list[Any]:
         for n in range(chance.randrange(5))
     }
     if chance.randrange(2):
-        places = [0, 1, 600, -1, 2**40, 1.5, True, None, "0", "1", "2"]
+        for name in chance.sample(sorted(fields[9]), chance.randrange(len(fields[9]) + 1)):
+            fields[9][name] = b""
+        numbers = [0, 1, 600, 2**31]
         fields[10] = [
-            [chance.choice(places) for _ in range(chance.randrange(4))]
+            b"".join(chance.choice(numbers).to_bytes(4, "big") for _ in range(chance.randrange(4)))
             for _ in range(chance.choice([2, 2, 2, 1, 3]))
         ]
     for _ in range(chance.randrange(3)):

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record import Large, Record, content, same, unpack
+from wsgi_sessions.record import Record, content, unpack
 
 __all__ = ["Call", "Cookie", "Fact", "Report", "Summary"]
 
@@ -119,7 +119,7 @@ class Report:
             self._decoded |= {
                 name
                 for name, value in self._held.values.items()
-                if type(value) in (bytes, Large) and content(self._held.values, name) == data
+                if type(value) is bytes and content(self._held.values, name) == data
             }
 
     def _hold(self, key: str, record: Record) -> None:
@@ -188,6 +188,4 @@ class Report:
 
 def _same(one: dict[str, Any], other: dict[str, Any], name: str) -> bool:
     """Whether two records hold the same under *name*."""
-    if type(one[name]) is type(other[name]) is Large:
-        return content(one, name) == content(other, name)
-    return same(one[name], other[name])
+    return type(one[name]) is type(other[name]) and content(one, name) == content(other, name)

@@ -11,6 +11,7 @@ from wsgi_sessions.record.encryption import (
     is_encrypted,
     parse_key,
 )
+from wsgi_sessions.record.large_values import content, stored_at
 from wsgi_sessions.record.record import (
     ENDED,
     KEPT,
@@ -26,14 +27,7 @@ from wsgi_sessions.record.record import (
     unpack_body,
 )
 from wsgi_sessions.record.stored_type import NotRestored, StoredType
-from wsgi_sessions.record.stored_value import (
-    Large,
-    StoredValue,
-    ValueCodec,
-    content,
-    same,
-    stored_at,
-)
+from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, same
 
 __all__ = [
     "DEPTH",
@@ -46,7 +40,6 @@ __all__ = [
     "PERMANENT",
     "Codec",
     "Converted",
-    "Large",
     "MsgpackCodec",
     "NotRestored",
     "Record",

@@ -6,11 +6,11 @@ Layout of format 1, which ``docs/format.md`` describes byte by byte::
     4 bytes  CRC-32 of the head, big-endian
     head     msgpack array of 11: secret hash, created at, saved at, ends at, flags, idle seconds,
              owner, device, superseded [[secret hash, replaced at], …], values {key: value},
-             large values [[size, …], [CRC-32, …]] or nil
+             table of the large values [sizes, CRC-32s] or nil
     rest     the large values, one after the other
 
 Values stand as :mod:`wsgi_sessions.record.stored_value` has them; in the place of a large one
-stands an empty array. So reading one name hashes and decodes the head, whatever else the session
+stands an empty bin. So reading one name hashes and decodes the head, whatever else the session
 holds. An encrypted record has head and rest only, since it is authenticated.
 
 The checksums find damage, not malice: who can write to the store can write a checksum. Everything
@@ -19,18 +19,17 @@ is therefore checked again for type, length and range, and nothing here can exec
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from gc import is_tracked
-from itertools import repeat
-from operator import is_
-from struct import Struct
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from ormsgpack import packb, unpackb
 
 from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record.stored_value import LARGE, Large, StoredValue
+from wsgi_sessions.record.large_values import ELSEWHERE, LargeValues, is_large, places_of
+from wsgi_sessions.record.stored_value import LARGE, StoredValue
 
 __all__ = [
     "ENDED",
@@ -58,12 +57,10 @@ KEPT = 4
 MAX_DEVICE = 100
 """Characters."""
 
-_FRONT = Struct(">BI")
+_FRONT = struct.Struct(">BI")
 _LATEST = 1e11  # seconds; the year 5138: no clock of ours gets there
 _FLAGS_END = 1 << 63
 _VALUE_TYPES = {type(None), bool, int, float, str, bytes}
-_ELSEWHERE: list[Any] = []
-"""Stands in the map for a value that lies behind the head."""
 
 
 class Record(NamedTuple):
@@ -138,41 +135,27 @@ def pack_body(record: Record) -> bytes:
 def _parts(record: Record) -> tuple[bytes, list[bytes | memoryview]]:
     """The head, and what follows it."""
     values: dict[str, Any] = record[-1]
+    if isinstance(values, LargeValues) and values.unchanged:
+        return packb((*record, values.large.table)), [values.large.rest]
     for value in values.values():
-        kind = type(value)
-        if kind is Large or (kind is bytes and len(value) >= LARGE):
+        if type(value) is bytes and not 0 < len(value) < LARGE:  # is_large(), without the call
             break
     else:
         return packb((*record, None)), []
-    keys = [
-        key
-        for key, value in values.items()
-        if type(value) is Large or (type(value) is bytes and len(value) >= LARGE)
-    ]
-    rest, sizes, checksums = _rest(values, keys)
-    placed = values | dict.fromkeys(keys, _ELSEWHERE)
-    return packb((*record[:-1], placed, (sizes, checksums))), rest
-
-
-def _rest(
-    values: dict[str, Any], keys: list[str]
-) -> tuple[list[bytes | memoryview], Sequence[int], Sequence[int]]:
-    """The values under *keys* as they lie behind the head, their sizes and checksums."""
-    large = values[keys[0]]
-    if (
-        type(large) is Large
-        and keys == large.keys
-        and all(map(is_, map(values.get, keys), repeat(large)))
-    ):
-        return [large.rest], large.sizes, large.checksums  # nearly always: none was changed
     parts: list[bytes | memoryview] = []
     checksums = []
-    for key in keys:
-        value = values[key]
-        part, checksum = value.find(key) if type(value) is Large else (value, crc32(value))
-        parts.append(part)
-        checksums.append(checksum)
-    return parts, [len(part) for part in parts], checksums
+    for key, value in values.items():
+        if is_large(value):
+            if value == ELSEWHERE and isinstance(values, LargeValues):
+                part, checksum = values.large.find(key)
+            else:
+                part, checksum = value, crc32(value)
+            parts.append(part)
+            checksums.append(checksum)
+    placed = {key: ELSEWHERE if is_large(value) else value for key, value in values.items()}
+    numbers = f">{len(parts)}I"
+    table = struct.pack(numbers, *map(len, parts)), struct.pack(numbers, *checksums)
+    return packb((*record[:-1], placed, table)), parts
 
 
 def unpack(data: bytes) -> Record:
@@ -218,40 +201,25 @@ def _unpack(data: bytes, start: int) -> tuple[Record, bytes | memoryview]:
         and type(superseded) is list
         and (not superseded or all(map(_is_superseded, superseded)))
         and type(values) is dict
-        and (large is not None or _are_scalars(values))
+        and _are_scalars(values)
     ):
         raise BadRecord("not a record: a field has the wrong type or range")
-    del fields[10]  # the places of the large values
-    record = _new_tuple(Record, fields)
+    del fields[10]  # the table of the large values
     if large is None:
-        return record, body
-    end = _place(values, large, data)
-    if end < start:
+        return _new_tuple(Record, fields), body
+    try:
+        fields[9], size = places_of(data, values, large)
+    except ValueError as error:
+        raise BadRecord(f"not a record: {error}") from None
+    if len(data) - size < start:
         raise BadRecord("damaged: a large value is cut off")
-    return record, body[: end - start]
+    return _new_tuple(Record, fields), body[: len(body) - size]
 
 
 def _are_scalars(values: dict[str, Any]) -> bool:
     """Whether no array and no map stands in *values*. (CPython's garbage collector does not track
     a dict that has none, and knows it already; from 3.14 on it tracks all.)"""
     return not is_tracked(values) or _VALUE_TYPES.issuperset(map(type, values.values()))
-
-
-def _place(values: dict[str, Any], large: Any, data: bytes) -> int:
-    """Put into *values* the large ones in *data*, whose sizes and checksums *large* is; where the
-    first begins."""
-    try:
-        sizes, checksums = large
-        end: int = len(data) - sum(sizes)
-        right = type(end) is type(sum(checksums)) is int  # so all of them are
-        right = right and min(sizes) >= 0 and len(sizes) == len(checksums)
-    except (TypeError, ValueError):
-        right = False
-    keys = [key for key, value in values.items() if type(value) not in _VALUE_TYPES]
-    if not right or [*map(values.get, keys)] != [_ELSEWHERE] * len(sizes):
-        raise BadRecord("not a record: the places of its large values have another shape")
-    values.update(dict.fromkeys(keys, Large(data, keys, sizes, checksums)))
-    return end
 
 
 def is_newer(data: bytes) -> bool:

@@ -24,7 +24,6 @@ from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
     Converted,
-    Large,
     NotRestored,
     Record,
     StoredValue,
@@ -103,26 +102,23 @@ class Draft:
         if data is MISSING:
             raise KeyError(key)
         kind = type(data)
-        if not (kind is bytes or kind is Large):
+        if kind is not bytes:
             return data  # a scalar
-        return self._open(key, data)
+        return self._open(key, data or stored_at(stored, key))
 
     def get_all(self, stored: Values) -> list[str]:
         """The keys whose values can be had, after decoding whatever is not decoded yet. Raises
         ``ValueError`` if something cannot be."""
         keys = []
         for key, data in self.view(stored).items():
-            kind = type(data)
             with suppress(KeyError):
-                if (kind is bytes or kind is Large) and key not in self.live:
-                    self._open(key, data)
+                if type(data) is bytes and key not in self.live:
+                    self._open(key, data or stored_at(stored, key))
                 keys.append(key)
         return keys
 
     def _open(self, key: str, data: StoredValue) -> Any:
         """As :meth:`get`. A value of a type that is gone costs itself only, and stays stored."""
-        if isinstance(data, Large):
-            data = data.encoded(key)
         try:
             value = self._codec.loads(data)
         except NotRestored as error:
