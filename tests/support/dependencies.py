@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-OWN = {"wsgi_sessions", "tests", "benchmarks", "examples"}
+OWN = {"__main__", "wsgi_sessions", "tests", "benchmarks", "examples"}
 
 
 def undeclared(paths: Iterable[Path], *groups: str) -> dict[str, set[str]]:
