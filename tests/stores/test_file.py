@@ -27,7 +27,7 @@ from wsgi_sessions.stores.file import descriptors, paths
 from wsgi_sessions.stores.file.layout import UNFINISHED
 from wsgi_sessions.stores.file.store import FileStore
 from wsgi_sessions.testing import ManualClock, StoreContract
-from wsgi_sessions.testing.contract import forked
+from wsgi_sessions.testing.forks import forked
 
 LATER = 4e9
 NOBODY = 65534

@@ -12,7 +12,7 @@ from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores import memory
 from wsgi_sessions.stores.memory import MemoryStore
 from wsgi_sessions.testing import ManualClock, StoreContract
-from wsgi_sessions.testing.contract import forked
+from wsgi_sessions.testing.forks import forked
 
 
 class TestContract(StoreContract):

@@ -38,7 +38,8 @@ from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.redis.connections import Connections
 from wsgi_sessions.stores.redis.store import RedisStore
 from wsgi_sessions.stores.redis.wire import Wire
-from wsgi_sessions.testing.contract import forked, new_key
+from wsgi_sessions.testing.contract import new_key
+from wsgi_sessions.testing.forks import forked
 
 LATER = 4_000_000_000.0
 PATIENT = 20.0

@@ -19,7 +19,8 @@ from tests.support.patience import patient_url
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
 from wsgi_sessions.testing import StoreContract
-from wsgi_sessions.testing.contract import forked, new_key
+from wsgi_sessions.testing.contract import new_key
+from wsgi_sessions.testing.forks import forked
 
 numbers = itertools.count()
 SERVERS = ["postgresql", "mariadb"]

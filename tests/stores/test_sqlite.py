@@ -20,7 +20,8 @@ from tests.support.patience import PATIENT, answered
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.sqlite.store import BATCH, SQLiteStore
 from wsgi_sessions.testing import ManualClock, StoreContract
-from wsgi_sessions.testing.contract import forked, together
+from wsgi_sessions.testing.contract import together
+from wsgi_sessions.testing.forks import forked
 
 LATER = 9e9
 

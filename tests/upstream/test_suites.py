@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.servers.process import unavailable
+from tests.support.dependencies import undeclared
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,6 +130,13 @@ def unpacked(request: pytest.FixtureRequest, pytestconfig: pytest.Config, tmp_pa
     return tmp_path / archive.name.removesuffix(".tar.gz")
 
 
+def had_by_chance(directory: Path) -> dict[str, set[str]]:
+    """What its tests import that is installed, though nothing says that it should be."""
+    own = {path.stem for path in directory.rglob("*")}
+    found = undeclared((directory / "tests").rglob("*.py"), "test")
+    return {name: found[name] for name in found.keys() - own if find_spec(name)}
+
+
 def outcomes(directory: Path, suite: Suite, *options: str) -> dict[str, bool]:
     """For each test whether it did not fail."""
     report = directory / "report.xml"
@@ -156,6 +165,7 @@ def outcomes(directory: Path, suite: Suite, *options: str) -> dict[str, bool]:
 )
 def test_a_package_passes_its_own_tests_with_our_sessions(unpacked: Path, suite: Suite) -> None:
     """All that pass with Flask's sessions, but for those listed above; and these do fail."""
+    assert had_by_chance(unpacked) == {}
     own = outcomes(unpacked, suite)
     ours = outcomes(unpacked, suite, "--our-sessions")
     assert len(ours) > suite.at_least

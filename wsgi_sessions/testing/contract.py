@@ -27,8 +27,6 @@ Each rule of :mod:`wsgi_sessions.stores.base` is one test. pytest is needed, not
 
 from __future__ import annotations
 
-import ctypes
-import faulthandler
 import itertools
 import math
 import multiprocessing
@@ -37,11 +35,9 @@ import secrets
 import string
 import threading
 import time
-import traceback
-import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import pytest
@@ -55,6 +51,7 @@ from wsgi_sessions.stores import (
     max_bytes_of,
 )
 from wsgi_sessions.testing.clock import Clock, RealClock
+from wsgi_sessions.testing.forks import fork_in_c, forked
 
 __all__ = ["StoreContract"]
 
@@ -62,8 +59,6 @@ T = TypeVar("T")
 
 ALPHABET = string.ascii_letters + string.digits + "_-"
 EVERY_BYTE = bytes(range(256)) * 2
-CHILD_SECONDS = 120
-"""After which a forked child that still runs is taken to hang."""
 
 
 def new_key() -> str:
@@ -95,38 +90,6 @@ def increment(store: Store, key: str, times: int, later: float) -> None:
             time.sleep(secrets.randbelow(1000) / 1e6)
         else:
             raise AssertionError("never accepted")
-
-
-def fork_in_c() -> int:
-    """A fork of which Python learns nothing, as servers in C make them: no hook is called."""
-    return int(ctypes.PyDLL(None).fork())
-
-
-@contextmanager
-def forked(function: Callable[[], object], fork: Callable[[], int] | None = None) -> Iterator[None]:
-    """Run *function* in a child that *fork*, by default :func:`os.fork`, makes; at the end fail
-    with the child's traceback, or with those of its threads if it hangs."""
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a server's threads may be running
-        child = (fork or os.fork)()
-    if child == 0:  # pragma: no cover - measured in the parent only
-        try:
-            faulthandler.dump_traceback_later(CHILD_SECONDS, file=writer, exit=True)
-            function()
-        except BaseException:  # noqa: BLE001 - nothing may return into the parent's test run
-            os.write(writer, traceback.format_exc().encode()[-4000:])
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        yield
-    finally:
-        with open(reader, "rb") as pipe:
-            report = pipe.read().decode(errors="replace")
-        _, status = os.waitpid(child, 0)
-    assert not report, report
-    assert status == 0, f"the child ended with wait status {status}"
 
 
 class StoreContract:
