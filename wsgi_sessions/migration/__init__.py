@@ -12,6 +12,7 @@ visitors come back.
 from __future__ import annotations
 
 from wsgi_sessions.manager import OldSession, Reader
+from wsgi_sessions.migration.beaker import BeakerReader
 from wsgi_sessions.migration.django import DjangoCookieReader, DjangoDatabaseReader
 from wsgi_sessions.migration.flask_cookie import FlaskCookieReader
 from wsgi_sessions.migration.flask_session import (
@@ -24,6 +25,7 @@ from wsgi_sessions.migration.flask_session import (
 from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
 
 __all__ = [
+    "BeakerReader",
     "DjangoCookieReader",
     "DjangoDatabaseReader",
     "FlaskCookieReader",
