@@ -23,6 +23,7 @@ from wsgi_sessions.migration.flask_session import (
     FlaskSessionSQLAlchemyReader,
 )
 from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
+from wsgi_sessions.migration.jwt import JWTReader
 
 __all__ = [
     "BeakerReader",
@@ -35,6 +36,7 @@ __all__ = [
     "FlaskSessionMongoDBReader",
     "FlaskSessionRedisReader",
     "FlaskSessionSQLAlchemyReader",
+    "JWTReader",
     "OldSession",
     "Reader",
 ]
