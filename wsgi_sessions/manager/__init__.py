@@ -7,7 +7,7 @@ from wsgi_sessions.manager.body import Body
 from wsgi_sessions.manager.layers import layers_of
 from wsgi_sessions.manager.manager import Finished, SessionManager
 from wsgi_sessions.manager.migrate import OldSession, Reader
-from wsgi_sessions.manager.nested import adopt_login_keys
+from wsgi_sessions.manager.nested import adopt_login_keys, manager_of
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.owners import OpenedSession, SessionInfo
 from wsgi_sessions.manager.store import StoreOrURL, check_place, store_of
@@ -29,6 +29,7 @@ __all__ = [
     "check_place",
     "document_options",
     "layers_of",
+    "manager_of",
     "options_from_text",
     "settings_of",
     "store_of",

@@ -14,7 +14,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 from wsgi_sessions.manager.options import Settings
 from wsgi_sessions.session import Session, SessionRepository, state_of
 
-__all__ = ["adopt_login_keys", "ignored_options", "register"]
+__all__ = ["adopt_login_keys", "ignored_options", "manager_of", "register"]
 
 _REGISTERED: WeakKeyDictionary[SessionRepository, ReferenceType[Any]] = WeakKeyDictionary()
 
@@ -24,7 +24,8 @@ def register(repository: SessionRepository, manager: Any) -> None:
     _REGISTERED[repository] = ref(manager)
 
 
-def _manager_of(session: Session) -> Any:
+def manager_of(session: Session) -> Any:
+    """The manager whose session this is; ``None`` if it is gone."""
     registered = _REGISTERED.get(state_of(session).repository)
     return None if registered is None else registered()
 
@@ -35,7 +36,7 @@ def adopt_login_keys(
     """The framework that uses *session*, which is another middleware's, logs in by these keys: they
     count for that one if its options name none."""
     if state_of(session).repository.identity is None:
-        manager = _manager_of(session)
+        manager = manager_of(session)
         if manager is not None:
             manager.adopt_login_keys(login_keys, fresh_keys)
 
@@ -43,7 +44,7 @@ def adopt_login_keys(
 def ignored_options(session: Session, settings: Settings, store: Any) -> list[str]:
     """The names of what in *settings*, and whether *store*, is not what *session* goes by. What is
     left at its default counts as not said. No I/O."""
-    outer = _manager_of(session)
+    outer = manager_of(session)
     if outer is None:
         return []
     others, outer_store = outer.options, outer.store

@@ -12,6 +12,7 @@ visitors come back.
 from __future__ import annotations
 
 from wsgi_sessions.manager import OldSession, Reader
+from wsgi_sessions.migration.beaker import BeakerReader
 from wsgi_sessions.migration.django import DjangoCookieReader, DjangoDatabaseReader
 from wsgi_sessions.migration.flask_cookie import FlaskCookieReader
 from wsgi_sessions.migration.flask_session import (
@@ -22,8 +23,10 @@ from wsgi_sessions.migration.flask_session import (
     FlaskSessionSQLAlchemyReader,
 )
 from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
+from wsgi_sessions.migration.jwt import JWTReader
 
 __all__ = [
+    "BeakerReader",
     "DjangoCookieReader",
     "DjangoDatabaseReader",
     "FlaskCookieReader",
@@ -33,6 +36,7 @@ __all__ = [
     "FlaskSessionMongoDBReader",
     "FlaskSessionRedisReader",
     "FlaskSessionSQLAlchemyReader",
+    "JWTReader",
     "OldSession",
     "Reader",
 ]

@@ -162,6 +162,15 @@ class Session(MutableMapping[str, Any]):
         return snapshot.opened_at if snapshot.record is None else snapshot.record.created_at
 
     @property
+    def last_seen(self) -> float | None:
+        """About when the session was used before this request: its last save, in seconds since the
+        epoch. A renewal saves, at most a tenth of the idle lifetime, or a day, after the last.
+        ``None`` before the first save. Loads."""
+        self._look()
+        record = self._state.load().record
+        return None if record is None else record.saved_at
+
+    @property
     def owner(self) -> str | None:
         """Who is logged in: what :meth:`login` was given, or what a login key says."""
         self._look()
