@@ -17,7 +17,7 @@ DEMO_PORT ?= 8000
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test full servers servers-full wsgi-servers mutants fuzz bench bench-quick bench-instructions \
+.PHONY: help demo docs pictures test full servers servers-full wsgi-servers mutants fuzz bench bench-quick bench-instructions \
         soak lint format clean
 
 help:  ## show the tasks
@@ -62,6 +62,9 @@ docs: $(TOOLS)  ## build the site in site/
 demo: $(DEMO)  ## serve the demo at http://127.0.0.1:8000
 	@echo "Starting the demo ..."
 	@exec $(BIN)/python -m wsgi_sessions.demo --port $(DEMO_PORT)
+
+pictures: $(TOOLS) servers  ## take the pictures of the demo in docs/images anew
+	WSGI_SESSIONS_PICTURES=1 $(BIN)/python -m pytest -q tests/served/test_film.py
 
 test: lint servers  ## lint, type-check and run the tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)

@@ -22,11 +22,12 @@ from wsgi_sessions import MemoryStore
 from wsgi_sessions.demo.__main__ import main
 from wsgi_sessions.demo.observed import NOTE, SID, Observed
 from wsgi_sessions.demo.report import Fact, Summary
-from wsgi_sessions.demo.shop import ROUTES, shop
+from wsgi_sessions.demo.shop import ROUTES, WITHOUT_SESSION, shop
 from wsgi_sessions.testing import ManualClock
 
 DAY = 86_400
-FORMS = sorted(str(rule) for rule in ROUTES.iter_rules() if rule.methods == {"POST"})
+POSTED = sorted(str(rule) for rule in ROUTES.iter_rules() if rule.methods == {"POST"})
+FORMS = [path for path in POSTED if path not in WITHOUT_SESSION]
 PAGES = sorted(str(rule) for rule in ROUTES.iter_rules() if "GET" in (rule.methods or ()))
 
 

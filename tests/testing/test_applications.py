@@ -12,6 +12,7 @@ from uuid import UUID
 import flask
 import flask_login
 import pytest
+from pyramid.config import Configurator
 from webtest import TestApp as WebTestApp
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
@@ -25,7 +26,8 @@ from wsgi_sessions import (
     StoreUnavailable,
 )
 from wsgi_sessions.flask import FlaskSessions
-from wsgi_sessions.testing import Cookie, FailingStore, logged_in, manager_of, session_of
+from wsgi_sessions.pyramid import session_factory
+from wsgi_sessions.testing import FailingStore, logged_in, manager_of, session_of
 
 SECRET = "the signing secret of the tests"
 
@@ -61,19 +63,13 @@ def test_the_cookie_is_that_of_a_browser_that_is_logged_in() -> None:
     assert not session.permanent
 
 
-def test_the_parts_of_a_cookie_are_for_clients_that_keep_cookies() -> None:
+def test_a_cookie_has_two_parts_for_clients_that_keep_cookies() -> None:
     site = plain_site(cookie_name="visitor")
     cookie = logged_in(site, "ann")
     client = Client(site)
-    client.set_cookie(cookie.name, cookie.value)
+    client.set_cookie(*cookie.split("="))
     assert client.get("/").text == "ann"
-    assert cookie == f"{cookie.name}={cookie.value}"
-    assert cookie.name == "visitor"
-
-
-def test_a_cookie_does_not_show_itself() -> None:
-    cookie = logged_in(plain_site(), "ann")
-    assert repr(cookie) == "<Cookie sid>"
+    assert cookie.startswith("visitor=")
 
 
 def test_each_login_is_a_device_of_its_own() -> None:
@@ -125,7 +121,7 @@ def test_in_flask_the_first_login_key_gets_the_owner() -> None:
     app = flask_site()
     cookie = logged_in(app, "7")
     client = app.test_client()
-    client.set_cookie(cookie.name, cookie.value)
+    client.set_cookie(*cookie.split("="))
     assert client.get("/").json == {"_user_id": "7"}
     assert session_of(app, cookie).owner == "7"
 
@@ -139,7 +135,7 @@ def test_the_user_of_flask_login_is_the_owner() -> None:
     client = app.test_client()
     assert client.get("/me").status_code == 401
     cookie = logged_in(app, "7")
-    client.set_cookie(cookie.name, cookie.value)
+    client.set_cookie(*cookie.split("="))
     assert client.get("/me").text == "in"
 
 
@@ -201,6 +197,12 @@ def wrapped_flask(wrap: Callable[[Any], Any]) -> flask.Flask:
     return app
 
 
+def pyramid_site() -> Any:
+    with Configurator() as config:
+        config.set_session_factory(session_factory(MemoryStore(), secret=SECRET))
+        return config.make_wsgi_app()
+
+
 SITES: dict[str, Callable[[], Any]] = {
     "middleware": plain_site,
     "manager": lambda: SessionManager(MemoryStore(), secret=SECRET),
@@ -209,6 +211,9 @@ SITES: dict[str, Callable[[], Any]] = {
     "middleware around": lambda: ProxyFix(plain_site()),
     "Flask": flask_site,
     "Flask's client": lambda: flask_site().test_client(),
+    "Pyramid": pyramid_site,
+    "Pyramid's client": lambda: WebTestApp(pyramid_site()),
+    "Pyramid's factory": lambda: session_factory(MemoryStore(), secret=SECRET),
     "Flask inside": lambda: wrapped_flask(ProxyFix),
     "Flask inside what shows nothing": lambda: wrapped_flask(Opaque),
 }
@@ -218,7 +223,7 @@ SITES: dict[str, Callable[[], Any]] = {
 def test_the_sessions_of_an_application_are_found(make: Callable[[], Any]) -> None:
     site = make()
     cookie = logged_in(site, "ann")
-    assert type(cookie) is Cookie
+    assert type(cookie) is str  # a server takes nothing else
     assert session_of(site, cookie).owner == "ann"
 
 

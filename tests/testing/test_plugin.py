@@ -32,7 +32,7 @@ def create_app(store, clock):
 def client(session_store, session_clock):
     client = Client(create_app(session_store, session_clock))
     cookie = logged_in(client, "ann")
-    client.set_cookie(cookie.name, cookie.value)
+    client.set_cookie(*cookie.split("="))
     return client
 
 

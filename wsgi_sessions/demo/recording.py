@@ -11,7 +11,7 @@ from typing import Any
 
 from wsgi_sessions.cookie import ID_LENGTH, SHARED_KEY_NAME
 from wsgi_sessions.demo.report import Call, Report
-from wsgi_sessions.errors import StoreError
+from wsgi_sessions.errors import StoreError, StoreUnavailable
 from wsgi_sessions.record import Codec, MsgpackCodec
 from wsgi_sessions.stores import OwnerIndex, Store, Stored, evicts, max_bytes_of
 
@@ -21,9 +21,9 @@ _current: ContextVar[Report] = ContextVar("report")
 
 
 @contextmanager
-def recorded() -> Iterator[Report]:
-    """The report of what is done in this block, in this thread."""
-    token = _current.set(Report())
+def recorded(*, stopped: bool = False) -> Iterator[Report]:
+    """The report of what is done in this block, in this thread. *stopped*: all calls fail."""
+    token = _current.set(Report(stopped=stopped))
     try:
         yield _current.get()
     finally:
@@ -40,6 +40,8 @@ def _call(name: str, key: str = "") -> Iterator[Call]:
     _report().calls.append(call)
     began = perf_counter()
     try:
+        if _report().stopped:
+            raise StoreUnavailable("the visitor has stopped it", applied=False)
         yield call
     except StoreError as error:
         call.outcome, call.failed = type(error).__name__, True

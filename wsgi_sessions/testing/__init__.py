@@ -12,14 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from wsgi_sessions.testing.clock import ManualClock, RealClock
-from wsgi_sessions.testing.cookies import Cookie, logged_in, manager_of, session_of
+from wsgi_sessions.testing.cookies import logged_in, manager_of, session_of
 from wsgi_sessions.testing.failing_store import FailingStore
 
 if TYPE_CHECKING:
     from wsgi_sessions.testing.contract import StoreContract
 
 __all__ = [
-    "Cookie",
     "FailingStore",
     "ManualClock",
     "RealClock",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
@@ -9,29 +10,12 @@ from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.manager import SessionManager, layers_of
 from wsgi_sessions.session import Session
 
-__all__ = ["Cookie", "logged_in", "manager_of", "session_of"]
+__all__ = ["logged_in", "manager_of", "session_of"]
 
 
-class Cookie(str):
-    """What stands in a ``Cookie`` header, ``name=value``, also by its parts, for clients that want
-    these."""
-
-    @property
-    def name(self) -> str:
-        """The name of the cookie."""
-        return self.partition("=")[0]
-
-    @property
-    def value(self) -> str:
-        """Its value: it opens the session."""
-        return self.partition("=")[2]
-
-    def __repr__(self) -> str:
-        return f"<Cookie {self.name}>"
-
-
-def logged_in(app: object, owner: str, **values: Any) -> Cookie:
-    """Store a new session of *owner* with *values*; the cookie of a browser that is logged in.
+def logged_in(app: object, owner: str, **values: Any) -> str:
+    """Store a new session of *owner* with *values*; the ``Cookie`` header, ``name=value``, of a
+    browser that is logged in.
 
     *app* is what :func:`manager_of` takes. Where a login key is configured, as in Flask, and none
     is among *values*, the first gets *owner*; give it yourself where your application keeps
@@ -54,7 +38,7 @@ def logged_in(app: object, owner: str, **values: Any) -> Cookie:
     session.login(owner)
     [(_, set_cookie)] = manager.commit(session)
     manager.close(session)
-    return Cookie(set_cookie.partition(";")[0])
+    return set_cookie.partition(";")[0]
 
 
 def session_of(app: object, cookie: str) -> Session:
@@ -72,9 +56,9 @@ def session_of(app: object, cookie: str) -> Session:
 
 
 def manager_of(app: object) -> SessionManager:
-    """The manager of the sessions of *app*: a Flask application, a middleware, what is wrapped
-    around one and keeps it as ``app``, ``application`` or ``wsgi_app`` (a test client of WebTest or
-    Flask too), or the manager itself.
+    """The manager of the sessions of *app*: a Flask or Pyramid application, a middleware, what is
+    wrapped around one and keeps it as ``app``, ``application`` or ``wsgi_app`` (a test client of
+    WebTest or Flask too), what has one as ``manager``, or the manager itself.
 
     Raises :exc:`~wsgi_sessions.ConfigurationError` where none is found.
     """
@@ -82,14 +66,20 @@ def manager_of(app: object) -> SessionManager:
     extensions = getattr(app, "extensions", None)  # Flask's, for layers that show nothing
     extension = extensions.get("wsgi_sessions") if isinstance(extensions, dict) else None
     for layer in layers_of(app, extension):
-        if isinstance(layer, SessionManager):
-            return layer
-        manager = getattr(layer, "manager", None)
-        if isinstance(manager, SessionManager):
-            return manager
+        for found in (layer, _pyramids(layer)):
+            manager = getattr(found, "manager", found)
+            if isinstance(manager, SessionManager):
+                return manager
         problem = problem or str(getattr(layer, "problem", ""))
     raise ConfigurationError(
         problem
         or f"no sessions are found around this {type(app).__name__}: hand in the SessionMiddleware "
         f"or the SessionManager itself"
     )
+
+
+def _pyramids(router: object) -> Any:
+    """The session factory of a Pyramid application; ``None`` for what is none."""
+    interfaces, registry = sys.modules.get("pyramid.interfaces"), getattr(router, "registry", None)
+    query = getattr(registry, "queryUtility", None)
+    return None if interfaces is None or query is None else query(interfaces.ISessionFactory)
