@@ -22,6 +22,7 @@ from wsgi_sessions.migration.flask_session import (
     FlaskSessionSQLAlchemyReader,
 )
 from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
+from wsgi_sessions.migration.values import django_session
 
 __all__ = [
     "DjangoCookieReader",
@@ -35,4 +36,5 @@ __all__ = [
     "FlaskSessionSQLAlchemyReader",
     "OldSession",
     "Reader",
+    "django_session",
 ]
