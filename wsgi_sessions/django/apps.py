@@ -7,9 +7,8 @@ from django.apps import AppConfig
 __all__ = ["SessionsConfig"]
 
 
-class SessionsConfig(AppConfig):  # type: ignore[misc]  # Django has no types
+class SessionsConfig(AppConfig):
     """No models, no commands: importing the package has registered its checks."""
 
     name = "wsgi_sessions.django"
     label = "wsgi_sessions"
-    verbose_name = "wsgi_sessions"

@@ -26,7 +26,7 @@ NEEDS_SESSION = (
 )
 
 
-@register(Tags.security)  # type: ignore[untyped-decorator]
+@register(Tags.security)
 def check_settings(**_more: Any) -> list[CheckMessage]:
     """What is set wrongly, with its remedy. No I/O."""
     if ENGINE not in (settings.SESSION_ENGINE, *settings.INSTALLED_APPS) and OURS not in _classes():

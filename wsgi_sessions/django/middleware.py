@@ -17,8 +17,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 from django.core.signals import got_request_exception
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 
 from wsgi_sessions.django import responses, test_keys
 from wsgi_sessions.django.configuration import LOGIN_KEYS, session_manager
@@ -35,7 +34,7 @@ _OPENED = "_wsgi_sessions_opened"
 _OUTAGE = "_wsgi_sessions_outage"
 
 
-class SessionMiddleware(DjangoSessionMiddleware):  # type: ignore[misc]  # Django has no types
+class SessionMiddleware(DjangoSessionMiddleware):
     """Gives each request its session, ``request.session``, a
     :class:`~wsgi_sessions.django.SessionStore`, and commits it when the response is made.
 
@@ -44,9 +43,11 @@ class SessionMiddleware(DjangoSessionMiddleware):  # type: ignore[misc]  # Djang
     fails is a ``503``. Where ``SESSION_ENGINE`` is another engine this is Django's own middleware.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         super().__init__(get_response)
-        self._is_ours = issubclass(self.SessionStore, SessionStore)
+        engine: type = self.SessionStore
+        self._is_ours = issubclass(engine, SessionStore)
+        self._engine = engine if issubclass(engine, SessionStore) else SessionStore
         if not self._is_ours:
             _log.warning(
                 "SESSION_ENGINE is %r: this engine keeps the sessions, by Django's own middleware, "
@@ -64,22 +65,20 @@ class SessionMiddleware(DjangoSessionMiddleware):  # type: ignore[misc]  # Djang
             return
         manager, environ = session_manager(), request.META
         key = manager.options.environ_key
-        outer = environ.get(key)
-        commits = not is_open(outer)
+        session: Any = environ.get(key)
+        commits = not is_open(session)
         if commits:
             session = manager.open(_cookie_header(request, manager), environ)
             environ[key] = session
         else:
-            session = outer
             adopt_login_keys(session, LOGIN_KEYS)
             manager.note_outer(session)
-        request.session = self.SessionStore.of_request(session, manager)
-        setattr(request, _OPENED, Opened(request.session, manager, commits=commits))
-        current_store.set(request.session)
+        store = self._engine.of_request(session, manager)
+        request.session = store
+        setattr(request, _OPENED, Opened(store, manager, commits=commits))
+        current_store.set(store)
 
-    def process_response(
-        self, request: HttpRequest, response: HttpResponseBase
-    ) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Commit the session; one that a view has put in its place is saved too."""
         if not self._is_ours:
             return super().process_response(request, response)
@@ -91,9 +90,7 @@ class SessionMiddleware(DjangoSessionMiddleware):  # type: ignore[misc]  # Djang
             return opened.unavailable(request, getattr(request, _OUTAGE))
         return opened.finish(request, response)
 
-    def process_exception(
-        self, request: HttpRequest, exception: Exception
-    ) -> HttpResponseBase | None:
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """A store's failure in a view is a ``503``, unless ``handler500`` is the project's own."""
         opened: Opened | None = getattr(request, _OPENED, None)
         if opened is None or not isinstance(exception, StoreError) or responses.has_own_handler():
@@ -111,7 +108,7 @@ class Opened:
         self._commits = commits
         self._is_answered = False
 
-    def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def finish(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Commit, and give the response its headers."""
         if self._is_answered:
             return response
@@ -156,7 +153,7 @@ class Opened:
     def _close(self) -> None:
         self._manager.close(self._session)
 
-    def unavailable(self, request: HttpRequest, error: BaseException) -> HttpResponseBase:
+    def unavailable(self, request: HttpRequest, error: BaseException) -> HttpResponse:
         """The ``503`` for *error*; a logout that it has kept from being one expires the cookie."""
         self._manager.log.error("a failure of the store has left the application")
         if responses.was_in_logout(error):

@@ -26,9 +26,7 @@ __all__ = [
 
 _PARTITIONED = "; Partitioned"  # http.cookies knows it since Python 3.14
 _LOGOUTS: set[CodeType] = {
-    function.__code__
-    for name in ("logout", "alogout")
-    if (function := getattr(auth, name, None)) is not None
+    vars(auth)[name].__code__ for name in ("logout", "alogout") if name in vars(auth)
 }
 
 
@@ -71,7 +69,7 @@ def _do_nothing() -> None:
 
 def call_when_closed(response: HttpResponseBase, call: Callable[[], None]) -> None:
     """Let the server call *call* when it closes *response*."""
-    response._resource_closers.append(CallWhenClosed(call))
+    response._resource_closers.append(CallWhenClosed(call))  # type: ignore[attr-defined]
 
 
 def unavailable(request: HttpRequest, finished: Finished) -> HttpResponse:

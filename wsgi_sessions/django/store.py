@@ -40,7 +40,7 @@ _BATCH = 1000  # expired records a call of purge()
 _EXPIRY = "_session_expiry"
 
 
-class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
+class SessionStore(SessionBase):
     """A session as Django and its applications know it: see Django's documentation of sessions.
 
     ``SessionStore(session_key)`` opens a session by its key, or by the value of its cookie;
@@ -88,9 +88,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
 
     _session = property(_get_session)
 
-    @async_unsafe(  # type: ignore[untyped-decorator]
-        "A session is loaded in a thread: await its asynchronous methods in async views."
-    )
+    @async_unsafe("A session is loaded in a thread: await its asynchronous methods in async views.")
     def _load_here(self) -> None:
         bool(self.session)
 
@@ -231,7 +229,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]  # Django has no types
         session = self._get_session()
         if isinstance(session.get(_EXPIRY), str):  # a time, which was the end whatever the use
             session.expires_at = None
-        super().set_expiry(value)
+        super().set_expiry(value)  # type: ignore[arg-type]  # it takes a float as well
         session.permanent = session_manager().options.permanent if value is None else value != 0
         if not value:
             session.lifetime = None
