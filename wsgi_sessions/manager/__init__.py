@@ -10,6 +10,7 @@ from wsgi_sessions.manager.migrate import OldSession, Reader
 from wsgi_sessions.manager.nested import adopt_login_keys, manager_of
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.owners import OpenedSession, SessionInfo
+from wsgi_sessions.manager.renaming import renamed_options
 from wsgi_sessions.manager.store import StoreOrURL, check_place, store_of
 from wsgi_sessions.manager.texts import options_from_text
 
@@ -31,6 +32,7 @@ __all__ = [
     "layers_of",
     "manager_of",
     "options_from_text",
+    "renamed_options",
     "settings_of",
     "store_of",
 ]

@@ -24,6 +24,7 @@ from wsgi_sessions.migration.flask_session import (
 )
 from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
 from wsgi_sessions.migration.jwt import JWTReader
+from wsgi_sessions.migration.values import django_session
 
 __all__ = [
     "BeakerReader",
@@ -39,4 +40,5 @@ __all__ = [
     "JWTReader",
     "OldSession",
     "Reader",
+    "django_session",
 ]
