@@ -63,8 +63,11 @@ for url in sys.argv[1:]:
         assert store.purge() == 1, url
         assert [*store.keys()] == ["live"], url
     if isinstance(store, OwnerIndex):
-        store.link("ann", "live", expires_at=later)
-        assert [*store.keys_of("ann")] == ["live"], url
+        end = {"expires_at": later, "replacing": None}
+        assert store.save_owned("owned", b"", **end, owner="ann", was=None) is not None, url
+        assert [*store.keys_of("ann")] == ["owned"], url
+        store.delete("owned")
+        assert [*store.keys_of("ann")] == [], url
     store.delete("live")
     close_store(store)
 print("works")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -58,8 +59,9 @@ class RecordingStore:
         self.max_bytes: int = max_bytes_of(store, sys.maxsize)
         self.evicts: bool = evicts(store)
         if isinstance(store, OwnerIndex):
-            self.link: Callable[..., Any] = _recording("link", store.link)
-            self.unlink: Callable[..., Any] = _recording("unlink", store.unlink)
+            self.save_owned: Callable[..., Any] = partial(
+                self._save, "save_owned", store.save_owned
+            )
             self.keys_of: Callable[..., Any] = _recording("keys_of", store.keys_of)
 
     def load(self, key: str) -> Stored | None:
@@ -74,8 +76,15 @@ class RecordingStore:
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        with _call("save", key) as call:
-            version = self._store.save(key, data, expires_at=expires_at, replacing=replacing)
+        return self._save(
+            "save", self._store.save, key, data, expires_at=expires_at, replacing=replacing
+        )
+
+    def _save(
+        self, name: str, save: Callable[..., Any], key: str, data: bytes, **keywords: Any
+    ) -> Hashable | None:
+        with _call(name, key) as call:
+            version: Hashable | None = save(key, data, **keywords)
         if version is None:
             call.outcome = "refused: another request was faster"
         elif len(key) == ID_LENGTH:

@@ -125,14 +125,14 @@ class Migration:
             if id is None and record is not None:
                 id = self._copy(record, former, claim, secret)
             if record is not None:
-                self._delete_former(former, token, record)
+                self._delete_former(former, token)
             if id is not None:
                 return Token(id, secret, 0, hash_secret(secret))
         return None
 
-    def _delete_former(self, former: FormerStore, token: Token, record: Record) -> None:
+    def _delete_former(self, former: FormerStore, token: Token) -> None:
         try:
-            former.delete(token, record)
+            former.delete(token)
         except StoreError:  # the claim sees to it that it is not migrated again
             self._repository.log.error("a session was migrated, but could not be deleted")
 

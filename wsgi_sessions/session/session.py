@@ -451,8 +451,8 @@ class Session(MutableMapping[str, Any]):
         id. A login is never dropped: if another request has replaced or ended the session in the
         meantime, what this request has put goes into a session of its own.
 
-        A store that lists sessions by owner lists this one, which costs one round trip more, and
-        again one to list it no more under another owner. Loads. Raises ``TypeError`` for what is
+        A store that lists sessions by owner lists this one under *owner* alone, in the save's round
+        trip (in a Redis Cluster, up to two more). Loads. Raises ``TypeError`` for what is
         no text, :exc:`~wsgi_sessions.UnsupportedValue` for a lone surrogate and for more than 1,024
         bytes of UTF-8.
         """

@@ -41,5 +41,5 @@ def __getattr__(name: str) -> Any:
         ) from None
     contract = f"{__name__}.contract"
     if contract not in sys.modules:  # otherwise pytest warns that it is too late
-        pytest.register_assert_rewrite(contract)
+        pytest.register_assert_rewrite(contract, f"{__name__}.owner_contract")
     return import_module(contract).StoreContract

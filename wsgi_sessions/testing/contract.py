@@ -35,47 +35,24 @@ import secrets
 import string
 import threading
 import time
-from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
-from wsgi_sessions.stores import (
-    Listable,
-    OwnerIndex,
-    Purgeable,
-    Store,
-    close_store,
-    max_bytes_of,
-)
-from wsgi_sessions.testing.clock import Clock, RealClock
+from wsgi_sessions.stores import Listable, Purgeable, Store, close_store, max_bytes_of
+from wsgi_sessions.testing.clock import Clock
 from wsgi_sessions.testing.forks import fork_in_c, forked
+from wsgi_sessions.testing.material import new_key, together
+from wsgi_sessions.testing.owner_contract import OwnerContract
 
-__all__ = ["StoreContract"]
+__all__ = ["StoreContract", "new_key", "together"]
 
 T = TypeVar("T")
 
 ALPHABET = string.ascii_letters + string.digits + "_-"
 EVERY_BYTE = bytes(range(256)) * 2
-
-
-def new_key() -> str:
-    """A key as the library makes them."""
-    return secrets.token_urlsafe(16)
-
-
-def together(count: int, function: Callable[[int], Any]) -> list[Any]:
-    """What *function* returns in each of *count* threads that start at the same moment."""
-    barrier = threading.Barrier(count)
-
-    def run(number: int) -> Any:
-        barrier.wait()
-        return function(number)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 def increment(store: Store, key: str, times: int, later: float) -> None:
@@ -92,50 +69,15 @@ def increment(store: Store, key: str, times: int, later: float) -> None:
             raise AssertionError("never accepted")
 
 
-class StoreContract:
+class StoreContract(OwnerContract):
     """The rules that every store keeps. Subclass it and give it a fixture ``store``.
 
     Fixture ``clock``: real time unless overridden; give the store's clock argument and this
     fixture the same :class:`ManualClock` where that is possible, and no test sleeps.
     """
 
-    late: float = 0.0
-    """How many seconds after its end a record may still be there: 1 for a store that rounds up to
-    whole seconds."""
-
     shared: bool = True
     """Whether processes share what is stored."""
-
-    @pytest.fixture
-    def clock(self) -> Clock:
-        return RealClock()
-
-    @pytest.fixture
-    def later(self, clock: Clock) -> float:
-        """An hour from now."""
-        return clock() + 3600
-
-    @pytest.fixture
-    def soon(self, clock: Clock) -> float:
-        """The end that :meth:`expired` waits for. Near enough to sleep for."""
-        return clock() + 1.2
-
-    def expired(self, clock: Clock, soon: float, arrange: Callable[[float], T]) -> T:
-        """What ``arrange(end)`` returned before that end, which has gone by since.
-
-        The end is *soon*. On a machine too busy for that *arrange* is called again, with twice the
-        time. Waits as long after it as there was before it, since a store may send the time that
-        is left, and count it from its arrival.
-        """
-        seconds = max(soon - clock(), 0.1)
-        while True:
-            end = clock() + seconds
-            made = arrange(end)
-            if clock() < end:
-                clock.advance(seconds + self.late + 0.05)
-                return made
-            assert seconds < 60, "what comes before the end takes too long"
-            seconds *= 2
 
     # -- load, save
 
@@ -564,13 +506,6 @@ class StoreContract:
             pytest.skip("does not list keys")
         return store
 
-    @pytest.fixture
-    def owners(self, store: Store) -> OwnerIndex:
-        """The store, if it keeps an index of owners."""
-        if not isinstance(store, OwnerIndex):
-            pytest.skip("keeps no index of owners")
-        return store
-
     def test_purge(
         self, store: Store, purgeable: Purgeable, clock: Clock, later: float, soon: float
     ) -> None:
@@ -606,60 +541,3 @@ class StoreContract:
             clock, soon, lambda end: store.save(new_key(), b"", expires_at=end, replacing=None)
         )
         assert sorted(listable.keys()) == sorted(live)
-
-    def test_link_and_unlink(self, owners: OwnerIndex, later: float) -> None:
-        """The keys noted for an owner, each once, until they are taken out."""
-        one, two = new_key(), new_key()
-        assert list(owners.keys_of("ann")) == []
-        for key in (one, two, one):
-            owners.link("ann", key, expires_at=later)
-        assert sorted(owners.keys_of("ann")) == sorted([one, two])
-        owners.unlink("ann", one)
-        owners.unlink("ann", one)
-        owners.unlink("nobody", one)
-        assert list(owners.keys_of("ann")) == [two]
-        owners.unlink("ann", two)
-        assert list(owners.keys_of("ann")) == []
-
-    def test_owners_are_any_strings(self, owners: OwnerIndex, later: float) -> None:
-        """Names that a server may take for equal are different owners."""
-        names = ["ann", "Ann", "ann ", " ann", "a", "x" * 1000, "x" * 1001, "%", "_", "*"]
-        names += ["é", "e\u0301", "e", "\U0001f600", "a:b", "a\nb", "a\0b", "a\0", "'\"\\"]
-        keys = {name: new_key() for name in names}
-        for name, key in keys.items():
-            owners.link(name, key, expires_at=later)
-        for name, key in keys.items():
-            assert list(owners.keys_of(name)) == [key], ascii(name)
-
-    def test_notes_expire(
-        self, owners: OwnerIndex, clock: Clock, later: float, soon: float
-    ) -> None:
-        """At their own time; noting again moves it either way."""
-        kept, short, moved, cut = (new_key() for _ in range(4))
-
-        def arrange(end: float) -> None:
-            owners.link("ann", kept, expires_at=later)
-            owners.link("ann", short, expires_at=end)
-            owners.link("ann", moved, expires_at=end)
-            owners.link("ann", moved, expires_at=later)
-            owners.link("ann", cut, expires_at=later)
-            owners.link("ann", cut, expires_at=end)
-            owners.link("bob", short, expires_at=end)
-
-        self.expired(clock, soon, arrange)
-        assert sorted(owners.keys_of("ann")) == sorted([kept, moved])
-        assert list(owners.keys_of("bob")) == []
-
-    def test_notes_and_records_are_apart(
-        self, store: Store, owners: OwnerIndex, later: float
-    ) -> None:
-        """A note is no record, and an owner may be called like a key."""
-        key = new_key()
-        owners.link(key, key, expires_at=later)
-        assert store.load(key) is None
-        assert store.save(key, b"data", expires_at=later, replacing=None) is not None
-        owners.unlink(key, key)
-        assert store.load(key).data == b"data"  # type: ignore[union-attr]
-        if isinstance(store, Listable):
-            owners.link("ann", new_key(), expires_at=later)
-            assert list(store.keys()) == [key]

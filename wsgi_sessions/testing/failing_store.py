@@ -41,10 +41,10 @@ class FailingStore:
                 self.__dict__[name] = self._operations[name]
 
     def stop(self, *operations: str) -> ExitStack:
-        """From now on *operations* (``"save"``, ``"load"``, …; none named: all) raise
-        :exc:`~wsgi_sessions.StoreUnavailable`, and do nothing. Until :meth:`start`, or, if this is
-        used by ``with``, until the end of the block. Raises :exc:`ValueError` for what is no
-        operation."""
+        """From now on *operations* (``"save"``, a login's included, ``"load"``, …; none named: all)
+        raise :exc:`~wsgi_sessions.StoreUnavailable`, and do nothing. Until :meth:`start`, or, if
+        this is used by ``with``, until the end of the block. Raises :exc:`ValueError` for what is
+        no operation."""
         self._stopped = self._named(operations)
         return self._until_started()
 
@@ -95,13 +95,15 @@ class FailingStore:
     def _operation(self, name: str) -> Callable[..., Any]:
         """That of the store, which fails if it is to."""
 
+        kind = "save" if name == "save_owned" else name
+
         def call(*args: Any, **kwargs: Any) -> Any:
-            self.calls.append(name)
-            if name in self._stopped:
-                raise StoreUnavailable(f"{name} fails: the test has stopped it", applied=False)
+            self.calls.append(kind)
+            if kind in self._stopped:
+                raise StoreUnavailable(f"{kind} fails: the test has stopped it", applied=False)
             result = getattr(self._store, name)(*args, **kwargs)
-            if name in self._lost:
-                raise StoreUnavailable(f"the answer to {name} is lost: the test wants it so")
+            if kind in self._lost:
+                raise StoreUnavailable(f"the answer to {kind} is lost: the test wants it so")
             return result
 
         return call

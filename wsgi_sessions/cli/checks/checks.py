@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.metadata import version as installed
@@ -186,12 +186,24 @@ def _exercise(store: Store, key: str) -> Iterator[tuple[str, bool]]:
     late = store.save(key, b"4", expires_at=end, replacing=created)
     yield "refuse to replace what is no longer there", late is None
     if isinstance(store, OwnerIndex):
-        store.link(key, key, expires_at=end)
-        linked = list(store.keys_of(key))
-        store.unlink(key, key)
-        yield "list it under its owner", linked == [key]
+        listed = store.save_owned(
+            key, b"5", expires_at=end, replacing=replaced, owner=key, was=None
+        )
+        yield "save it with its owner", listed is not None
+        yield "list it under its owner", _are_soon(store, key, [key])
+        moved = store.save_owned(key, b"6", expires_at=end, replacing=listed, owner=None, was=key)
+        yield "take it off the list", moved is not None and _are_soon(store, key, [])
     store.delete(key)
     yield "delete it", store.load(key) is None
+
+
+def _are_soon(store: OwnerIndex, owner: str, keys: Sequence[str]) -> bool:
+    """Whether *keys* are those of *owner*, within some seconds: an index may follow the records."""
+    for seconds in (0.1, 0.4, 1.6, 0.0):
+        if list(store.keys_of(owner)) == keys:
+            return True
+        time.sleep(seconds)
+    return False
 
 
 def new_key() -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from wsgi_sessions.errors import ConfigurationError, SessionError, StoreUnavailable
 from wsgi_sessions.stores.given import check_client
-from wsgi_sessions.stores.redis.watched import Command, Transaction
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Transaction
 from wsgi_sessions.stores.timeouts import Timeouts
 
 _REASONS = {
@@ -51,16 +51,24 @@ class Server(Protocol):
         recognisable: bool = False,
     ) -> Any:
         """The reply to *command*; a string that is large perhaps as a view. Without a *deadline*,
-        the operation begins now. Of a transaction, which has to be sent as *replicated*: whether
-        it is done, in two round trips.
+        the operation begins now. Of a transaction, which has to be sent as *replicated*, in two
+        round trips: the reply to its first write, ``True`` if there was nothing to do, ``False``
+        if it is refused.
 
         *replicated*: a write that as many replicas as configured have to acknowledge.
         *recognisable*: a save, which recognises its own work and so may be sent again after its
         reply was lost in any way.
 
-        Raises :exc:`NoScript`, :exc:`NotPermitted`, :exc:`WrongType`, and for all else
-        ``StoreUnavailable``.
+        Raises :exc:`NoScript`, :exc:`NotPermitted`, :exc:`WrongType`, :exc:`CrossSlot`, and for
+        all else ``StoreUnavailable``.
         """
+
+    is_cluster: bool
+    """Whether a command may name keys of one slot only."""
+
+    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        """The replies to several commands that only read, in one round trip; an error reply among
+        them is raised as :meth:`call` does."""
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         """The names of all keys that match."""
@@ -71,6 +79,10 @@ class Server(Protocol):
 
 class NoScript(StoreUnavailable):
     """This server has not seen the script yet, or has been flushed."""
+
+
+class CrossSlot(StoreUnavailable):
+    """The server is a node of a cluster, and the keys are in several slots."""
 
 
 class NotPermitted(StoreUnavailable):
@@ -91,6 +103,8 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
         kind = "NoPermissionError"  # of EXEC, within EXECABORT
     if kind == "NoScriptError":
         return NoScript("the script is not there", applied=False)
+    if kind == "ClusterCrossSlotError" or str(error).startswith("CROSSSLOT"):
+        return CrossSlot("the keys are in several slots", applied=False)
     if "WRONGTYPE" in str(error):
         return WrongType("something else is there", applied=False)
     if kind == "ConnectionError" or (isinstance(error, OSError) and kind != "TimeoutError"):
@@ -103,6 +117,13 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
         f"{server} {_REASONS.get(kind, f'failed ({shown})')}",
         applied=_applied(error),
         busy=kind in _BUSY,
+    )
+
+
+def disturbed() -> StoreUnavailable:
+    """That a transaction was given up."""
+    return StoreUnavailable(
+        "Redis: what is to be written is changed too often by others", busy=True, applied=False
     )
 
 
@@ -143,6 +164,7 @@ class Client:
     def __init__(self, client: Any, *, wait_replicas: int, timeouts: Timeouts) -> None:
         _check(client, wait_replicas)
         self._client = client
+        self.is_cluster = hasattr(client, "get_primaries")
         self._wait_replicas = wait_replicas
         self._wait = int(timeouts.answer * 500)
         """Milliseconds that replicas may take: half the time for an answer, the other half is for
@@ -180,35 +202,50 @@ class Client:
         replies = pipeline.execute(raise_on_error=False)
         return first_reply(replies, self._wait_replicas)
 
-    def _transacted(self, transaction: Transaction) -> bool:
+    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:  # noqa: ARG002
+        try:
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            return list(pipeline.execute())
+        except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
+            raise unavailable(error) from None
+
+    def _transacted(self, transaction: Transaction) -> Any:
         if self._wait_replicas:
             raise ConfigurationError(
                 "wait_replicas with a client that was handed in needs the right to EVAL, which "
                 "this user has not: grant it, or give the store a URL"
             )
-        try:
-            return self._attempt(transaction)
-        except Exception as error:
-            if type(error).__name__ != "WatchError":
-                raise
-            if str(error).startswith("Watched variable changed"):
-                return False
-        # The client has lost the connection and does not say whether before or after the write.
-        if self._attempt(transaction):
-            return True
-        raise StoreUnavailable("Redis was lost during a write, which may or may not have happened")
+        lost = False
+        for _ in range(ATTEMPTS):
+            try:
+                reply = self._attempt(transaction)
+            except Exception as error:
+                if type(error).__name__ != "WatchError":
+                    raise
+                # Else the client has lost the connection and does not say whether before or after
+                # the write.
+                lost = lost or not str(error).startswith("Watched variable changed")
+                continue
+            if lost and reply is False:
+                raise StoreUnavailable(
+                    "Redis was lost during a write, which may or may not have happened"
+                )
+            return reply
+        raise disturbed()
 
-    def _attempt(self, transaction: Transaction) -> bool:
+    def _attempt(self, transaction: Transaction) -> Any:
         with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.watch(transaction.key)
-            commands = transaction.decide(pipeline.execute_command(*transaction.read))
+            pipeline.watch(*transaction.keys)
+            replies = [pipeline.execute_command(*read) for read in transaction.reads]
+            commands = transaction.decide(replies)
             if not commands:
                 return commands is not None
             pipeline.multi()
             for command in commands:
                 pipeline.execute_command(*_joined(command))
-            pipeline.execute()
-            return True
+            return pipeline.execute()[0]
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         try:

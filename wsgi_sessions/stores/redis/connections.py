@@ -31,9 +31,9 @@ from time import monotonic
 from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
-from wsgi_sessions.stores.redis.client import first_reply, unavailable
+from wsgi_sessions.stores.redis.client import disturbed, first_reply, unavailable
 from wsgi_sessions.stores.redis.url import connection_options
-from wsgi_sessions.stores.redis.watched import Command, Transaction
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Transaction
 from wsgi_sessions.stores.redis.wire import packed
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
@@ -43,6 +43,8 @@ MAX_IDLE = 100
 
 class Connections:
     """The server at *url*, reached over connections that stay open between requests."""
+
+    is_cluster = False
 
     def __init__(self, url: str, *, wait_replicas: int, timeouts: Timeouts) -> None:
         try:
@@ -106,6 +108,10 @@ class Connections:
             )
         return reply
 
+    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        replies: list[Any] = self.call(tuple(commands), deadline, recognisable=True)
+        return replies
+
     def scan(self, pattern: str) -> Iterator[bytes]:
         cursor = b"0"
         while True:
@@ -146,6 +152,8 @@ class Connections:
             if replicated:
                 ask = self._transacted if type(command) is Transaction else self._replicated_reply
                 reply = ask(connection, command)
+            elif type(command[0]) is tuple:
+                reply = self._all_replies(connection, command)
             else:
                 reply = wire.ask(packed(command))
                 if type(reply) is wire.error:
@@ -174,25 +182,35 @@ class Connections:
     def _wait(self) -> Command:
         return ("WAIT", self._wait_replicas, int(self._answer * 500))  # half is for the network
 
-    def _transacted(self, connection: Any, transaction: Any) -> bool:
-        """Whether the transaction is done, in two packets. Where one of its commands is refused
-        the connection may still be in it, and is not used again."""
-        key, read, decide, writes = transaction
-        opened = (("WATCH", key), read, ("MULTI",))
-        # Inside of MULTI a read would be queued, so it goes before.
-        _watching, there, _in_transaction = self._accepted(connection, opened)
-        commands = decide(there)
-        if not commands:
-            self._accepted(connection, (("DISCARD",),))
-            return commands is not None
+    def _all_replies(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+        """The replies to *commands*, all of them read, whatever they are; none is an error."""
+        replies = _replies(connection, commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def _transacted(self, connection: Any, transaction: Any) -> Any:
+        """The reply to the first write of the transaction, in two packets; ``True`` if there was
+        nothing to do, ``False`` if it is refused. Where one of its commands is refused the
+        connection may still be in it, and is not used again."""
+        keys, reads, decide, writes = transaction
+        opened = (("WATCH", *keys), *reads, ("MULTI",))
         wait = (self._wait(),) if self._wait_replicas and writes else ()
-        replies = _replies(connection, (*commands, ("EXEC",), *wait))
-        self._accept(connection, replies[: len(commands) + 1])
-        done = replies[len(commands)]
-        self._accept(connection, done or ())
-        if wait:
-            first_reply((done is not None, replies[-1]), self._wait_replicas)
-        return done is not None
+        for _ in range(ATTEMPTS):
+            # Inside of MULTI a read would be queued, so these go before.
+            _watching, *there, _in_transaction = self._accepted(connection, opened)
+            commands = decide(there)
+            if not commands:
+                self._accepted(connection, (("DISCARD",),))
+                return commands is not None
+            replies = _replies(connection, (*commands, ("EXEC",), *wait))
+            self._accept(connection, replies[: len(commands) + 1])
+            done = replies[len(commands)]
+            if done is not None:
+                self._accept(connection, done)
+                return first_reply((done[0], replies[-1]), self._wait_replicas) if wait else done[0]
+        raise disturbed()
 
     def _accepted(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
         """The replies to *commands*, none of which is an error."""

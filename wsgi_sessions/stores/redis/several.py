@@ -110,6 +110,8 @@ class SentinelConnections(Connections):
 class ClusterClient(Client):
     """redis-py's client of the Cluster at *url*, with our time limits and one more attempt."""
 
+    is_cluster = True
+
     def __init__(self, url: str, *, wait_replicas: int, timeouts: Timeouts) -> None:
         hosts = _hosts(url, 6379, _CLUSTER_URL)
         if hosts.path not in ([], ["0"]):
