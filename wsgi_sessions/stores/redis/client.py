@@ -32,6 +32,9 @@ _REASONS = {
     "MasterDownError": "is a replica without its master",
 }
 
+_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
+"""What Redis 7.0 and later ones say where a script is permitted and a command in it is not."""
+
 _BUSY = {"MaxConnectionsError", "OutOfMemoryError", "ReadOnlyError"}
 """What says no more than that this one thing cannot be done now."""
 
@@ -113,6 +116,8 @@ def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
     code = str(error).partition(" ")[0]
     shown = f"{kind}: {code}" if code.isalpha() and code.isupper() else kind
     not_permitted = kind == "NoPermissionError" or str(error).startswith("unknown command")
+    if any(text in str(error) for text in _IN_SCRIPT):
+        kind = "NoPermissionError"
     return (NotPermitted if not_permitted else StoreUnavailable)(
         f"{server} {_REASONS.get(kind, f'failed ({shown})')}",
         applied=_applied(error),
