@@ -68,7 +68,7 @@ def served(example: str, directory: Path) -> Iterator[str]:
     ]
     environment = {
         "PYTHONPATH": f"{directory}{os.pathsep}{ROOT}",
-        "WSGI_SESSIONS_STORE": patient_url("sqlite:///sessions.db"),
+        "WSGI_SESSIONS_STORE": patient_url(f"sqlite:///{directory}/sessions.db"),
     }
     server = ServerProcess(
         command, log=directory / "server.log", env=os.environ | environment, cwd=str(directory)
