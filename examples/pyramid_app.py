@@ -94,7 +94,8 @@ def log_out(request: Request) -> Response:
 
 
 with Configurator() as config:
-    config.set_session_factory(session_factory())
+    # What two requests at the same time put into the cart is all kept.
+    config.set_session_factory(session_factory(merge_keys=["cart"]))
     config.set_security_policy(SecurityPolicy())
     config.add_route("index", "/", request_method="GET")
     config.add_view(index, route_name="index")

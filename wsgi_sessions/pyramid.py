@@ -1,7 +1,15 @@
 """Pyramid: ``request.session`` is a session of this library.
 
->>> config.include("wsgi_sessions.pyramid")  # by the settings ``wsgi_sessions.…``
->>> config.set_session_factory(session_factory(RedisStore()))  # or by code
+.. code:: python
+
+    from pyramid.config import Configurator
+    from wsgi_sessions import RedisStore
+    from wsgi_sessions.pyramid import session_factory
+
+    config = Configurator()
+    config.set_session_factory(session_factory(RedisStore()))
+
+or ``config.include("wsgi_sessions.pyramid")``, by the settings ``wsgi_sessions.…`` of an ini file.
 
 How this works. Inside a :class:`~wsgi_sessions.SessionMiddleware` the session is that of the
 middleware, the very object, and the middleware commits it. Alone, a response callback, which
