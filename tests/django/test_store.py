@@ -32,6 +32,18 @@ def test_save_stores_an_empty_session_too() -> None:
     assert SessionStore().exists(str(session.session_key))
 
 
+def test_a_session_that_was_saved_stays_when_it_is_emptied() -> None:
+    """Its key may be in a token of another application's."""
+    session = SessionStore()
+    session["x"] = 1
+    session.save()
+    again = SessionStore(session.session_key)
+    del again["x"]
+    again.save()
+
+    assert SessionStore().exists(str(session.session_key))
+
+
 def test_create_stores_a_new_empty_session_and_ends_the_one_before() -> None:
     session = SessionStore()
     session["x"] = 1

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.servers.process import unavailable
 from tests.support.dependencies import undeclared
+from tests.upstream.sources import unpack_source
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,24 +109,7 @@ SUITES = {
 def unpacked(request: pytest.FixtureRequest, pytestconfig: pytest.Config, tmp_path: Path) -> Path:
     """The unpacked source distribution of the version that is installed."""
     package = request.param
-    directory = pytestconfig.cache.mkdir("upstream")
-    required = f"{package}=={version(package)}"
-    name = f"{required.replace('==', '-')}.tar.gz".replace("-", "_")
-
-    def downloaded() -> list[Path]:  # older ones are called Flask-Login, say
-        paths = directory.iterdir()
-        return [path for path in paths if path.name.lower().replace("-", "_") == name]
-
-    if not downloaded():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--retries=5", "--no-deps"]
-        command += ["--no-binary", package, "--dest", str(directory), required]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode != 0 or not downloaded():
-            unavailable(f"the source of {package} cannot be downloaded: {result.stderr[-500:]}")
-    [archive] = downloaded()
-    with tarfile.open(archive) as source:
-        source.extractall(tmp_path, filter="data")
-    return tmp_path / archive.name.removesuffix(".tar.gz")
+    return unpack_source(package, version(package), tmp_path, pytestconfig)
 
 
 def had_by_chance(directory: Path) -> dict[str, set[str]]:

@@ -139,13 +139,13 @@ class SessionStore(SessionBase):
     # Saving and ending
 
     def save(self, must_create: bool = False) -> None:
-        """Store the session now, an empty one too. Alone, a session that another request has ended
-        or replaced raises ``UpdateError``, as in Django; in a request its changes are dropped."""
-        if self.session_key is None:
-            if not (len(self.session) or self.session.superseded):
-                self.session.create()
-        elif must_create and self._is_stored:
+        """Store the session now, an empty one too, and keep it when it is empty later, since its
+        key may be kept elsewhere. Alone, a session that another request has ended or replaced
+        raises ``UpdateError``, as in Django; in a request its changes are dropped."""
+        if must_create and self._is_stored:
             raise CreateError
+        if not self.session.superseded:
+            self.session.create()
         self._commit()
         if not self._is_of_request and self.session.superseded:
             raise UpdateError

@@ -209,7 +209,7 @@ class SessionRepository:
         if snapshot.record is None:
             return self._create(snapshot, edit)
         for attempt in range(_ATTEMPTS):
-            now = self.now()
+            now = self.now() + 0.0  # a clock may give an int, and a record holds none
             record = edit(snapshot.record, now)
             if force or record is not snapshot.record:
                 record = self.lifetimes.applied(snapshot.record, record, renewed=force)
@@ -233,7 +233,7 @@ class SessionRepository:
         self.before_create()
         may_move = not snapshot.id  # nobody has seen it: the application may have kept it elsewhere
         for _attempt in range(_ATTEMPTS):
-            now = self.now()
+            now = self.now() + 0.0
             id = snapshot.ensure_id()
             blank = self._blank(snapshot.secret, now)
             record = self.lifetimes.applied(blank, edit(blank, now), renewed=False)
