@@ -1,7 +1,8 @@
 """Measures what sessions cost: everything, or one part of it.
 
 Results go to ``benchmarks/results``, as JSON; tables, and the targets with what was measured, to
-the terminal.
+the terminal. A run of everything also writes the summary, the pictures, and the figures in the
+README and in ``docs/``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks import archive, instructions, plots, targets
+from benchmarks import archive, instructions, pages, plots, targets
 from benchmarks.callgrind import ValgrindMissing
 from benchmarks.contenders import CONTENDERS
 from benchmarks.machine import about
@@ -24,7 +25,9 @@ def main() -> None:
         case "targets":
             print(targets.show(archive.load()))
         case "plots":
-            plots.draw(archive.load())
+            plots.draw(archive.summary()["figures"])
+        case "pages":
+            pages.write()
         case None:
             _measure(list(PARTS), arguments)
         case part:
@@ -44,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "instructions":
             part.add_argument("--peers", action="store_true", help="of other libraries too")
     parts.add_parser("targets", help="the targets and the latest results")
-    parts.add_parser("plots", help="draw the latest results")
+    parts.add_parser("plots", help="draw the pictures of the summary")
+    parts.add_parser("pages", help="write the figures of the summary into README and docs")
     return parser
 
 
@@ -76,7 +80,8 @@ def _measure(names: list[str], arguments: argparse.Namespace) -> None:
             print("(too few rounds to judge by)")
         if not quick:
             archive.summarise()
-            plots.draw(archive.load())
+            plots.draw(archive.summary()["figures"])
+            pages.write()
 
 
 if __name__ == "__main__":
