@@ -8,7 +8,9 @@ README and in ``docs/``.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from pathlib import Path
 
 from benchmarks import archive, instructions, pages, plots, targets
 from benchmarks.callgrind import ValgrindMissing
@@ -26,8 +28,10 @@ def main() -> None:
             print(targets.show(archive.load()))
         case "plots":
             plots.draw(archive.summary()["figures"])
-        case "pages":
+        case "pages" if arguments.check is None:
             pages.write()
+        case "pages":
+            _check_pages(arguments.check)
         case None:
             _measure(list(PARTS), arguments)
         case part:
@@ -48,8 +52,16 @@ def _parser() -> argparse.ArgumentParser:
             part.add_argument("--peers", action="store_true", help="of other libraries too")
     parts.add_parser("targets", help="the targets and the latest results")
     parts.add_parser("plots", help="draw the pictures of the summary")
-    parts.add_parser("pages", help="write the figures of the summary into README and docs")
+    part = parts.add_parser("pages", help="write the figures of the summary into README and docs")
+    default = archive.DIRECTORY / "summary.json"
+    part.add_argument("--check", nargs="?", type=Path, const=default, metavar="SUMMARY")
     return parser
+
+
+def _check_pages(path: Path) -> None:
+    """Exit with 1 and the names of the pages that differ from the summary at *path*."""
+    if differ := pages.differing(archive.summary(path)):
+        sys.exit(f"other figures than measured: {' '.join(differ)}; python -m benchmarks pages")
 
 
 def _measure(names: list[str], arguments: argparse.Namespace) -> None:

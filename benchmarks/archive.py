@@ -22,10 +22,10 @@ def save(part: str, figures: Any) -> None:
     )
 
 
-def summary() -> dict[str, Any]:
+def summary(path: Path = DIRECTORY / "summary.json") -> dict[str, Any]:
     """What git keeps: ``about`` (machine, versions, commit), ``figures``, and ``once``: what was
     measured once for a decision, each with its commit."""
-    return dict(json.loads((DIRECTORY / "summary.json").read_text()))
+    return dict(json.loads(path.read_text()))
 
 
 def load() -> dict[str, Any]:

@@ -1,27 +1,28 @@
 """The figures in the README and in ``docs/``, written there from ``results/summary.json``.
 
-A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. A single figure stands between
-``<!-- n: PATH -->`` and ``<!-- /n -->``: the keys that lead to it in the summary, with ``;`` between
-them, and a format (``.2f``; by default a whole number). ``python -m benchmarks pages`` writes all of
-them again; a test fails where one differs.
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. A figure stands between
+``<!-- n: PATH -->`` and ``<!-- /n -->``: the keys that lead to it in the summary, with ``;``
+between them, and a format (``.2f``; by default a whole number). ``python -m benchmarks pages``
+writes all of them again, with ``--check`` it says which pages and pictures differ.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.archive import summary
-from benchmarks.scale import scale
+from benchmarks.plots import stale
+from benchmarks.scale import commands_of, requests_of, scale
 from benchmarks.table import table
-from benchmarks.targets import TARGETS, at
+from benchmarks.targets import TARGETS
 
 Results = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
-TABLE = re.compile(r"(?<=<!-- table: )([a-z-]+)( -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(?<=<!-- table: )([a-z-]+)( -->\n\n)(?:(?!<!--).)*(?=<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(?<=<!-- n: )([^>]+?)( -->).*?(?=<!-- /n -->)", re.DOTALL)
 FORMAT = re.compile(r";(,?\.\d[f%])$")
 
@@ -71,27 +72,46 @@ def write() -> None:
     results = summary()
     for page in pages():
         text = page.read_text()
-        new = written(text, results)
-        if new != text:
+        if (new := written(text, results)) != text:
             page.write_text(new)
             print(f"{page.relative_to(ROOT)} was written")
+
+
+def differing(results: Results) -> list[str]:
+    """The pages and pictures that show other figures than *results*."""
+    texts = {str(page.relative_to(ROOT)): page.read_text() for page in pages()}
+    differ = [name for name, text in texts.items() if written(text, results) != text]
+    return differ + [str(path.relative_to(ROOT)) for path in stale(results["figures"])]
 
 
 def written(text: str, results: Results) -> str:
     """*text* with the figures of *results* in it. Raises ``KeyError`` for a table or figure that
     does not exist."""
-    text = TABLE.sub(lambda found: found[1] + found[2] + TABLES[found[1]](results), text)
+    text = TABLE.sub(lambda found: found[1] + found[2] + TABLES[found[1]](results) + "\n\n", text)
     return FIGURE.sub(lambda found: found[1] + found[2] + _figure(found[1], results), text)
 
 
 def _figure(path: str, results: Results) -> str:
     kind = FORMAT.search(path)
     keys = path[: kind.start()] if kind else path
-    where = results if keys.startswith(("about;", "once;")) else results["figures"]
-    value: Any = where
+    beside = {**results, "derived": derived(results["figures"])}
+    value: Any = beside if keys.split(";")[0] in beside else results["figures"]
     for key in keys.split(";"):
         value = value[key]
     return value if isinstance(value, str) else format(value, kind[1] if kind else ",.0f")
+
+
+def derived(figures: Results) -> dict[str, float]:
+    """What is reckoned from the figures, with two digits."""
+    footprint = figures["footprint"]
+    return {
+        "commands of a Redis node": rounded(commands_of("ours-redis", footprint)),
+        "requests of a PostgreSQL node": rounded(requests_of("ours-postgresql", footprint)),
+    }
+
+
+def rounded(value: float) -> float:
+    return float(f"{value:.2g}")
 
 
 def _instructions(results: Results) -> str:
@@ -176,9 +196,3 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "machine": _machine,
     "scale": lambda results: scale(results["figures"]["footprint"]),
 }
-
-
-def quoted(text: str) -> Iterator[str]:
-    """The names of the tables and figures in *text*."""
-    yield from (found[1] for found in TABLE.finditer(text))
-    yield from (found[1] for found in FIGURE.finditer(text))

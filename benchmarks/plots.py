@@ -1,13 +1,14 @@
-"""The pictures of the results that the README shows, by matplotlib (group ``bench``)."""
+"""The pictures of the results in README and site, by matplotlib (group ``bench``)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from benchmarks.archive import DIRECTORY
+DIRECTORY = Path(__file__).parents[1] / "docs" / "images"
 
 Results = dict[str, Any]
 
@@ -51,6 +52,12 @@ def draw(results: Results) -> None:
             continue
         about = {"Date": None, "Description": digest(results, PARTS[name])}
         figure.savefig(DIRECTORY / f"{name}.svg", metadata=about, bbox_inches="tight")
+
+
+def stale(results: Results) -> list[Path]:
+    """The pictures that were drawn of other figures."""
+    pictures = {DIRECTORY / f"{name}.svg": digest(results, part) for name, part in PARTS.items()}
+    return [path for path, drawn in pictures.items() if drawn not in path.read_text()]
 
 
 def digest(results: Results, part: str) -> str:

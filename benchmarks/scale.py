@@ -12,8 +12,10 @@ Figures = dict[str, dict[str, float]]
 USERS = 10_000_000
 PEAK = 50_000
 REQUESTS = {"read µs": 25_000, "write µs": 4_000, "new µs": 1_000}
-"""A second, of :data:`PEAK`: half read their session, 8 % change it, 2 % begin one, 40 % do neither."""
+"""A second, of :data:`PEAK`: half read their session, 8 % change it, 2 % begin one, the others do
+not touch it."""
 COMMANDS = {"read µs": 1, "write µs": 2, "new µs": 1}
+_COMMANDS = sum(rate * COMMANDS[kind] for kind, rate in REQUESTS.items())
 FRAGMENTATION = 1.25
 FULL = 0.6
 """How full a node may be, in memory and in CPU."""
@@ -48,9 +50,24 @@ def scale(figures: Figures) -> str:
     return table([*header, "$ per million requests"], rows)
 
 
+def cores_of(figures: dict[str, float]) -> float:
+    """Of the server, that all requests take."""
+    return sum(rate * figures[kind] for kind, rate in REQUESTS.items()) / 1e6
+
+
+def requests_of(name: str, figures: Figures) -> float:
+    """A second, untouched ones included, that one node serves when it is as full as it may be."""
+    return PEAK * NODES[name].cores * FULL / cores_of(figures[name])
+
+
+def commands_of(name: str, figures: Figures) -> float:
+    """A second, as :func:`requests_of`."""
+    return requests_of(name, figures) * _COMMANDS / PEAK
+
+
 def _row(node: Node, figures: dict[str, float]) -> list[str]:
     gib = USERS * figures["bytes"] * FRAGMENTATION / GIB
-    cores = sum(rate * figures[kind] for kind, rate in REQUESTS.items()) / 1e6
+    cores = cores_of(figures)
     by_memory, by_cpu = gib / (node.gib * FULL), cores / (node.cores * FULL)
     primaries = math.ceil(max(by_memory, by_cpu))
     nodes = primaries * node.copies
@@ -58,7 +75,7 @@ def _row(node: Node, figures: dict[str, float]) -> list[str]:
     return [
         node.label,
         f"{gib:.1f}",
-        f"{sum(rate * COMMANDS[kind] for kind, rate in REQUESTS.items()):,}",
+        f"{_COMMANDS:,}",
         f"{cores:.1f}",
         f"{primaries} ({'by CPU' if by_cpu > by_memory else 'by memory'})",
         str(nodes),

@@ -1,7 +1,15 @@
 """Pyramid: ``request.session`` is a session of this library.
 
->>> config.include("wsgi_sessions.pyramid")  # by the settings ``wsgi_sessions.…``
->>> config.set_session_factory(session_factory(RedisStore()))  # or by code
+.. code:: python
+
+    from pyramid.config import Configurator
+    from wsgi_sessions.pyramid import session_factory
+
+    with Configurator(settings={"wsgi_sessions.store": "redis://localhost"}) as config:
+        config.include("wsgi_sessions.pyramid")  # by the settings
+
+    with Configurator() as config:
+        config.set_session_factory(session_factory("redis://localhost"))  # or by code
 
 How this works. Inside a :class:`~wsgi_sessions.SessionMiddleware` the session is that of the
 middleware, the very object, and the middleware commits it. Alone, a response callback, which

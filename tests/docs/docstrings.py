@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the package: dialogues with ``>>>`` and ``.. code:: python``."""
+"""The examples in the docstrings of the package: dialogues with ``>>>``, ``.. code:: python``."""
 
 from __future__ import annotations
 
