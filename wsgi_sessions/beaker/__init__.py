@@ -1,7 +1,16 @@
 """Beaker's middleware and session over the stores of this library.
 
->>> from wsgi_sessions.beaker import SessionMiddleware  # was: from beaker.middleware import …
->>> app = SessionMiddleware(app, {"session.type": "ext:redis", "session.url": "redis://localhost"})
+.. code:: python
+
+    from wsgi_sessions.beaker import SessionMiddleware  # was: from beaker.middleware import …
+
+    def application(environ, start_response):
+        environ["beaker.session"]["visits"] = 1
+        start_response("200 OK", [])
+        return [b"welcome"]
+
+    options = {"session.type": "ext:redis", "session.url": "redis://localhost"}
+    application = SessionMiddleware(application, options)
 
 Beaker itself is not needed.
 """
