@@ -3,13 +3,13 @@
 .. code:: python
 
     from pyramid.config import Configurator
-    from wsgi_sessions import RedisStore
     from wsgi_sessions.pyramid import session_factory
 
-    config = Configurator()
-    config.set_session_factory(session_factory(RedisStore()))
+    with Configurator(settings={"wsgi_sessions.store": "redis://localhost"}) as config:
+        config.include("wsgi_sessions.pyramid")  # by the settings
 
-or ``config.include("wsgi_sessions.pyramid")``, by the settings ``wsgi_sessions.…`` of an ini file.
+    with Configurator() as config:
+        config.set_session_factory(session_factory("redis://localhost"))  # or by code
 
 How this works. Inside a :class:`~wsgi_sessions.SessionMiddleware` the session is that of the
 middleware, the very object, and the middleware commits it. Alone, a response callback, which

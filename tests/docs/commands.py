@@ -39,8 +39,8 @@ class Terminal:
 
     def run(self, command: str) -> str:
         """What *command* prints, errors included. Fails where its status is not 0."""
-        if assignment := re.fullmatch(r"export (\w+)=(\S+)", command):
-            self._environment[assignment[1]] = shlex.split(assignment[2])[0]
+        if assignment := re.fullmatch(r"export (\w+)=(.+)", command):
+            self._environment[assignment[1]] = self._output(f"echo {assignment[2]}").strip()
             return ""
         if command.startswith("pip install "):
             check_installation(command)
@@ -51,6 +51,9 @@ class Terminal:
         if SERVER.match(command):
             self._serve(command)
             return ""
+        return self._output(command)
+
+    def _output(self, command: str) -> str:
         done = subprocess.run(
             PORT.sub(str(self._port), command),
             shell=True,

@@ -1,4 +1,4 @@
-"""The examples in the docstrings in the package: dialogues (``>>>``) and ``.. code:: python``."""
+"""The examples in the docstrings of the package: dialogues with ``>>>``, ``.. code:: python``."""
 
 from __future__ import annotations
 

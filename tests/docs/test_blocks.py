@@ -12,6 +12,7 @@ import configparser
 import doctest
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -83,11 +84,16 @@ def run(text: str, name: str, directory: Path, request: pytest.FixtureRequest) -
     return "" if is_test else result.stdout
 
 
+def name_of(text: str) -> str:
+    """The name that a reader gives a program which has none: pytest runs what has tests."""
+    return "test_program.py" if re.search(r"^(def test_|class Test)", text, re.M) else "program.py"
+
+
 @those_in("python")
 def test_a_program_runs_alone(block: Block, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     save(files_before(block), tmp_path, request)
 
-    printed = run(block.text, block.file or "program.py", tmp_path, request)
+    printed = run(block.text, block.file or name_of(block.text), tmp_path, request)
 
     if block.output is not None:
         assert same_output(block.output, printed, FLAGS), printed
@@ -165,8 +171,7 @@ def test_a_docstring_s_example_runs_alone(
 ) -> None:
     text = at_our_servers(example.text, request)
     if not example.is_dialogue:
-        name = "test_example.py" if "\nclass Test" in text else "example.py"
-        run(text, name, tmp_path, request)
+        run(text, name_of(text), tmp_path, request)
         return
     monkeypatch.chdir(tmp_path)
     dialogue = doctest.DocTestParser().get_doctest(text, {}, example.name, None, 0)

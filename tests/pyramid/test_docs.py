@@ -25,7 +25,7 @@ def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     names: dict[str, Any] = {"__name__": __name__}
     for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
         exec(block, names)
-        if "add_view" in block:
+        if "/add/{item}" in block:
             client = TestApp(names["app"])
             answers = [client.get("/add/pen").json for _ in range(2)]
             assert answers == [["pen"], ["pen", "pen"]]

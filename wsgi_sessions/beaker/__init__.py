@@ -4,15 +4,13 @@
 
     from wsgi_sessions.beaker import SessionMiddleware  # was: from beaker.middleware import …
 
-
     def application(environ, start_response):
-        environ["beaker.session"]["visited"] = True
+        environ["beaker.session"]["visits"] = 1
         start_response("200 OK", [])
-        return [b""]
+        return [b"welcome"]
 
-
-    config = {"session.type": "ext:redis", "session.url": "redis://localhost"}
-    application = SessionMiddleware(application, config)
+    options = {"session.type": "ext:redis", "session.url": "redis://localhost"}
+    application = SessionMiddleware(application, options)
 
 Beaker itself is not needed.
 """

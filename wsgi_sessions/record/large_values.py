@@ -80,11 +80,12 @@ class LargeValues(dict[str, StoredValue]):
     """Whether the large values are exactly those of :attr:`large`."""
 
     def __or__(self, other: Any) -> LargeValues:  # type: ignore[override]
-        merged = self.copy()
+        merged = LargeValues(self)
         merged.update(other)
-        merged.unchanged = self.unchanged and not any(
-            self.get(key) == ELSEWHERE or is_large(value) for key, value in other.items()
-        )
+        merged.large, merged.unchanged = self.large, self.unchanged
+        for key, value in other.items():
+            if is_large(value) or self.get(key) == ELSEWHERE:
+                merged.unchanged = False
         return merged
 
     def copy(self) -> LargeValues:

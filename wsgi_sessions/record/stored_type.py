@@ -26,13 +26,13 @@ _MAX_TAG_LENGTH = 100
 class StoredType(NamedTuple):
     """A type of the application's own, and how its values are stored. A plain tuple serves too.
 
-    >>> from pathlib import PurePosixPath
-    >>> from wsgi_sessions.record import StoredType
+    >>> from fractions import Fraction
     >>> from wsgi_sessions import MsgpackCodec
-    >>> path = StoredType(PurePosixPath, "path", str, PurePosixPath, immutable=True)
-    >>> codec = MsgpackCodec(types=[path])
-    >>> codec.loads(codec.dumps(PurePosixPath("/srv")))
-    PurePosixPath('/srv')
+    >>> from wsgi_sessions.record import StoredType
+    >>> fraction = StoredType(Fraction, "fraction", str, Fraction, immutable=True)
+    >>> codec = MsgpackCodec(types=[fraction])
+    >>> codec.loads(codec.dumps(Fraction(1, 3)))
+    Fraction(1, 3)
 
     A class that says what its values are made of (a dataclass, ``Enum``, ``NamedTuple``, pydantic
     model, path, array of numpy) needs no functions: ``types=[Cart]`` is the same as

@@ -1,4 +1,6 @@
-"""Fixtures for the tests of applications. In the ``conftest.py`` at the top of the tests::
+"""Fixtures for the tests of applications. In the ``conftest.py`` at the top of the tests:
+
+.. code:: python
 
     pytest_plugins = ["wsgi_sessions.testing.plugin"]
 
