@@ -105,7 +105,7 @@ def messages_of(call: ast.Call) -> Iterator[str]:
             parts = (one.value if isinstance(one, ast.Constant) else "…" for one in argument.values)
             yield "".join(map(str, parts))
         elif isinstance(argument, ast.Constant) and " " in str(argument.value):
-            yield re.sub(r"%[sdg]", "…", str(argument.value))
+            yield re.sub(r"%[sdgr]", "…", str(argument.value))
 
 
 def test_every_entry_of_the_log_is_explained() -> None:
