@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 import tests.django.project  # noqa: F401  # first: it configures Django
-from tests.support.recording import RecordingStore
+from tests.support.recording import RecordingOwners, RecordingStore
 from tests.support.visitor import warm
-from wsgi_sessions import MemoryStore, SessionManager, Store
-from wsgi_sessions.stores import OwnerIndex
+from wsgi_sessions import MemoryStore, SessionManager
 from wsgi_sessions.testing import ManualClock
 
 from django.contrib.auth.models import User  # isort: skip
 from django.test import Client, override_settings  # isort: skip
-
-
-class RecordingOwners(RecordingStore):
-    """With the index of owners, whose calls are noted too."""
-
-    inner: Store
-
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        self._note("link")
-        assert isinstance(self.inner, OwnerIndex)
-        self.inner.link(owner, key, expires_at=expires_at)
-
-    def unlink(self, owner: str, key: str) -> None:
-        self._note("unlink")
-        assert isinstance(self.inner, OwnerIndex)
-        self.inner.unlink(owner, key)
-
-    def keys_of(self, owner: str) -> Any:
-        self._note("keys_of")
-        assert isinstance(self.inner, OwnerIndex)
-        return self.inner.keys_of(owner)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_a_login_is_one_save_with_a_new_cookie_and_keeps_the_visitors_data(
 
     log_in(client, user)
 
-    assert store.pop_calls() == ["load", "link", "save"]
+    assert store.pop_calls() == ["load", "save_owned"]
     assert (who(client), who(before)) == ("'ann'", "'AnonymousUser'")
     answer(lambda request: request.session["cart"])
     assert client.get("/").content == b"[1]"
