@@ -335,7 +335,7 @@ class SessionManager:
         if state.phase is SENT:
             if not streams:  # otherwise the application may yet raise, and nothing of it is saved
                 self.save_late(session)
-        elif state.draft is not None or state.snapshot is not None:
+        elif state.draft is not None or (state.snapshot is not None and not state.snapshot.new):
             try:
                 state.save()
             except StoreError:
@@ -352,8 +352,8 @@ class SessionManager:
             headers = setting_cookie(headers, ours, self._cookie.name, self._overridden)
         if streams:
             state.phase = SENT
-        else:
-            state.close()
+        else:  # close(), without the call
+            state.phase, state.environ = OVER, None
         return _new_tuple(Finished, (status, headers, None))
 
     def _finish_untouched(
