@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Route, Stored
 from wsgi_sessions.stores.redis import watched
-from wsgi_sessions.stores.redis.client import Client, NoScript, NotPermitted, Server, WrongType
+from wsgi_sessions.stores.redis.client import Client, Server
+from wsgi_sessions.stores.redis.cluster import ClusterConnections
 from wsgi_sessions.stores.redis.connections import Connections
-from wsgi_sessions.stores.redis.several import (
-    ClusterClient,
-    SentinelConnections,
-    is_cluster,
-    is_sentinel,
-)
+from wsgi_sessions.stores.redis.replies import NoScript, NotPermitted, WrongType
+from wsgi_sessions.stores.redis.several import SentinelConnections, is_cluster, is_sentinel
 from wsgi_sessions.stores.redis.url import route_of
 from wsgi_sessions.stores.redis.watched import Command, Transaction
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
@@ -150,6 +147,9 @@ class RedisStore:
             client_or_url, wait_replicas=wait_replicas, timeouts=check_timeouts(timeouts)
         )
         self._prefix = prefix
+        node_of = self._server.place_of
+        self.place_of: Callable[[str], str] | None = node_of and (lambda key: node_of(prefix + key))
+        """Of a cluster: the node that holds a key, as far as is known."""
         self._scripts = True
         """Whether the server lets us run scripts, as far as is known."""
         self._can_replace = False
@@ -328,7 +328,7 @@ def _way_to(client_or_url: object) -> Callable[..., Server]:
         return Client
     if is_sentinel(client_or_url):
         return SentinelConnections
-    return ClusterClient if is_cluster(client_or_url) else Connections
+    return ClusterConnections if is_cluster(client_or_url) else Connections
 
 
 def _milliseconds_until(expires_at: float) -> int:

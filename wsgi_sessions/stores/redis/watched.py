@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Command", "Transaction", "link", "probe", "replace"]
+__all__ = ["Asking", "Command", "Transaction", "key_of", "link", "probe", "replace"]
 
 Command = tuple[Any, ...]
 """A command's name and arguments: bytes, ``str`` and numbers; bytes that come in pieces, as a tuple
@@ -31,6 +31,25 @@ class Transaction(NamedTuple):
     """Makes of the reply what is to be sent; nothing if it is done already; ``None`` to refuse."""
     writes: bool = True
     """Whether it is to be acknowledged by replicas, where these are waited for."""
+
+
+class Asking(NamedTuple):
+    """*command*, sent to the node of a cluster that is about to get the key."""
+
+    command: Command
+
+
+_KEY_AT = dict.fromkeys(("EVALSHA", "EVAL"), 3) | dict.fromkeys(
+    ("GET", "SET", "DEL", "EXISTS", "GETRANGE", "ZADD", "ZREM", "ZRANGEBYSCORE"), 1
+)
+
+
+def key_of(command: Command) -> Any:
+    """The one key of *command*; ``None`` if it has none, or is none of the store's own."""
+    if type(command) is Transaction:
+        return command.key
+    at = _KEY_AT.get(command[0])
+    return None if at is None else command[at]
 
 
 def probe(name: str) -> Transaction:

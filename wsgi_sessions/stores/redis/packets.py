@@ -1,0 +1,96 @@
+"""Several commands in one packet: a write and the ``WAIT`` behind it, and a transaction.
+
+Rules for maintainers: all replies to a packet are read, whatever they are. Where a command of a
+transaction was refused, the connection may still be in it, and must not be used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from wsgi_sessions.stores.redis.replies import first_reply
+from wsgi_sessions.stores.redis.watched import Asking, Command, Transaction
+from wsgi_sessions.stores.redis.wire import packed
+
+__all__ = ["Line", "Wait", "talk"]
+
+
+class Line(Protocol):
+    """A connection to the server, for the time of one exchange."""
+
+    spent: bool
+    """Set where it must not be used again."""
+
+    def ask(self, command: bytes) -> Any:
+        """Send packed commands and read the reply to the first; an error is returned."""
+
+    def read(self) -> Any:
+        """The next reply; an error is returned."""
+
+
+class Wait(NamedTuple):
+    """What replicas have to do with a write before it counts."""
+
+    replicas: int
+    """How many have to confirm it; 0 for none."""
+    milliseconds: int
+
+    def command(self) -> Command:
+        return ("WAIT", *self)
+
+
+def talk(line: Line, command: Command, wait: Wait, *, replicated: bool = True) -> Any:
+    """The reply to *command*, or whether it is done if it is a transaction. Raises an error that
+    was the reply, and :exc:`~wsgi_sessions.StoreUnavailable` where replicas do not confirm."""
+    if type(command) is Transaction:
+        return _transacted(line, command, wait)
+    commands: list[Command] = [command]
+    if type(command) is Asking:
+        commands = [("ASKING",), command.command]
+    if wait.replicas and replicated:
+        commands.append(wait.command())
+        return first_reply(_replies(line, commands)[-2:], wait.replicas)
+    reply = _replies(line, commands)[-1]
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _transacted(line: Line, transaction: Transaction, wait: Wait) -> bool:
+    key, read, decide, writes = transaction
+    opened = (("WATCH", key), read, ("MULTI",))
+    # Inside of MULTI a read would be queued, so it goes before.
+    _watching, there, _in_transaction = _accepted(line, opened)
+    commands = decide(there)
+    if not commands:
+        _accepted(line, (("DISCARD",),))
+        return commands is not None
+    waits = (wait.command(),) if wait.replicas and writes else ()
+    replies = _replies(line, (*commands, ("EXEC",), *waits))
+    _accept(line, replies[: len(commands) + 1])
+    done = replies[len(commands)]
+    _accept(line, done or ())
+    if waits:
+        first_reply((done is not None, replies[-1]), wait.replicas)
+    return done is not None
+
+
+def _accepted(line: Line, commands: Sequence[Command]) -> list[Any]:
+    """The replies to *commands*, none of which is an error."""
+    replies = _replies(line, commands)
+    _accept(line, replies)
+    return replies
+
+
+def _accept(line: Line, replies: Sequence[Any]) -> None:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            line.spent = True
+            raise reply
+
+
+def _replies(line: Line, commands: Sequence[Command]) -> list[Any]:
+    """The replies to *commands*, which go out together; errors as exceptions."""
+    replies = [line.ask(b"".join(map(packed, commands)))]
+    return replies + [line.read() for _ in commands[1:]]
