@@ -10,7 +10,8 @@ import pytest
 from tests.support.dependencies import imports, undeclared
 
 ROOT = Path(__file__).parents[1]
-IN_ANOTHER_ENVIRONMENT = ROOT / "tests" / "upstream" / "apps"
+UPSTREAM = ROOT / "tests" / "upstream"
+IN_ANOTHER_ENVIRONMENT = {UPSTREAM / "apps", UPSTREAM / "django" / "plugged"}
 USED_WHERE_INSTALLED = {"bjoern", "meinheld", "atheris"}
 """They have to be compiled."""
 WRITTEN_BY_TESTS = {"app", "shop"}
@@ -18,7 +19,7 @@ WRITTEN_BY_TESTS = {"app", "shop"}
 
 def python_files(directory: str) -> list[Path]:
     found = (ROOT / directory).rglob("*.py")
-    return [path for path in found if IN_ANOTHER_ENVIRONMENT not in path.parents]
+    return [path for path in found if not IN_ANOTHER_ENVIRONMENT & {*path.parents}]
 
 
 @pytest.mark.parametrize(

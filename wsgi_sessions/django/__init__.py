@@ -1,6 +1,8 @@
 """Django: ``request.session`` is a session of this library.
 
-Two lines of the settings::
+Two lines of the settings:
+
+.. code:: python
 
     MIDDLEWARE = [..., "wsgi_sessions.django.SessionMiddleware", ...]
     SESSION_ENGINE = "wsgi_sessions.django"

@@ -52,7 +52,7 @@ from wsgi_sessions.session import (
     RequestState,
     Session,
     SessionRepository,
-    close_untouched,
+    close_unloaded,
     open_by_proof,
     open_session,
     proof_of,
@@ -361,7 +361,7 @@ class SessionManager:
     ) -> Finished:
         state = state_of(session)
         if not streams:
-            close_untouched(session)
+            close_unloaded(session)
         else:
             state.phase = SENT
             if self._may_be_looked_at(state, headers):

@@ -39,7 +39,7 @@ from wsgi_sessions.session.views import Items, Keys, Values
 __all__ = [
     "Session",
     "check_key",
-    "close_untouched",
+    "close_unloaded",
     "has_rivals",
     "is_loaded",
     "is_open",
@@ -544,11 +544,15 @@ def open_session(
     return session
 
 
-def close_untouched(session: Session) -> None:
-    """The request is over, and nothing has looked at its session: most requests."""
+def close_unloaded(session: Session) -> bool:
+    """The request is over, if nothing has looked at its session, or at most asked for a key at a
+    first visit; whether that is so. Most requests."""
     state = session._state
+    if session.accessed and (state.cookie_header or state.snapshot or state.draft):
+        return False
     state.phase = OVER
     state.environ = None
+    return True
 
 
 state_of: Callable[[Session], RequestState] = attrgetter("_state")

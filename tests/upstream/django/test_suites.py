@@ -85,7 +85,7 @@ def check_django(python: str, release: str, directories: tuple[str, ...], tests:
     engine_tests = tests / "engine_tests"
     engine_tests.mkdir()
     (engine_tests / "__init__.py").touch()
-    shutil.copy(HERE / "engine_tests.py", engine_tests / "tests.py")
+    shutil.copy(HERE / "plugged" / "engine_tests.py", engine_tests / "tests.py")
     command = (*command, "engine_tests")
     ours = run_by_django(python, tests, *command, sessions="ours", settings="test_sqlite")
     assert own.keys() <= ours.keys()
