@@ -377,11 +377,16 @@ def test_prefixes_are_plain(prefix: str) -> None:
 
 
 def test_cluster_clients_that_could_not_keep_the_rules(redis_cluster: RedisCluster) -> None:
-    """Reading from replicas, which may be behind; waiting for them, which it cannot."""
+    """Reading from replicas, which may be behind; waiting for them, which a class that is not
+    redis-py's own cannot."""
     strategy = LoadBalancingStrategy.ROUND_ROBIN
+
+    class Traced(redis.RedisCluster):
+        pass
+
     with (
         redis_cluster.client(load_balancing_strategy=strategy) as reads_elsewhere,
-        redis_cluster.client() as client,
+        Traced("127.0.0.1", redis_cluster.nodes[0].port) as client,
     ):
         with pytest.raises(ConfigurationError, match="replicas"):
             RedisStore(reads_elsewhere)

@@ -43,7 +43,6 @@ def unique(url: str) -> RedisStore:
         ("redis+cluster://:sec@host/1", "database"),
         ("redis+cluster://:sec@host:99999999", "several"),
         ("redis+cluster://:sec@host?tiemout=1", "'tiemout'"),
-        ("redis+cluster://:sec@host?wait_replicas=1", "wait_replicas"),
     ],
 )
 def test_a_url_that_cannot_work_is_refused_without_a_word_of_its_password(

@@ -16,7 +16,6 @@ import redis
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import RedisCluster, RedisServer
 from wsgi_sessions import RedisStore, StoreUnavailable
-from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.testing import StoreContract
 
@@ -212,16 +211,14 @@ def test_writers_at_once_lose_nothing(store: RedisStore) -> None:
     assert found.data == b"100"
 
 
-def test_replicas_confirm_a_transaction_too(server: RedisServer) -> None:
-    """By URL; a client that was handed in cannot send ``WAIT`` on the connection of the write."""
+@pytest.mark.parametrize("handed_in", [False, True])
+def test_replicas_confirm_a_transaction_too(server: RedisServer, handed_in: bool) -> None:
     server.ask("ACL", "SETUSER", *USER, "+wait")
-    store = RedisStore(url(server.port), prefix="session:w:", wait_replicas=1)
-    version = create(store, key := secrets.token_hex(8))
-    with pytest.raises(StoreUnavailable, match="0 of 1 Redis replicas") as caught:
-        store.save(key, b"new", expires_at=LATER, replacing=version)
-    assert caught.value.applied is None
-    store.close()
     with redis.Redis(port=server.port, **LOGIN) as client:
-        store = RedisStore(client, prefix="session:w:", wait_replicas=1)
-        with pytest.raises(ConfigurationError, match="wait_replicas"):
-            create(store, secrets.token_hex(8))
+        target = client if handed_in else url(server.port)
+        version = create(RedisStore(target, prefix="session:w:"), key := secrets.token_hex(8))
+        store = RedisStore(target, prefix="session:w:", wait_replicas=1)
+        with pytest.raises(StoreUnavailable, match="0 of 1 Redis replicas") as caught:
+            store.save(key, b"new", expires_at=LATER, replacing=version)
+        assert caught.value.applied is None
+        store.close()

@@ -6,41 +6,32 @@ its class, so that one of the ``valkey`` package or a wrapper does as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from socket import gaierror
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from wsgi_sessions.errors import ConfigurationError, SessionError, StoreUnavailable
 from wsgi_sessions.stores.given import check_client
-from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Transaction
+from wsgi_sessions.stores.redis.borrowed import AGAIN, lender_of, start_over
+from wsgi_sessions.stores.redis.packets import Wait
+from wsgi_sessions.stores.redis.replies import disturbed, first_reply, unavailable
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Reads, Transaction, key_of
 from wsgi_sessions.stores.timeouts import Timeouts
 
-_REASONS = {
-    "TimeoutError": "did not answer in time",
-    "AuthenticationError": "refused the user name or password, or wants one",
-    "AuthorizationError": "refused the user",
-    "NoPermissionError": "does not permit this user the command or the key: "
-    "RedisStore's documentation has the ACL line",
-    "ReadOnlyError": "is a read-only replica",
-    "OutOfMemoryError": "is full (maxmemory)",
-    "BusyLoadingError": "is still loading its data",
-    "MaxConnectionsError": "was not asked: the client's connection pool is exhausted",
-    "MasterNotFoundError": "was not asked: no Sentinel names a master",
-    "MovedError": "is a node of a Redis Cluster: write redis+cluster:// or hand in a "
-    "redis.cluster.RedisCluster",
-    "ClusterDownError": "is a cluster that is down",
-    "MasterDownError": "is a replica without its master",
-}
+__all__ = ["Client", "Server"]
 
-_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
-"""What Redis 7.0 and later ones say where a script is permitted and a command in it is not."""
-
-_BUSY = {"MaxConnectionsError", "OutOfMemoryError", "ReadOnlyError"}
-"""What says no more than that this one thing cannot be done now."""
+UNKNOWN_NODE = "of a node that is not known yet"
+_PACKAGES = ("redis", "valkey", "hiredis")
 
 
 class Server(Protocol):
     """What the store needs: the reply to one command, in one round trip."""
+
+    is_cluster: bool
+    """Whether a command may name keys of one slot only."""
+
+    @property
+    def place_of(self) -> Callable[[str], str] | None:
+        """Of a cluster: which node has the key of that name, as far as is known; no I/O."""
 
     def deadline(self) -> float:
         """When an operation that begins now has to be over."""
@@ -56,7 +47,8 @@ class Server(Protocol):
         """The reply to *command*; a string that is large perhaps as a view. Without a *deadline*,
         the operation begins now. Of a transaction, which has to be sent as *replicated*, in two
         round trips: the reply to its first write, ``True`` if there was nothing to do, ``False``
-        if it is refused.
+        if it is refused. Of several reads: the list of the replies, in one round trip, of a cluster
+        in one for each node.
 
         *replicated*: a write that as many replicas as configured have to acknowledge.
         *recognisable*: a save, which recognises its own work and so may be sent again after its
@@ -66,13 +58,6 @@ class Server(Protocol):
         all else ``StoreUnavailable``.
         """
 
-    is_cluster: bool
-    """Whether a command may name keys of one slot only."""
-
-    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
-        """The replies to several commands that only read, in one round trip; an error reply among
-        them is raised as :meth:`call` does."""
-
     def scan(self, pattern: str) -> Iterator[bytes]:
         """The names of all keys that match."""
 
@@ -80,100 +65,18 @@ class Server(Protocol):
         """Close what the store has opened."""
 
 
-class NoScript(StoreUnavailable):
-    """This server has not seen the script yet, or has been flushed."""
-
-
-class CrossSlot(StoreUnavailable):
-    """The server is a node of a cluster, and the keys are in several slots."""
-
-
-class NotPermitted(StoreUnavailable):
-    """The user may not send this command, or the server does not know it."""
-
-
-class WrongType(StoreUnavailable):
-    """What is there is no string, so it is not ours."""
-
-
-def unavailable(error: Exception, server: str = "Redis") -> StoreUnavailable:
-    """*error* as the store's own, without what might quote a key, a value or a password.
-
-    The texts of error replies, and some of the client's own, repeat the command's arguments.
-    """
-    kind = type(error).__name__
-    if "because of: NOPERM" in str(error):
-        kind = "NoPermissionError"  # of EXEC, within EXECABORT
-    if kind == "NoScriptError":
-        return NoScript("the script is not there", applied=False)
-    if kind == "ClusterCrossSlotError" or str(error).startswith("CROSSSLOT"):
-        return CrossSlot("the keys are in several slots", applied=False)
-    if "WRONGTYPE" in str(error):
-        return WrongType("something else is there", applied=False)
-    if kind == "ConnectionError" or (isinstance(error, OSError) and kind != "TimeoutError"):
-        # speaks of host, port and the system's error only
-        return StoreUnavailable(f"{server} cannot be reached: {error}", applied=_applied(error))
-    code = str(error).partition(" ")[0]
-    shown = f"{kind}: {code}" if code.isalpha() and code.isupper() else kind
-    not_permitted = kind == "NoPermissionError" or str(error).startswith("unknown command")
-    if any(text in str(error) for text in _IN_SCRIPT):
-        kind = "NoPermissionError"
-    return (NotPermitted if not_permitted else StoreUnavailable)(
-        f"{server} {_REASONS.get(kind, f'failed ({shown})')}",
-        applied=_applied(error),
-        busy=kind in _BUSY,
-    )
-
-
-def disturbed() -> StoreUnavailable:
-    """That a transaction was given up."""
-    return StoreUnavailable(
-        "Redis: what is to be written is changed too often by others", busy=True, applied=False
-    )
-
-
-def _applied(error: Exception) -> bool | None:
-    """What *error* says about the command: ``False`` if it was refused or could not be sent. (A
-    client that repeats commands by itself may have sent one and lost the connection before; what
-    failed last counts.)"""
-    names = {one.__name__ for one in type(error).__mro__}
-    refused = "ResponseError" in names or (names & _REASONS.keys()) - {"TimeoutError"}
-    unsent = isinstance(error.__context__, (ConnectionRefusedError, gaierror))
-    connecting = str(error).startswith("Timeout connecting")
-    return False if refused or unsent or connecting else None
-
-
-def first_reply(replies: Sequence[Any], wanted: int) -> Any:
-    """The first of the replies to a command and the ``WAIT`` behind it.
-
-    Raises what either of them is, and :exc:`StoreUnavailable` if too few replicas have the write:
-    it was done, and a failover could undo it.
-    """
-    reply, acknowledged = replies
-    if isinstance(reply, Exception):
-        raise reply
-    if isinstance(acknowledged, Exception):
-        failure = unavailable(acknowledged)
-        failure.applied = None  # the write was done
-        raise failure
-    if reply and acknowledged < wanted:
-        raise StoreUnavailable(
-            f"{acknowledged} of {wanted} Redis replicas have confirmed the write in time", busy=True
-        )
-    return reply
-
-
 class Client:
     """A client that was handed in: ``redis.Redis``, of a Sentinel, ``RedisCluster``, Valkey's."""
 
     def __init__(self, client: Any, *, wait_replicas: int, timeouts: Timeouts) -> None:
-        _check(client, wait_replicas)
+        self._lender = lender_of(client)
+        _check(client, wait_replicas and not self._lender)
         self._client = client
         self.is_cluster = hasattr(client, "get_primaries")
-        self._wait_replicas = wait_replicas
-        self._wait = int(timeouts.answer * 500)
-        """Milliseconds that replicas may take: half the time for an answer, the other half is for
-        the network. The client's own ``socket_timeout`` has to be longer."""
+        self.place_of = self._node_of if hasattr(client, "get_node_from_key") else None
+        # Half the time for an answer is for the replicas, the other half for the network. The
+        # client's own socket_timeout has to be longer.
+        self._wait = Wait(wait_replicas, int(timeouts.answer * 500))
 
     def deadline(self) -> float:
         return float("inf")  # the client's own timeouts count
@@ -186,38 +89,68 @@ class Client:
         replicated: bool = False,
         recognisable: bool = False,  # noqa: ARG002 - and its own retries
     ) -> Any:
+        several = type(command) is not tuple
+        wait = self._wait if several or (replicated and self._wait.replicas) else None
         try:
-            if command[0] == "GET":  # the method names the key to a client-side cache
-                return self._client.get(command[1])
-            if replicated and type(command) is Transaction:
-                return self._transacted(command)
-            command = _joined(command)
-            if replicated and self._wait_replicas:
-                return self._call_replicated(command)
-            return self._client.execute_command(*command)
+            reply = self._borrowed(command, wait)
+            return self._called(command, wait) if reply is AGAIN else reply
         except SessionError:
             raise
-        except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
+        except BaseException as error:
+            if not _is_reported(error):
+                start_over(self._client)
+                if self._lender is not None or not isinstance(error, Exception):
+                    raise
             raise unavailable(error) from None
 
-    def _call_replicated(self, command: Command) -> Any:
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.execute_command(*command)
-        pipeline.execute_command("WAIT", self._wait_replicas, self._wait)
-        replies = pipeline.execute(raise_on_error=False)
-        return first_reply(replies, self._wait_replicas)
-
-    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:  # noqa: ARG002
+    def _node_of(self, name: str) -> str:
         try:
-            pipeline = self._client.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            return list(pipeline.execute())
-        except Exception as error:  # noqa: BLE001 - the packages' errors have no common base
-            raise unavailable(error) from None
+            return str(self._client.get_node_from_key(name).name)
+        except Exception:  # noqa: BLE001 - the command itself will say what is wrong
+            return UNKNOWN_NODE
+
+    def _borrowed(self, command: Command, wait: Wait | None) -> Any:
+        """The reply over a connection of the client's pool; ``AGAIN`` where its own methods have
+        to be called."""
+        if self._lender is None:
+            return AGAIN
+        pool = self._lender.pool_for(key_of(command))
+        return AGAIN if pool is None else self._lender.exchange(pool, command, wait)
+
+    def _called(self, command: Command, wait: Wait | None) -> Any:
+        """The reply by the client's own methods."""
+        if type(command) is Transaction:
+            return self._transacted(command)
+        if type(command) is Reads:
+            return self._all_replies(command.commands)
+        if wait is None:
+            if command[0] == "GET":  # the method names the key to a client-side cache
+                return self._client.get(command[1])
+            return self._client.execute_command(*_joined(command))
+        if self.place_of is not None:
+            return self._replicated_elsewhere(command, wait)
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.execute_command(*_joined(command))
+        pipeline.execute_command(*wait.command())
+        return first_reply(pipeline.execute(raise_on_error=False), wait.replicas)
+
+    def _replicated_elsewhere(self, command: Command, wait: Wait) -> Any:
+        """Of a cluster, whose client cannot send ``WAIT`` behind a command: it looks by another
+        one where the key is now."""
+        self._client.exists(key_of(command))
+        reply = self._borrowed(command, wait)
+        if reply is AGAIN:
+            raise StoreUnavailable("no node of the Redis Cluster has taken the write")
+        return reply
+
+    def _all_replies(self, commands: Sequence[Command]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return list(pipeline.execute())
 
     def _transacted(self, transaction: Transaction) -> Any:
-        if self._wait_replicas:
+        if self._wait.replicas:
             raise ConfigurationError(
                 "wait_replicas with a client that was handed in needs the right to EVAL, which "
                 "this user has not: grant it, or give the store a URL"
@@ -260,6 +193,12 @@ class Client:
 
     def close(self) -> None:
         """Nothing: the client belongs to the application."""
+
+
+def _is_reported(error: BaseException) -> bool:
+    """Whether the client has raised it, and not a signal handler, say, in the middle of its work.
+    A wrapper may have exceptions of its own."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _PACKAGES
 
 
 def _joined(command: Command) -> Command:

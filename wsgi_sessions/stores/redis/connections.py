@@ -25,15 +25,16 @@ Rules for maintainers:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from os import getpid
 from time import monotonic
 from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
-from wsgi_sessions.stores.redis.client import disturbed, first_reply, unavailable
+from wsgi_sessions.stores.redis.packets import Wait, talk
+from wsgi_sessions.stores.redis.replies import unavailable
 from wsgi_sessions.stores.redis.url import connection_options
-from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Transaction
+from wsgi_sessions.stores.redis.watched import Command
 from wsgi_sessions.stores.redis.wire import packed
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
@@ -45,6 +46,7 @@ class Connections:
     """The server at *url*, reached over connections that stay open between requests."""
 
     is_cluster = False
+    place_of: Callable[[str], str] | None = None
 
     def __init__(self, url: str, *, wait_replicas: int, timeouts: Timeouts) -> None:
         try:
@@ -55,14 +57,14 @@ class Connections:
             raise cannot_import(error, needs, "wsgi-sessions[redis]") from None
         self._errors = redis.exceptions
         self._failures = (redis.exceptions.RedisError, OSError, hiredis.ProtocolError)
-        self._wrong_server = (
+        self._wrong_server: tuple[type[Exception], ...] = (
             redis.exceptions.ReadOnlyError,
             redis.exceptions.AskError,
             redis.exceptions.ClusterDownError,
         )
         self._class, self._options = connection_options(url, timeouts)
         self._answer: float = self._options["socket_timeout"]
-        self._wait_replicas = wait_replicas
+        self._wait = Wait(wait_replicas, int(self._answer * 500))  # half is for the network
         self._idle = _Idle()
         self._server = self._describe()
 
@@ -79,7 +81,7 @@ class Connections:
     ) -> Any:
         now = monotonic()
         deadline = deadline or now + 2 * self._answer
-        replicated = replicated and (self._wait_replicas > 0 or type(command) is Transaction)
+        replicated = replicated and self._wait.replicas > 0
         idle = self._idle
         if idle.pid != getpid():
             idle = self._idle = _Idle()
@@ -107,10 +109,6 @@ class Connections:
                 f"{self._server} was lost during a write, which may or may not have happened"
             )
         return reply
-
-    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
-        replies: list[Any] = self.call(tuple(commands), deadline, recognisable=True)
-        return replies
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         cursor = b"0"
@@ -149,11 +147,8 @@ class Connections:
             wire = connection.wire
             wire.used_at, latest = now, now + self._answer
             wire.deadline = latest if latest < deadline else deadline
-            if replicated:
-                ask = self._transacted if type(command) is Transaction else self._replicated_reply
-                reply = ask(connection, command)
-            elif type(command[0]) is tuple:
-                reply = self._all_replies(connection, command)
+            if replicated or type(command) is not tuple:
+                reply = talk(connection, command, self._wait, replicated=replicated)
             else:
                 reply = wire.ask(packed(command))
                 if type(reply) is wire.error:
@@ -162,6 +157,8 @@ class Connections:
             if isinstance(error, self._wrong_server):
                 connection.disconnect()
                 self.close()
+            elif connection.spent:
+                connection.disconnect()
             else:
                 self._release(connection)
             raise
@@ -174,57 +171,6 @@ class Connections:
             raise
         self._release(connection)
         return reply
-
-    def _replicated_reply(self, connection: Any, command: Command) -> Any:
-        """Command and WAIT go out together; both replies are read, whatever they are."""
-        return first_reply(_replies(connection, (command, self._wait())), self._wait_replicas)
-
-    def _wait(self) -> Command:
-        return ("WAIT", self._wait_replicas, int(self._answer * 500))  # half is for the network
-
-    def _all_replies(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
-        """The replies to *commands*, all of them read, whatever they are; none is an error."""
-        replies = _replies(connection, commands)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
-
-    def _transacted(self, connection: Any, transaction: Any) -> Any:
-        """The reply to the first write of the transaction, in two packets; ``True`` if there was
-        nothing to do, ``False`` if it is refused. Where one of its commands is refused the
-        connection may still be in it, and is not used again."""
-        keys, reads, decide, writes = transaction
-        opened = (("WATCH", *keys), *reads, ("MULTI",))
-        wait = (self._wait(),) if self._wait_replicas and writes else ()
-        for _ in range(ATTEMPTS):
-            # Inside of MULTI a read would be queued, so these go before.
-            _watching, *there, _in_transaction = self._accepted(connection, opened)
-            commands = decide(there)
-            if not commands:
-                self._accepted(connection, (("DISCARD",),))
-                return commands is not None
-            replies = _replies(connection, (*commands, ("EXEC",), *wait))
-            self._accept(connection, replies[: len(commands) + 1])
-            done = replies[len(commands)]
-            if done is not None:
-                self._accept(connection, done)
-                return first_reply((done[0], replies[-1]), self._wait_replicas) if wait else done[0]
-        raise disturbed()
-
-    def _accepted(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
-        """The replies to *commands*, none of which is an error."""
-        replies = _replies(connection, commands)
-        self._accept(connection, replies)
-        return replies
-
-    def _accept(self, connection: Any, replies: Sequence[Any]) -> None:
-        for reply in replies:
-            if isinstance(reply, connection.wire.error):
-                reply = connection.meaning(reply)
-            if isinstance(reply, Exception):
-                connection.pid = None  # so that it is not kept
-                raise reply
 
     def _release(self, connection: Any) -> None:
         idle, surplus = self._idle, connection.wire.has_data()
@@ -260,16 +206,6 @@ class Connections:
         except (TypeError, ValueError, self._errors.RedisError):
             raise ConfigurationError("the ssl_ options of the Redis URL do not fit") from None
         return f"Redis at {place.get('path') or '{host}:{port}'.format(**place)}"
-
-
-def _replies(connection: Any, commands: Sequence[Command]) -> list[Any]:
-    """The replies to *commands*, which go out together; errors as exceptions."""
-    wire = connection.wire
-    replies = [wire.ask(b"".join(map(packed, commands)))]
-    replies += [wire.read() for _ in commands[1:]]
-    return [
-        connection.meaning(reply) if isinstance(reply, wire.error) else reply for reply in replies
-    ]
 
 
 class _Idle(list[Any]):

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from wsgi_sessions.stores.redis import watched
-from wsgi_sessions.stores.redis.client import NoScript, NotPermitted, Server
+from wsgi_sessions.stores.redis.client import Server
+from wsgi_sessions.stores.redis.replies import NoScript, NotPermitted
 from wsgi_sessions.stores.redis.watched import Command, Transaction
 
 __all__ = ["LIST", "REPLACE", "SAVE_OWNED", "UNLIST", "ConditionalWrite", "Scripts"]

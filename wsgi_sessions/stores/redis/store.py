@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Route, Stored
 from wsgi_sessions.stores.redis import watched
-from wsgi_sessions.stores.redis.client import Client, CrossSlot, Server, WrongType
+from wsgi_sessions.stores.redis.client import Client, Server
+from wsgi_sessions.stores.redis.cluster import ClusterConnections
 from wsgi_sessions.stores.redis.connections import Connections
 from wsgi_sessions.stores.redis.owners import Entry, OwnerLists
+from wsgi_sessions.stores.redis.replies import CrossSlot, WrongType
 from wsgi_sessions.stores.redis.scripts import REPLACE, SAVE_OWNED, Scripts
-from wsgi_sessions.stores.redis.several import (
-    ClusterClient,
-    SentinelConnections,
-    is_cluster,
-    is_sentinel,
-)
+from wsgi_sessions.stores.redis.several import SentinelConnections, is_cluster, is_sentinel
 from wsgi_sessions.stores.redis.url import route_of
 from wsgi_sessions.stores.redis.watched import Command
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
@@ -115,6 +112,9 @@ class RedisStore:
             client_or_url, wait_replicas=wait_replicas, timeouts=check_timeouts(timeouts)
         )
         self._prefix = prefix
+        node_of = self._server.place_of
+        self.place_of: Callable[[str], str] | None = node_of and (lambda key: node_of(prefix + key))
+        """Of a cluster: the node that holds a key, as far as is known."""
         self._scripts = Scripts(self._server)
         self._lists = OwnerLists(self._server, self._scripts, prefix)
         self._can_replace = False
@@ -197,8 +197,9 @@ class RedisStore:
 
     def keys_of(self, owner: str) -> Sequence[str]:
         """The keys of the live records of *owner*, in the order in which they were listed. One
-        ``ZRANGEBYSCORE``, then one ``EXISTS`` for each, all in one round trip; a third takes off
-        the list what has no record, unless it was listed within the last minute."""
+        ``ZRANGEBYSCORE``, then one ``EXISTS`` for each, all in one round trip, of a cluster in one
+        for each node; another takes off the list what has no record, unless it was listed within
+        the last minute."""
         return self._lists.keys_of(owner)
 
     def delete(self, key: str) -> None:
@@ -302,7 +303,7 @@ def _way_to(client_or_url: object) -> Callable[..., Server]:
         return Client
     if is_sentinel(client_or_url):
         return SentinelConnections
-    return ClusterClient if is_cluster(client_or_url) else Connections
+    return ClusterConnections if is_cluster(client_or_url) else Connections
 
 
 def _milliseconds_until(expires_at: float) -> int:

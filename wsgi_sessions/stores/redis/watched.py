@@ -17,8 +17,11 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "ATTEMPTS",
+    "Asking",
     "Command",
+    "Reads",
     "Transaction",
+    "key_of",
     "list_key",
     "probe",
     "replace",
@@ -45,6 +48,32 @@ class Transaction(NamedTuple):
     refuse."""
     writes: bool = True
     """Whether it is to be acknowledged by replicas, where these are waited for."""
+
+
+class Reads(NamedTuple):
+    """Several *commands* that only read, and whose replies, a list, are to come together."""
+
+    commands: Sequence[Command]
+
+
+class Asking(NamedTuple):
+    """*command*, sent to the node of a cluster that is about to get the key."""
+
+    command: Command
+
+
+_KEY_AT = dict.fromkeys(("EVALSHA", "EVAL"), 3) | dict.fromkeys(
+    ("GET", "SET", "DEL", "EXISTS", "GETRANGE", "ZADD", "ZREM", "ZRANGEBYSCORE"), 1
+)
+
+
+def key_of(command: Command) -> Any:
+    """The key that says to which node of a cluster *command* goes; ``None`` if it has none, is none
+    of the store's own, or consists of several."""
+    if type(command) is not tuple:
+        return command.keys[0] if type(command) is Transaction else None
+    at = _KEY_AT.get(command[0])
+    return None if at is None else command[at]
 
 
 def probe(name: str) -> Transaction:

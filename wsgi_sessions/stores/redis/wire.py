@@ -161,6 +161,18 @@ class LimitedConnection:
     socket_timeout: float
     socket_connect_timeout: float
     wire: Wire
+    spent = False
+
+    def ask(self, command: bytes) -> Any:
+        """As :meth:`Wire.ask`, with the exception that an error stands for."""
+        return self._meant(self.wire.ask(command))
+
+    def read(self) -> Any:
+        """As :meth:`Wire.read`, with the exception that an error stands for."""
+        return self._meant(self.wire.read())
+
+    def _meant(self, reply: Any) -> Any:
+        return self.meaning(reply) if isinstance(reply, self.wire.error) else reply
 
     def meaning(self, error: Exception) -> Exception:
         """The exception that an error reply stands for."""
