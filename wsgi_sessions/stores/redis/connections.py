@@ -195,12 +195,13 @@ class Connections:
         nothing to do, ``False`` if it is refused. Where one of its commands is refused the
         connection may still be in it, and is not used again."""
         keys, reads, decide, writes = transaction
-        opened = (("WATCH", *keys), *reads, ("MULTI",))
+        watch = (("WATCH", *keys),) if keys else ()
+        opened = (*watch, *reads, ("MULTI",))
         wait = (self._wait(),) if self._wait_replicas and writes else ()
         for _ in range(ATTEMPTS):
             # Inside of MULTI a read would be queued, so these go before.
-            _watching, *there, _in_transaction = self._accepted(connection, opened)
-            commands = decide(there)
+            there = self._accepted(connection, opened)
+            commands = decide(there[len(watch) : -1])
             if not commands:
                 self._accepted(connection, (("DISCARD",),))
                 return commands is not None

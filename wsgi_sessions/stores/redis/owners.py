@@ -90,5 +90,6 @@ class OwnerLists:
         ghosts = [key for key, exists in zip(keys, there, strict=True) if not exists]
         if ghosts:
             arguments = (name, time.time() - GHOST_SECONDS, *ghosts[:_GHOSTS_AT_ONCE])
-            self._scripts.run(UNLIST, arguments, deadline)
+            with contextlib.suppress(StoreUnavailable):  # the answer is right as it is
+                self._scripts.run(UNLIST, arguments, deadline)
         return [key for key, exists in zip(keys, there, strict=True) if exists]
