@@ -75,8 +75,10 @@ _KEY_AT = dict.fromkeys(("EVALSHA", "EVAL"), 3) | dict.fromkeys(
 def key_of(command: Command) -> Any:
     """The key that says to which node of a cluster *command* goes; ``None`` if it has none, is none
     of the store's own, or consists of several."""
+    if type(command) is Transaction:
+        return command.keys[0] if command.keys else key_of(command.reads[0])
     if type(command) is not tuple:
-        return command.keys[0] if type(command) is Transaction else None
+        return None
     at = _KEY_AT.get(command[0])
     return None if at is None else command[at]
 
