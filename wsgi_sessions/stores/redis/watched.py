@@ -30,7 +30,11 @@ __all__ = [
 ]
 
 ATTEMPTS = 16
-"""At a transaction that others disturb: the list of an owner is changed by all of its logins."""
+"""At a transaction that others disturb."""
+
+_LIST_MILLISECONDS = 400 * 86_400_000
+"""For which a list is kept here after its last login. (That of its longest entry, which a script
+keeps it for, would have to be watched, and all logins of one owner would disturb each other.)"""
 
 Command = tuple[Any, ...]
 """A command's name and arguments: bytes, ``str`` and numbers; bytes that come in pieces, as a tuple
@@ -48,6 +52,8 @@ class Transaction(NamedTuple):
     refuse."""
     writes: bool = True
     """Whether it is to be acknowledged by replicas, where these are waited for."""
+    watches: bool = True
+    """Else it is done whatever others do in the meantime."""
 
 
 class Reads(NamedTuple):
@@ -115,13 +121,14 @@ def save_owned(
             commands.append(("ZREM", former, key, f"@{key}"))
         return commands
 
-    reads = (_front(name), *(_reads(listing, entry[0]) if lists else ()))
-    return Transaction((name, listing) if lists else (name,), reads, decide)
+    reads = (_front(name), *([_ended(listing, entry[0])] if lists else []))
+    return Transaction((name,), reads, decide)
 
 
 def list_key(name: bytes, key: str, now: float, *entry: Any) -> Transaction:
     """As the script does: *key* is put on the list *name*."""
-    return Transaction((name,), _reads(name, now), _listing(name, key, now, *entry))
+    decide = _listing(name, key, now, *entry)
+    return Transaction((name,), (_ended(name, now),), decide, watches=False)
 
 
 def unlist(name: bytes, before: float, *keys: str) -> Transaction:
@@ -135,25 +142,23 @@ def unlist(name: bytes, before: float, *keys: str) -> Transaction:
     return Transaction((name,), (("ZRANGEBYSCORE", name, "(0", f"({before!r}"),), decide)
 
 
-def _reads(listing: bytes, now: float) -> Sequence[Command]:
-    return ("PTTL", listing), ("ZRANGEBYSCORE", listing, f"-{now!r}", "(0", "LIMIT", 0, 100)
+def _ended(listing: bytes, now: float) -> Command:
+    return ("ZRANGEBYSCORE", listing, f"-{now!r}", "(0", "LIMIT", 0, 100)
 
 
 def _listing(
     name: bytes, key: str, now: float, ends_at: float, left: int, keeps_place: int
 ) -> Callable[[Sequence[Any]], list[Command]]:
-    """Makes of the replies to :func:`_reads` what is to be sent."""
+    """Makes of the reply to :func:`_ended` what is to be sent."""
 
     def decide(replies: Sequence[Any]) -> list[Command]:
-        lives, ended = replies
         place = ("NX", now, key) if keeps_place else (now, key)
         commands: list[Command] = [("ZADD", name, *place), ("ZADD", name, -ends_at, f"@{key}")]
-        old = [member.decode() for member in ended]
+        old = [member.decode() for member in replies[0]]
         gone = [one for member in old if member[1:] != key for one in (member, member[1:])]
         if gone:
             commands.append(("ZREM", name, *gone))
-        if lives < left:
-            commands.append(("PEXPIRE", name, left))
+        commands.append(("PEXPIRE", name, max(left, _LIST_MILLISECONDS)))
         return commands
 
     return decide
