@@ -175,14 +175,14 @@ class Client:
 
     def _attempt(self, transaction: Transaction) -> Any:
         with self._client.pipeline(transaction=True) as pipeline:
-            if transaction.keys:
+            if transaction.watches:
                 pipeline.watch(*transaction.keys)
-            read = pipeline if transaction.keys else self._client
+            read = pipeline if transaction.watches else self._client
             replies = [read.execute_command(*command) for command in transaction.reads]
             commands = transaction.decide(replies)
             if not commands:
                 return commands is not None
-            if transaction.keys:
+            if transaction.watches:
                 pipeline.multi()
             for command in commands:
                 pipeline.execute_command(*_joined(command))

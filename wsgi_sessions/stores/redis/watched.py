@@ -53,6 +53,8 @@ class Transaction(NamedTuple):
     refuse."""
     writes: bool = True
     """Whether it is to be acknowledged by replicas, where these are waited for."""
+    watches: bool = True
+    """Else it is done whatever others do in the meantime."""
 
 
 class Reads(NamedTuple):
@@ -76,7 +78,7 @@ def key_of(command: Command) -> Any:
     """The key that says to which node of a cluster *command* goes; ``None`` if it has none, is none
     of the store's own, or consists of several."""
     if type(command) is Transaction:
-        return command.keys[0] if command.keys else key_of(command.reads[0])
+        return command.keys[0]
     if type(command) is not tuple:
         return None
     at = _KEY_AT.get(command[0])
@@ -128,7 +130,8 @@ def save_owned(
 
 def list_key(name: bytes, key: str, now: float, *entry: Any) -> Transaction:
     """As the script does: *key* is put on the list *name*."""
-    return Transaction((), (_ended(name, now),), _listing(name, key, now, *entry))
+    decide = _listing(name, key, now, *entry)
+    return Transaction((name,), (_ended(name, now),), decide, watches=False)
 
 
 def unlist(name: bytes, before: float, *keys: str) -> Transaction:
