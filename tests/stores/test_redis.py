@@ -323,10 +323,12 @@ def test_cluster_clients_that_could_not_keep_the_rules(redis_cluster: RedisClust
     class Traced(redis.RedisCluster):
         pass
 
-    with redis_cluster.client(load_balancing_strategy=strategy) as reads_elsewhere:
+    with (
+        redis_cluster.client(load_balancing_strategy=strategy) as reads_elsewhere,
+        Traced("127.0.0.1", redis_cluster.nodes[0].port) as client,
+    ):
         with pytest.raises(ConfigurationError, match="replicas"):
             RedisStore(reads_elsewhere)
-    with Traced("127.0.0.1", redis_cluster.nodes[0].port) as client:
         with pytest.raises(ConfigurationError, match="wait_replicas"):
             RedisStore(client, wait_replicas=1)
 

@@ -16,7 +16,6 @@ import redis
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import RedisCluster, RedisServer
 from wsgi_sessions import RedisStore, StoreUnavailable
-from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.testing import StoreContract
 

@@ -15,6 +15,7 @@ from wsgi_sessions.stores.redis.borrowed import AGAIN, lender_of, start_over
 from wsgi_sessions.stores.redis.packets import Wait
 from wsgi_sessions.stores.redis.replies import first_reply, unavailable
 from wsgi_sessions.stores.redis.watched import Command, Transaction, key_of
+from wsgi_sessions.stores.redis.wire import argument
 from wsgi_sessions.stores.timeouts import Timeouts
 
 __all__ = ["Client", "Server"]
@@ -182,8 +183,9 @@ def _is_reported(error: BaseException) -> bool:
 
 
 def _joined(command: Command) -> Command:
-    """*command* as the packages take it."""
-    return tuple(b"".join(one) if type(one) is tuple else one for one in command)
+    """*command* as the packages take it. Its arguments are bytes: hiredis, which would make text of
+    a number, crashes if a signal handler raises at that moment."""
+    return (command[0], *map(argument, command[1:]))
 
 
 def _check(client: Any, wait_replicas: int) -> None:
