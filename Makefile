@@ -17,7 +17,7 @@ DEMO_PORT ?= 8000
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test full servers servers-full wsgi-servers mutants fuzz bench bench-quick bench-instructions \
+.PHONY: help demo docs pictures test full servers servers-full wsgi-servers mutants fuzz bench bench-quick bench-instructions \
         soak lint format clean
 
 help:  ## show the tasks
@@ -56,9 +56,15 @@ $(WSGI_SERVERS): $(TOOLS)
 
 wsgi-servers: $(WSGI_SERVERS)
 
+docs: $(TOOLS)  ## build the site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 demo: $(DEMO)  ## serve the demo at http://127.0.0.1:8000
 	@echo "Starting the demo ..."
 	@exec $(BIN)/python -m wsgi_sessions.demo --port $(DEMO_PORT)
+
+pictures: $(TOOLS) servers  ## take the pictures of the demo in docs/images anew
+	WSGI_SESSIONS_PICTURES=1 $(BIN)/python -m pytest -q tests/served/test_film.py
 
 test: lint servers  ## lint, type-check and run the tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
@@ -106,4 +112,4 @@ format: $(TOOLS)  ## reformat the code
 	$(BIN)/ruff format .
 
 clean:  ## remove the virtual environments and caches
-	rm -rf .venv .venv-3.* .venv-apps .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants
+	rm -rf site .venv .venv-3.* .venv-apps .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants

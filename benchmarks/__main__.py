@@ -1,15 +1,18 @@
 """Measures what sessions cost: everything, or one part of it.
 
 Results go to ``benchmarks/results``, as JSON; tables, and the targets with what was measured, to
-the terminal.
+the terminal. A run of everything also writes the summary, the pictures, and the figures in the
+README and in ``docs/``.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from pathlib import Path
 
-from benchmarks import archive, instructions, plots, targets
+from benchmarks import archive, instructions, pages, plots, targets
 from benchmarks.callgrind import ValgrindMissing
 from benchmarks.contenders import CONTENDERS
 from benchmarks.machine import about
@@ -24,7 +27,11 @@ def main() -> None:
         case "targets":
             print(targets.show(archive.load()))
         case "plots":
-            plots.draw(archive.load())
+            plots.draw(archive.summary()["figures"])
+        case "pages" if arguments.check is None:
+            pages.write()
+        case "pages":
+            _check_pages(arguments.check)
         case None:
             _measure(list(PARTS), arguments)
         case part:
@@ -44,8 +51,17 @@ def _parser() -> argparse.ArgumentParser:
         if name == "instructions":
             part.add_argument("--peers", action="store_true", help="of other libraries too")
     parts.add_parser("targets", help="the targets and the latest results")
-    parts.add_parser("plots", help="draw the latest results")
+    parts.add_parser("plots", help="draw the pictures of the summary")
+    part = parts.add_parser("pages", help="write the figures of the summary into README and docs")
+    default = archive.DIRECTORY / "summary.json"
+    part.add_argument("--check", nargs="?", type=Path, const=default, metavar="SUMMARY")
     return parser
+
+
+def _check_pages(path: Path) -> None:
+    """Exit with 1 and the names of the pages that differ from the summary at *path*."""
+    if differ := pages.differing(archive.summary(path)):
+        sys.exit(f"other figures than measured: {' '.join(differ)}; python -m benchmarks pages")
 
 
 def _measure(names: list[str], arguments: argparse.Namespace) -> None:
@@ -76,7 +92,8 @@ def _measure(names: list[str], arguments: argparse.Namespace) -> None:
             print("(too few rounds to judge by)")
         if not quick:
             archive.summarise()
-            plots.draw(archive.load())
+            plots.draw(archive.summary()["figures"])
+            pages.write()
 
 
 if __name__ == "__main__":

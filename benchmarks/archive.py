@@ -12,8 +12,8 @@ from benchmarks.machine import about
 from benchmarks.targets import TARGETS, at
 
 DIRECTORY = Path(__file__).parent / "results"
-IN_FULL = ("instructions", "sizes", "crowd")
-"""The parts that the README's table and pictures are made of."""
+IN_FULL = ("instructions", "sizes", "crowd", "footprint")
+"""The parts that the tables and pictures of README and site are made of."""
 
 
 def save(part: str, figures: Any) -> None:
@@ -22,17 +22,25 @@ def save(part: str, figures: Any) -> None:
     )
 
 
+def summary(path: Path = DIRECTORY / "summary.json") -> dict[str, Any]:
+    """What git keeps: ``about`` (machine, versions, commit), ``figures``, and ``once``: what was
+    measured once for a decision, each with its commit."""
+    return dict(json.loads(path.read_text()))
+
+
 def load() -> dict[str, Any]:
     """The figures of all parts that were measured here; without any, those of the summary."""
     parts = sorted(path for path in DIRECTORY.glob("*.json") if path.stem != "summary")
     if not parts:
-        return dict(json.loads((DIRECTORY / "summary.json").read_text())["figures"])
+        return dict(summary()["figures"])
     return {path.stem: json.loads(path.read_text())["figures"] for path in parts}
 
 
 def summarise() -> None:
-    """Put into the summary what is quoted: the targets' figures, the README's and the pictures'."""
-    text = json.dumps({"about": about(), "figures": _quoted(load())}, indent=1)
+    """Put into the summary what is quoted: the targets' figures, those of the pages and of the
+    pictures. What was measured once stays."""
+    new = {"about": about(), "figures": _quoted(load()), "once": summary()["once"]}
+    text = json.dumps(new, indent=1, ensure_ascii=False)
     (DIRECTORY / "summary.json").write_text(f"{text}\n")
 
 

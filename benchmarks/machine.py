@@ -25,13 +25,14 @@ PROGRAMS = {
 
 
 def about() -> dict[str, str]:
-    """CPU, system, versions, and the command."""
+    """CPU, system, versions, the command and the commit."""
     facts = {
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "commit": _commit(),
     }
     for package in PACKAGES:
         try:
@@ -50,6 +51,14 @@ def _cpu() -> str:
         return platform.processor()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())
+
+
+def _commit() -> str:
+    """Of this checkout; with ``+`` where files that git knows were changed since."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    describe = [*git, "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    done = subprocess.run(describe, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def _first_line(program: str, arguments: list[str]) -> str:

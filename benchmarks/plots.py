@@ -1,11 +1,14 @@
-"""The pictures of the results that the README shows, by matplotlib (group ``bench``)."""
+"""The pictures of the results in README and site, by matplotlib (group ``bench``)."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from benchmarks.archive import DIRECTORY
+DIRECTORY = Path(__file__).parents[1] / "docs" / "images"
 
 Results = dict[str, Any]
 
@@ -20,7 +23,12 @@ REDIS = {
 SIZES = {
     "ours-redis": ("wsgi_sessions", "tab:green"),
     "flask-session-redis": ("Flask-Session", "tab:blue"),
+    "django-cache": ("Django, cache", "tab:purple"),
 }
+WHERE_WE_LOSE = (
+    "Circles: another library was faster. A large record is read as a whole, and written as a\n"
+    "whole by a script that compares first; the others write over whatever is there."
+)
 CROWD = {
     "ours-redis": ("Redis", "tab:green"),
     "ours-sqlite": ("SQLite", "tab:orange"),
@@ -42,7 +50,20 @@ def draw(results: Results) -> None:
         except KeyError as missing:
             print(f"{name}.svg is left out: {missing} was not measured")
             continue
-        figure.savefig(DIRECTORY / f"{name}.svg", metadata={"Date": None})
+        about = {"Date": None, "Description": digest(results, PARTS[name])}
+        figure.savefig(DIRECTORY / f"{name}.svg", metadata=about, bbox_inches="tight")
+
+
+def stale(results: Results) -> list[Path]:
+    """The pictures that were drawn of other figures."""
+    pictures = {DIRECTORY / f"{name}.svg": digest(results, part) for name, part in PARTS.items()}
+    return [path for path, drawn in pictures.items() if drawn not in path.read_text()]
+
+
+def digest(results: Results, part: str) -> str:
+    """What says in a picture of which figures it was made."""
+    figures = json.dumps(results[part], sort_keys=True)
+    return f"figures {hashlib.sha256(figures.encode()).hexdigest()[:16]}"
 
 
 def _requests(figure: Any, results: Results) -> None:
@@ -74,7 +95,15 @@ def _requests(figure: Any, results: Results) -> None:
 
 def _sizes(figure: Any, results: Results) -> None:
     title = "One key of a session in Redis, by the size of the session"
-    _lines(figure, title, results["sizes"]["microseconds"], SIZES, "kilobytes of session")
+    rows = results["sizes"]["microseconds"]
+    figure.set_size_inches(7.6, 4.8)
+    axes = _lines(figure, title, rows, SIZES, "kilobytes of session")
+    for path in ("read", "write"):
+        for name in list(SIZES)[1:]:
+            for size, value in rows[f"{name} {path}"].items():
+                if value < rows[f"ours-redis {path}"][size]:
+                    axes.plot(float(size), value, "o", ms=13, mfc="none", mec="tab:red")
+    figure.text(0.02, -0.01, WHERE_WE_LOSE, va="top")
 
 
 def _crowd(figure: Any, results: Results) -> None:
@@ -84,7 +113,7 @@ def _crowd(figure: Any, results: Results) -> None:
 
 def _lines(
     figure: Any, title: str, rows: Any, contenders: dict[str, tuple[str, str]], unit: str
-) -> None:
+) -> Any:
     axes = figure.subplots()
     for name, (label, colour) in contenders.items():
         for path, style in (("read", "-"), ("write", "--")):
@@ -98,8 +127,11 @@ def _lines(
         axis.set_minor_formatter("")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return axes
 
 
+PARTS = {"requests": "instructions", "sizes": "sizes", "crowd": "crowd"}
+"""The part that each picture shows."""
 PLOTS: dict[str, Callable[[Any, Results], None]] = {
     "requests": _requests,
     "sizes": _sizes,

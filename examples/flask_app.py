@@ -53,7 +53,7 @@ PAGE = """<!doctype html>
 
 app = Flask(__name__)
 app.config["SECRET_KEY"] = os.environ.get("SECRET_KEY")
-FlaskSessions(app)
+FlaskSessions(app, merge_keys=["cart"])  # what overlapping requests put in is all kept
 
 
 @app.get("/")

@@ -15,6 +15,7 @@ from wsgi_sessions import MemoryStore, SessionManager
 from wsgi_sessions.testing import ManualClock
 
 pytest_plugins = [
+    "tests.support.leftovers",
     "tests.servers.redis",
     "tests.servers.memcached",
     "tests.servers.postgresql",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.support.calls import Counts, counts
 from tests.support.every_store import STORES
-from tests.support.recording import RecordingStore
+from tests.support.recording import RecordingOwners, RecordingStore
 from tests.support.visitor import Visitor
-from wsgi_sessions import MemoryStore, Session, SessionManager, Store
+from wsgi_sessions import MemoryStore, Session, SessionManager
 from wsgi_sessions.stores import OwnerIndex
 from wsgi_sessions.testing import ManualClock
 
@@ -51,25 +51,6 @@ def test_only_what_is_used_is_decoded_and_only_what_changed_is_encoded(scenario:
 
 
 # -- round trips
-
-
-class RecordingOwners(RecordingStore):
-    """Of a store that keeps an index of owners."""
-
-    inner: Store
-
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        self._note("link")
-        self.inner.link(owner, key, expires_at=expires_at)  # type: ignore[attr-defined]
-
-    def unlink(self, owner: str, key: str) -> None:
-        self._note("unlink")
-        self.inner.unlink(owner, key)  # type: ignore[attr-defined]
-
-    def keys_of(self, owner: str) -> Iterable[str]:
-        self._note("keys_of")
-        keys: Iterable[str] = self.inner.keys_of(owner)  # type: ignore[attr-defined]
-        return keys
 
 
 @pytest.fixture
@@ -134,16 +115,34 @@ def test_a_request_costs_these_round_trips(
     assert store.pop_calls() == calls
 
 
-def test_a_login_costs_one_more_with_an_index_of_owners(
+def test_a_login_costs_no_more_with_an_index_of_owners(
     member: Visitor, store: RecordingStore, owned: bool
 ) -> None:
-    """Two round trips, three with the index; the logout likewise."""
+    """Two round trips: the list is written with the record. A logout deletes, and no more."""
+    save = "save_owned" if owned else "save"
     with member.request() as session:
         session.login("ada")
-    assert store.pop_calls() == (["load", "link", "save"] if owned else ["load", "save"])
+    assert store.pop_calls() == ["load", save]
+    with member.request() as session:
+        session.login("bob")
+    assert store.pop_calls() == ["load", save]
     with member.request() as session:
         session.invalidate()
-    assert store.pop_calls() == (["load", "delete", "unlink"] if owned else ["load", "delete"])
+    assert store.pop_calls() == ["load", "delete"]
+
+
+def test_only_a_renewal_of_an_owned_session_writes_the_list_again(
+    visitor: Visitor, store: RecordingStore, clock: ManualClock, owned: bool
+) -> None:
+    """An ordinary write never does, whenever it comes."""
+    with visitor.request() as session:
+        session.login("ada")
+    store.pop_calls()
+    for hours, save in ((1, "save"), (1.3, "save"), (0.2, "save_owned"), (1, "save")):
+        clock.advance(hours * 3600)
+        with visitor.request() as session:
+            session["at"] = hours
+        assert store.pop_calls() == ["load", save if owned else "save"]
 
 
 def test_a_read_costs_a_second_round_trip_only_when_the_renewal_is_due(

@@ -37,6 +37,8 @@ SINGLE_STORES = ("cli", "demo", "flask_session", "migration")
 """The rooms that may name a single store; all others know the protocol only."""
 
 FOREIGN = {
+    "django.responses": {"_resource_closers"},  # of Django's responses
+    "django.test_keys": {"_TestState"},  # of Django's test runner
     "flask_session.clients": {"_client", "_path", "_write_client"},  # of cachelib's caches
     "stores.memcached.connections": {"_create_client"},  # of pymemcache's pool
 }
@@ -171,7 +173,7 @@ def test_the_house_has_at_most_twenty_rooms() -> None:
 
 OPTIONAL = (
     "redis hiredis pymemcache sqlalchemy pymongo boto3 botocore "
-    "flask cryptography click django gunicorn"
+    "flask cryptography click django pyramid zope beaker jwt gunicorn"
 )
 
 

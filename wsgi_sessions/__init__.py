@@ -1,6 +1,15 @@
 """Server-side sessions for any WSGI application that lose nothing when requests overlap.
 
->>> app = SessionMiddleware(app, store=SQLiteStore("sessions.db"))
+.. code:: python
+
+    from wsgi_sessions import SessionMiddleware, SQLiteStore
+
+    def application(environ, start_response):
+        visits = environ["wsgi.session"].increment("visits")
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [f"{visits} visits".encode()]
+
+    application = SessionMiddleware(application, store=SQLiteStore("sessions.db"))
 
 The application finds its session, a dict, in ``environ["wsgi.session"]``.
 """

@@ -23,6 +23,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgi_sessions.cookie import Headers
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.manager import (
+    Body,
     Finished,
     Options,
     SessionManager,
@@ -32,7 +33,7 @@ from wsgi_sessions.manager import (
     document_options,
     store_of,
 )
-from wsgi_sessions.session import Session, close_untouched, is_open
+from wsgi_sessions.session import Session, close_untouched, is_open, open_session
 
 __all__ = ["SessionMiddleware"]
 
@@ -75,7 +76,9 @@ class SessionMiddleware:
         if environ_key in environ and is_open(environ[environ_key]):
             manager.note_outer(environ[environ_key])
             return app(environ, start_response)  # type: ignore[no-any-return]
-        session = manager.open(environ.get("HTTP_COOKIE"), environ)
+        # manager.open(), a call less
+        header = environ.get("HTTP_COOKIE") or ""
+        session = open_session(manager.repository, manager.resolve, header, environ)
         environ[environ_key] = session
         response = _Response()  # without __init__, to save a call
         response.middleware, response.session = mine, session
@@ -87,6 +90,11 @@ class SessionMiddleware:
             if response.replaces(error):
                 return response.unavailable()
             raise
+        if type(body) is list and not session.accessed and response.stage is RECORDED:
+            close_untouched(session)  # most requests: a tenth less than by send()
+            response.stage = SENT
+            start_response(response.status, response.headers)
+            return body
         return response.send(body)
 
 
@@ -182,11 +190,6 @@ class _Response:
             # No code of the application can run after this.
             if self.stage is not RECORDED:
                 return self._send_late(body)
-            if not self.session.accessed:  # what finish() does, for a fifth of the instructions
-                close_untouched(self.session)
-                self.stage = SENT
-                self.server(self.status, self.headers)
-                return body
             status, headers, replacement = self.middleware["manager"].finish(
                 self.session,
                 self.status,
@@ -230,7 +233,8 @@ class _Response:
         if self.stage is REPLACED:
             _close(body)
             return [] if late else [self.replacement]
-        return _Body(self, body, chunks, first)
+        before = () if first is _END else (first,)
+        return Body(self.manager, self.session, body, chunks, before)
 
     def _first(self, chunks: Iterator[bytes]) -> Any:
         """The first chunk that has content, that many empty ones later at the latest. Where none
@@ -284,48 +288,6 @@ class _Response:
         secure = self.environ["wsgi.url_scheme"] == "https"
         self._forward(self.manager.unavailable(self.session, secure=secure))
         return [self.replacement]
-
-
-class _Body:
-    """The application's body, followed by what has to happen after it."""
-
-    __slots__ = ("_body", "_chunks", "_closed", "_first", "_response")
-
-    def __init__(
-        self, response: _Response, body: Iterable[bytes], chunks: Iterator[bytes], first: Any
-    ) -> None:
-        self._response = response
-        self._body = body
-        self._chunks = chunks
-        self._first = first
-        self._closed = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        manager, session = self._response.manager, self._response.session
-        try:
-            if self._first is not _END:
-                yield self._first
-            # `yield from` would hand GeneratorExit on, which closes a class-based body twice.
-            for chunk in self._chunks:  # noqa: UP028
-                yield chunk
-        except GeneratorExit:  # the client has gone away: an ordinary end
-            raise
-        except BaseException:
-            manager.abandon(session)
-            raise
-        manager.save_late(session)
-
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        manager, session = self._response.manager, self._response.session
-        try:
-            _close(self._body)
-        except BaseException:
-            manager.abandon(session)
-            raise
-        manager.close(session)
 
 
 def _close(body: Iterable[bytes]) -> None:

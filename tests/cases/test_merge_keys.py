@@ -119,22 +119,31 @@ def overlap(visitor: Visitor, key: str, first: Any, second: Any) -> Any:
         (["first", "a"], ["first", "b"], ["first", "a", "b"]),
         (["first", "a"], ["first"], ["first", "a"]),
         (["first"], ["first", "b"], ["first", "b"]),
-        (["first", "a"], [], []),
-        ([], ["first", "b"], ["first", "b"]),
+        (["first", "a"], [], ["a"]),
+        ([], ["first", "b"], ["b"]),
+        ([], ["b"], ["b"]),
         (["first", "a"], ["b", "first"], ["b", "first"]),
         (["first", "a"], {"b": 1}, {"b": 1}),
         ({"a": 1}, ["first", "b"], ["first", "b"]),
         ({"a": 1}, {"b": 1}, {"b": 1}),
         ("a", "b", "b"),
-        (["first", "a"], ..., None),
-        (..., ["first", "b"], ["first", "b"]),
+        (["first", "a"], ..., ["a"]),
+        (..., ["first", "b"], ["b"]),
+        (["first"], ..., None),
+        (..., ["first"], None),
+        (..., [], None),
+        (["b"], ..., None),
+        (..., ["b"], ["b"]),
+        ("a", ..., None),
+        (..., "b", "b"),
         (["first", 1], ["first", True], ["first", 1, True]),
     ],
 )
 def test_items_that_both_appended_survive_and_else_the_later(
     visitor: Visitor, first: Any, second: Any, merged: Any
 ) -> None:
-    """A value that is no list on all three sides is one."""
+    """A value that is no list on all three sides is one. Who has shown the messages and removed
+    them has removed what was shown, and no other."""
     assert overlap(visitor, "messages", first, second) == merged
 
 
@@ -149,6 +158,15 @@ def test_what_both_began_is_merged(visitor: Visitor) -> None:
     for twin, session in zip(twins, sessions, strict=True):
         twin.respond(session)
     assert visitor.read()["messages"] == list(range(20))
+
+
+@pytest.mark.parametrize("deletes_first", [False, True])
+def test_of_a_dict_that_one_deletes_what_the_other_has_added_stays(
+    visitor: Visitor, deletes_first: bool
+) -> None:
+    """And nothing of what was there before."""
+    values = [..., START | {"new": 1}] if deletes_first else [START | {"new": 1}, ...]
+    assert overlap(visitor, "grid", *values) == {"new": 1}
 
 
 def test_a_true_is_no_one(visitor: Visitor) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from psycopg import Connection, ConnectionInfo
 
 from tests.servers.mariadb import MariaDB
 from tests.servers.pgbouncer import PgBouncer
@@ -32,9 +33,8 @@ POOLERS = {
 
 @pytest.fixture(params=POOLERS)
 def pooler(request: pytest.FixtureRequest, postgresql_server: PostgreSQL) -> Iterator[PgBouncer]:
-    pooler = PgBouncer(postgresql_server.port, *POOLERS[request.param])
-    yield pooler
-    pooler.stop()
+    with PgBouncer(postgresql_server.port, *POOLERS[request.param]) as pooler:
+        yield pooler
 
 
 def new_table() -> str:
@@ -75,26 +75,36 @@ def test_it_works_through_a_pooler(
     assert executed == []
 
 
-def test_a_name_that_another_client_has_prepared_is_noticed(
-    postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("loads", "others"),
+    [
+        pytest.param(0, [f"PREPARE _pg3_{number} AS SELECT 1" for number in range(9)], id="taken"),
+        pytest.param(8, ["DEALLOCATE ALL"], id="gone"),
+    ],
+)
+def test_a_name_that_another_client_has_taken_or_dropped_is_noticed(
+    postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch, loads: int, others: list[str]
 ) -> None:
     """Should a pooler look like a server at first: the refused statement was not carried out, and
-    is sent again without a name."""
-    from wsgi_sessions.stores.sqlalchemy import psycopg
-
-    monkeypatch.setattr(psycopg, "MOST_PROCESSES", 2**32)
-    pooler = PgBouncer(postgresql_server.port, "transaction", IGNORING)
-    with closing(SQLAlchemyStore.from_url(patient_url(f"{pooler.url}?table={new_table()}"))) as one:
-        key = secrets.token_urlsafe(16)
+    is sent again without a name. Both clients are given the same connection to the server."""
+    monkeypatch.setattr(ConnectionInfo, "backend_pid", 4711)
+    key = secrets.token_urlsafe(16)
+    with (
+        PgBouncer(postgresql_server.port, "transaction", IGNORING, server_connections=1) as pooler,
+        closing(SQLAlchemyStore.from_url(patient_url(f"{pooler.url}?table={new_table()}"))) as one,
+        Connection.connect(pooler.url, autocommit=True) as other,
+    ):
+        noticed = one._database._pooler
+        assert noticed is not None
         one.save(key, b"0", expires_at=LATER, replacing=None)
-        for _ in range(8):
+        for _ in range(loads):
             one.load(key)
-        with one.engine.connect() as connection, suppress(Exception):
-            connection.exec_driver_sql("DEALLOCATE ALL")
-        assert one.load(key) is not None
-        assert one._database._pooler is not None
-        assert one._database._pooler.present
-    pooler.stop()
+        assert not noticed.present
+        for statement in others:
+            other.execute(statement)
+        for _ in range(8):  # what was sent five times is prepared
+            assert one.load(key) is not None
+        assert noticed.present
 
 
 def test_without_a_pooler_nothing_changes(postgresql_server: PostgreSQL) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -367,7 +368,8 @@ def test_a_function_that_raises_is_told_without_the_value(which: str) -> None:
         [StoredType(Account, "x" * 101, str, str)],
         [StoredType(Account, "a", "str", str)],  # type: ignore[arg-type]
         [StoredType(int, "a", str, str)],
-        [Account],
+        [Fraction],
+        [Account, Account],
         [(Account, "a")],
     ],
 )

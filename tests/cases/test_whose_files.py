@@ -28,7 +28,7 @@ from wsgi_sessions import (
 )
 from wsgi_sessions.stores import close_store
 from wsgi_sessions.testing import ManualClock
-from wsgi_sessions.testing.contract import forked
+from wsgi_sessions.testing.forks import forked
 
 LATER = 4e9
 GROUP, WEB, QUEUE = 65534, 33, 34

@@ -17,6 +17,7 @@ import yaml
 
 from tests.cli.site import Site, run
 from wsgi_sessions.cli.commands import commands
+from wsgi_sessions.cookie import new_secret
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 TEXT = PAGE.read_text()
@@ -44,7 +45,8 @@ def sessions_of_the_page(site: Site, at: list[float]) -> None:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     at = [NOW]
     monkeypatch.setattr(time, "time", lambda: at[0])
-    monkeypatch.setattr("wsgi_sessions.session.snapshot.new_id", iter(IDS).__next__)
+    sids = ((id, new_secret()) for id in IDS)
+    monkeypatch.setattr("wsgi_sessions.session.snapshot.new_sid", sids.__next__)
     site = Site(f"sqlite:///{tmp_path}/s.db")
     sessions_of_the_page(site, at)
     at[0] = NOW

@@ -38,7 +38,7 @@ class Browser(Visitor):
 
 class PausingPlace(PausingStore):
     """The old place. What happens there and what happens in the new one cannot tell which of them
-    was first, as with the notes of owners."""
+    was first."""
 
     def _call(self, operation: str, key: str, do: Callable[..., Any], *arguments: Any) -> Any:
         return super()._call(f"old {operation}", key, do, *arguments)
@@ -105,7 +105,7 @@ def log_in(session: Session) -> None:
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("wsgi_sessions.session.repository.uniform", lambda least, most: 0.0)
-    monkeypatch.setattr(schedule, "NOTES", ("old load", "old delete"))
+    monkeypatch.setattr(schedule, "ELSEWHERE", ("old load", "old delete"))
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

@@ -19,6 +19,8 @@ import redis.asyncio
 import sqlalchemy
 from flask import Flask
 from pymongo import AsyncMongoClient, MongoClient
+from webob.dec import wsgify
+from werkzeug.wrappers import Request, Response
 
 from wsgi_sessions import (
     ConfigurationError,
@@ -568,6 +570,17 @@ def create_app() -> Framework:
     return Framework()
 
 
+@Request.application
+def of_werkzeug(request: Request) -> Response:
+    """Werkzeug's decorator says by ``__wrapped__`` that it takes what this function does."""
+    return Response("hello")
+
+
+@wsgify
+def of_webob(request: Any) -> str:
+    return "hello"
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -614,6 +627,8 @@ def test_a_missing_application_is_named() -> None:
         lambda *arguments: [],
         lambda environ, start_response, more=None: [],
         SessionMiddleware(app, MemoryStore()),
+        of_werkzeug,
+        of_webob,
     ],
 )
 def test_every_kind_of_wsgi_application_is_taken(right: Any) -> None:

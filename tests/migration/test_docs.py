@@ -6,13 +6,11 @@ import re
 from pathlib import Path
 
 import flask
-import pytest
 from flask_session.defaults import Defaults
 
-from wsgi_sessions import MemoryStore, SessionMiddleware, migration
+from wsgi_sessions import migration
 
 TEXT = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 ROWS = {
     name
     for row in re.findall(r"^\| (`[A-Z].*?) \|", TEXT, re.MULTILINE)
@@ -31,22 +29,6 @@ def test_the_table_has_no_key_that_there_is_not() -> None:
     """Of Flask-Session's or Flask's."""
     known = {*vars(Defaults), *flask.Flask("app").config, "SECRET_KEY_FALLBACKS"}
     assert {name for name in ROWS if name.isupper()} - {"SESSION_COOKIE_"} <= known
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_the_python_blocks_run(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each by itself, in an application as it was before."""
-    monkeypatch.chdir(tmp_path)
-    app = flask.Flask("app")
-    app.config.update(SECRET_KEY="secret", SESSION_TYPE="filesystem")
-    names = {
-        "app": app,
-        "store": MemoryStore(),
-        "reader": migration.FlaskCookieReader("secret"),
-        "SessionMiddleware": SessionMiddleware,
-        "SECRET_KEY": "secret",
-    }
-    exec(block, names)
 
 
 def test_every_reader_is_told_of() -> None:

@@ -189,6 +189,16 @@ WRAPS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.parametrize("innermost", [[], {}, {"a": 1}, {"a": b"x"}], ids=repr)
+@pytest.mark.parametrize("wrap", ["list", "dict"])
+def test_the_innermost_container_is_a_level(wrap: str, innermost: Any) -> None:
+    """Whatever it holds, and if that is nothing."""
+    deepest = nested(63, WRAPS[wrap], innermost)
+    codec = MsgpackCodec()
+    assert codec.loads(codec.dumps(deepest)) == deepest
+    assert "64 levels" in refusal(nested(64, WRAPS[wrap], innermost)).reason
+
+
 @pytest.mark.parametrize("name", WRAPS)
 @pytest.mark.parametrize("innermost", [1, "é", ()], ids=repr)
 def test_nesting_ends_at_64_levels_exactly(name: str, innermost: Any) -> None:

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from wsgi_sessions import MsgpackCodec
 from wsgi_sessions.record import RecordCipher
+from wsgi_sessions.record.large_values import stored_at
 from wsgi_sessions.record.record import (
     OWN_LIFETIME,
     PERMANENT,
@@ -84,7 +85,8 @@ def packed(record: Record) -> bytes:
 
 
 def decoded(record: Record) -> Record:
-    return record._replace(values={k: CODEC.loads(v) for k, v in record.values.items()})
+    values = record.values
+    return record._replace(values={key: CODEC.loads(stored_at(values, key)) for key in values})
 
 
 @pytest.mark.parametrize("name", RECORDS)

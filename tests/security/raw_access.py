@@ -131,8 +131,7 @@ class InSQLite:
 
     def dump(self) -> bytes:
         files = [path.read_bytes() for path in self.directory.iterdir() if path.is_file()]
-        tables = [self.execute(f"SELECT * FROM sessions{name}") for name in ("", "_owners")]
-        return b"".join([*files, *(repr(table).encode() for table in tables)])
+        return b"".join([*files, repr(self.execute("SELECT * FROM sessions")).encode()])
 
 
 class InSQLiteBySQLAlchemy(InSQLite):
@@ -179,8 +178,7 @@ class InTables:
             self.execute(statement, raw[start : start + (1 << 18)], key.encode())
 
     def dump(self) -> bytes:
-        tables = [f"{self.name}.sessions", f"{self.name}.sessions_owners"]
-        rows = [row for table in tables for row in self.execute(f"SELECT * FROM {table}")]
+        rows = self.execute(f"SELECT * FROM {self.name}.sessions")
         cells = [cell for row in rows for cell in row]
         return b" ".join(
             bytes(cell) if isinstance(cell, (bytes, memoryview)) else repr(cell).encode()
@@ -272,10 +270,8 @@ class InMongoDB:
         client: MongoClient[Any] = request.getfixturevalue("mongodb")
         name = secrets.token_hex(8)
         self.documents = client["wsgi_sessions_test"][name]
-        self.links = client["wsgi_sessions_test"][f"{name}_owners"]
         self.store = MongoDBStore(client, database="wsgi_sessions_test", collection=name)
         request.addfinalizer(self.documents.drop)
-        request.addfinalizer(self.links.drop)
 
     def raw(self, key: str) -> bytes:
         found = self.documents.find_one({"_id": key})
@@ -286,8 +282,7 @@ class InMongoDB:
         assert self.documents.update_one({"_id": key}, {"$set": {"data": raw}}).matched_count
 
     def dump(self) -> bytes:
-        found = [*self.documents.find(), *self.links.find()]
-        return b"".join(bson.encode(document) for document in found)
+        return b"".join(bson.encode(document) for document in self.documents.find())
 
 
 class InDynamoDB:

@@ -345,8 +345,9 @@ def test_null_in_a_table_that_allows_it(
     victim = Victim(place)
     rows = place.execute("SELECT key, version, expires_at FROM sessions WHERE length(key) = 22")
     place.execute("DROP TABLE sessions")
-    place.execute("CREATE TABLE sessions (key PRIMARY KEY, version, expires_at, data)")
-    place.execute("INSERT INTO sessions VALUES (?, ?, ?, NULL)", *rows[0])
+    columns = "key PRIMARY KEY, version, expires_at, data, owner, listed_at"
+    place.execute(f"CREATE TABLE sessions ({columns})")
+    place.execute("INSERT INTO sessions VALUES (?, ?, ?, NULL, NULL, NULL)", *rows[0])
     victim.check_lost("NULL", logged=make is InSQLite)
 
 

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.expected_conditions import staleness_of
-from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.servers.chromium import chromium, console_of, emulate
 from tests.support.devices_site import MOUNT
+from tests.support.on_screen import (
+    click,
+    colours_of,
+    hard_to_read,
+    luminance,
+    next_page,
+    text_of,
+    width_of,
+)
 from tests.support.serving import gunicorn
 
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1"
 )
-COLOURS = """
-const probe = document.createElement("canvas").getContext("2d");
-const channels = colour => { probe.clearRect(0, 0, 1, 1); probe.fillStyle = colour;
-    probe.fillRect(0, 0, 1, 1); return [...probe.getImageData(0, 0, 1, 1).data]; };
-const behind = element => { for (let e = element; e; e = e.parentElement) {
-    const c = channels(getComputedStyle(e).backgroundColor); if (c[3]) return c; }
-    return [255, 255, 255, 255]; };
-return [...document.querySelectorAll("h1, h2, p, a, button, time, .mark")].filter(
-    e => e.textContent.trim()).map(
-    e => [e.className || e.tagName, channels(getComputedStyle(e).color), behind(e)]);
-"""
-"""Of each element with text, its name, its colour and the one behind it."""
 
 
 @pytest.fixture(scope="module")
@@ -91,39 +84,6 @@ def ann(url: str, desktop: Chrome, phone: Chrome) -> Person:
     person = Person(url)
     person.log_in(desktop, phone)
     return person
-
-
-def text_of(browser: Chrome) -> str:
-    return browser.find_element(By.TAG_NAME, "body").text
-
-
-@contextmanager
-def next_page(browser: Chrome) -> Iterator[None]:
-    """Return when what is done in the block has led to another page, and that is loaded."""
-    before = browser.find_element(By.TAG_NAME, "html")
-    yield
-    wait = WebDriverWait(browser, 60)
-    wait.until(staleness_of(before))
-    wait.until(lambda _: browser.execute_script("return document.readyState") == "complete")  # type: ignore[no-untyped-call]
-
-
-def click(browser: Chrome, label: str) -> None:
-    with next_page(browser):
-        browser.find_element(By.XPATH, f"//button[text()={label!r}]").click()
-
-
-def contrast(one: list[int], other: list[int]) -> float:
-    """WCAG 2.2, "contrast ratio"."""
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def luminance(colour: list[int]) -> float:
-    red, green, blue = (
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-        for c in (channel / 255 for channel in colour[:3])
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_the_page_names_both_devices_and_which_one_is_this(
@@ -224,14 +184,13 @@ def test_it_fits_the_screen_and_every_text_has_enough_contrast(
     emulate(desktop, width=width, scheme=scheme)
     desktop.refresh()
 
-    wide: Any = desktop.execute_script("return document.documentElement.scrollWidth")  # type: ignore[no-untyped-call]
-    texts: Any = desktop.execute_script(COLOURS)  # type: ignore[no-untyped-call]
+    texts = colours_of(desktop)
     desktop.save_screenshot(str(tmp_path / "page.png"))
 
-    assert wide <= width
+    assert width_of(desktop) <= width
     assert "Done." in text_of(desktop)
     assert len(texts) > 8
-    assert {name: contrast(*both) for name, *both in texts if contrast(*both) < 4.5} == {}
+    assert hard_to_read(desktop) == {}
     assert all(
         button.size["height"] >= 44 for button in desktop.find_elements(By.TAG_NAME, "button")
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,14 +10,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.docs.blocks import blocks_of
 from tests.support.serving import asleep, gunicorn
 
 DOCS = Path(__file__).parents[2] / "docs"
-BLOCKS = re.findall(r"```python\n(.*?)```", (DOCS / "watching.md").read_text(), re.DOTALL)
-APPLICATION, CONFIGURATION = (
-    next(block for block in BLOCKS if block.startswith(f"# {name}"))
-    for name in ("application.py", "gunicorn.conf.py")
-)
+FILES = {block.file: block.text for block in blocks_of(DOCS / "watching.md") if block.file}
 
 
 def get(url: str, cookie: str = "") -> tuple[str, str]:
@@ -39,15 +35,15 @@ def samples_of(page: str) -> dict[tuple[str, tuple[str, ...]], float]:
 
 def test_a_scrape_counts_what_both_workers_have_done(tmp_path: Path) -> None:
     """The application and the configuration are those of ``docs/watching.md``."""
-    (tmp_path / "application.py").write_text(APPLICATION)
-    (tmp_path / "gunicorn.conf.py").write_text(CONFIGURATION)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
     (tmp_path / "metrics").mkdir()
     environment = {
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
         "WSGI_SESSIONS_STORE": f"sqlite:///{tmp_path}/sessions.db",
     }
     with gunicorn(
-        "application:application", tmp_path, "--workers", "2", "--threads", "2", **environment
+        "shop:application", tmp_path, "--workers", "2", "--threads", "2", **environment
     ) as url:
         first, cookie = get(url)
         worker = int(first.partition(" ")[2])
@@ -70,13 +66,13 @@ def test_a_scrape_counts_what_both_workers_have_done(tmp_path: Path) -> None:
 
 def test_a_store_that_is_down_is_alive_and_not_ready(tmp_path: Path) -> None:
     """A restart would help nobody; what needs no session is served."""
-    (tmp_path / "application.py").write_text(APPLICATION)
+    (tmp_path / "shop.py").write_text(FILES["shop.py"])
     (tmp_path / "metrics").mkdir()
     environment = {
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
         "WSGI_SESSIONS_STORE": "redis://127.0.0.1:1",
     }
-    with gunicorn("application:application", tmp_path, **environment) as url:
+    with gunicorn("shop:application", tmp_path, **environment) as url:
         assert get(f"{url}/livez")[0] == "ok\n"
         with pytest.raises(urllib.error.HTTPError, match="503") as refused:
             get(f"{url}/readyz")

@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import time
+import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,7 +71,7 @@ def silent_port() -> Iterator[int]:
 
 
 class ServerProcess:
-    """A child process that serves until :meth:`stop`."""
+    """A child process that serves until :meth:`stop`, or until nobody holds this object."""
 
     def __init__(self, command: Sequence[str], *, log: Path, **popen: object) -> None:
         self.command, self.log, self._popen = list(command), log, popen
@@ -81,6 +83,7 @@ class ServerProcess:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **self._popen
             )
+        weakref.finalize(self, _end_what_was_left, self.process)
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -117,6 +120,14 @@ class ServerProcess:
             self.wait()
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+def _end_what_was_left(process: subprocess.Popen[bytes]) -> None:
+    """What a test that failed did not stop, or one that passed, which is a mistake."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+        warnings.warn(f"{process.args!r} was left running", ResourceWarning, stacklevel=2)
 
 
 def wait_until_stopped(pid: int) -> None:

@@ -179,3 +179,26 @@ def test_a_function_that_raises_changes_nothing() -> None:
     with pytest.raises(TypeError):
         changes.mutate("a", lambda value: value["no"], 0, b"1", decode, encode)
     assert not changes
+
+
+def take(value: list[int]) -> object:
+    """Take the first item; with the last one goes the key."""
+    return value[1:] or MISSING
+
+
+def test_a_function_may_remove_its_key() -> None:
+    """In a merge it decides anew, by what is there then."""
+    changes = Changes()
+    assert changes.mutate("a", take, [], b"[1]", decode, encode) is MISSING
+    assert changes.current("a", b"[1]") is MISSING
+    assert changes.apply({"a": b"[1]", "b": b"7"}, decode, encode) == {"b": b"7"}
+    assert decoded(changes.apply({"a": b"[1, 2]"}, decode, encode)) == {"a": [2]}
+    assert changes.apply({}, decode, encode) == {}
+
+
+def test_a_function_after_one_that_has_removed_the_key_begins_with_its_default() -> None:
+    changes = Changes()
+    changes.mutate("a", take, [], b"[1]", decode, encode)
+    changes.mutate("a", lambda value: [*value, 9], [], b"[1]", decode, encode)
+    assert decoded(changes.apply({"a": b"[1]"}, decode, encode)) == {"a": [9]}
+    assert decoded(changes.apply({"a": b"[1, 2]"}, decode, encode)) == {"a": [2, 9]}

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.browser import Browser, Jar
 from tests.support.recording import RecordingStore
-from wsgi_sessions import MemoryStore, SessionMiddleware
+from tests.support.visitor import Visitor
+from wsgi_sessions import MemoryStore, SessionManager, SessionMiddleware
 from wsgi_sessions.testing import ManualClock
 
 HOUR = 3600.0
@@ -447,3 +448,43 @@ def test_the_browser_of_these_tests_refuses_what_browsers_refuse(
     jar = Jar(clock)
     assert not jar.take(SHOP + "/", header)
     assert list(jar) == []
+
+
+# -- an end that the application sets
+
+
+def test_an_end_that_was_set_comes_whatever_the_activity(
+    visitor: Visitor, clock: ManualClock
+) -> None:
+    with visitor.request() as session:
+        session["x"], session.expires_at = 1, clock() + 3 * HOUR
+    for _ in range(2):
+        clock.advance(HOUR)
+        assert visitor.read() == {"x": 1}
+    with visitor.request() as session:
+        session.renew()
+        assert session.expires_at == clock() + HOUR
+
+    clock.advance(HOUR)
+
+    assert visitor.read() == {}
+
+
+def test_none_sets_the_ordinary_end_again(visitor: Visitor, clock: ManualClock) -> None:
+    with visitor.request() as session:
+        session["x"], session.expires_at = 1, clock() + HOUR
+    with visitor.request() as session:
+        session.expires_at = None
+
+    clock.advance(20 * HOUR)
+
+    assert visitor.read() == {"x": 1}
+
+
+def test_a_clock_may_give_whole_numbers(store: RecordingStore) -> None:
+    """As one that a test puts in the place of ``time.time`` does."""
+    visitor = Visitor(SessionManager(store, secret="x" * 32, clock=lambda: 1_800_000_000))
+    with visitor.request() as session:
+        session["x"] = 1
+
+    assert visitor.read() == {"x": 1}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -232,11 +233,10 @@ class HangingStore(RecordingStore):
             self._clock.advance(0.5)
             raise
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        self._note("link")
-
-    def unlink(self, owner: str, key: str) -> None:
-        self._note("unlink")
+    def save_owned(self, key: str, data: bytes, **keywords: Any) -> Hashable | None:
+        self._note("save_owned")
+        del keywords["owner"], keywords["was"]
+        return self.inner.save(key, data, **keywords)
 
     def keys_of(self, owner: str) -> list[str]:
         self._note("keys_of")
@@ -281,16 +281,6 @@ def superseded(member: Visitor, store: HangingStore) -> None:
         member.respond(session)
 
 
-def logged_out(member: Visitor, store: HangingStore) -> None:
-    """The session of an owner; that it stays listed is no error."""
-    another = Visitor(member.manager)
-    with another.request() as session:
-        session.login("ada")
-    store.failing = {"unlink"}
-    with another.request() as session:
-        session.invalidate()
-
-
 def trying(use: Callable[[Session], object], failing: str) -> Callable[..., None]:
     def attempt(member: Visitor, store: HangingStore) -> None:
         store.failing = {failing}
@@ -302,9 +292,9 @@ def trying(use: Callable[[Session], object], failing: str) -> Callable[..., None
 ATTEMPTS = {
     "read": trying(lambda session: session["name"], "load"),
     "write": trying(lambda session: session.update(name="Grace"), "save"),
-    "login": trying(lambda session: session.login("grace"), "link"),
+    "login": trying(lambda session: session.login("grace"), "save_owned"),
     "logout": trying(Session.invalidate, "delete"),
-    "logout of an owner": logged_out,
+    "logout of an owner": trying(Session.clear, "save_owned"),
     "write that is superseded": superseded,
 }
 

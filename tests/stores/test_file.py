@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import wsgi_sessions.stores.file.store as file_store
+from tests.support.owners import listed
 from tests.support.patience import PATIENT, answered
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import Timeouts
@@ -27,7 +28,7 @@ from wsgi_sessions.stores.file import descriptors, paths
 from wsgi_sessions.stores.file.layout import UNFINISHED
 from wsgi_sessions.stores.file.store import FileStore
 from wsgi_sessions.testing import ManualClock, StoreContract
-from wsgi_sessions.testing.contract import forked
+from wsgi_sessions.testing.forks import forked
 
 LATER = 4e9
 NOBODY = 65534
@@ -499,3 +500,74 @@ def test_a_refusal_that_is_no_matter_of_others_is_not_tried_again(directory, mon
     with pytest.raises(StoreUnavailable, match="Permission"):
         save(store)
     assert len(calls) == 1
+
+
+# -- owners
+
+
+def lists_of(directory: Path) -> list[Path]:
+    return [path for path in directory.glob("owners-*/*") if not path.name.startswith(paths.LOCK)]
+
+
+def test_a_list_is_for_the_owner_alone_and_names_nobody(store, directory):
+    listed(store, "key", "ann@example.org")
+    [path] = lists_of(directory)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert "ann" not in path.name
+    assert b"ann" not in path.read_bytes()
+    assert list(store.keys()) == ["key"]
+
+
+def test_what_has_expired_is_not_listed_and_its_list_is_purged(tmp_path):
+    clock = ManualClock(time.time())
+    store = FileStore(tmp_path / "sessions", timeouts=PATIENT, clock=clock, purge_every=0)
+    listed(store, "short", left=60)
+    listed(store, "long", left=600)
+    clock.advance(100)
+    assert store.keys_of("ann") == ["long"]
+    clock.advance(700)
+    assert store.purge() == 2
+    assert lists_of(tmp_path / "sessions") == []
+
+
+def test_a_process_killed_between_the_writes_leaves_what_reading_removes(store, directory):
+    """It has listed a record that it did not write; its lock went with it."""
+    listed(store, "before")
+    child = os.fork()
+    if child == 0:
+        store.save = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+        listed(store, "ghost")
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    [path] = lists_of(directory)
+    assert b"ghost" in path.read_bytes()
+    assert store.keys_of("ann") == ["before"]
+    assert b"ghost" not in path.read_bytes()
+    assert listed(store, "after")
+    assert store.keys_of("ann") == ["before", "after"]
+
+
+def test_a_save_that_fails_leaves_the_list_as_it_was(store, monkeypatch):
+    listed(store, "kept")
+    version = listed(store, "key", "bob")
+
+    def fail(*_, **__):
+        raise StoreUnavailable("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "save", fail)
+        with pytest.raises(StoreUnavailable):
+            listed(store, "key", "ann", replacing=version, was="bob")
+    assert (store.keys_of("ann"), store.keys_of("bob")) == (["kept"], ["key"])
+
+
+@pytest.mark.parametrize("content", [b"", b"half", bytes(100), b"wss1" + bytes(16) + b"x y\n\xff"])
+def test_what_is_no_list_is_an_empty_one(store, directory, content):
+    listed(store, "key")
+    [path] = lists_of(directory)
+    path.write_bytes(content)
+    os.utime(path, (LATER, LATER))
+    assert store.keys_of("ann") == []
+    listed(store, "next")
+    assert store.keys_of("ann") == ["next"]

@@ -28,7 +28,7 @@ from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.memcached.store import MemcachedStore
 from wsgi_sessions.testing import ManualClock
-from wsgi_sessions.testing.contract import forked
+from wsgi_sessions.testing.forks import forked
 
 LATER = time.time() + 3600
 

@@ -12,7 +12,7 @@ from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores import memory
 from wsgi_sessions.stores.memory import MemoryStore
 from wsgi_sessions.testing import ManualClock, StoreContract
-from wsgi_sessions.testing.contract import forked
+from wsgi_sessions.testing.forks import forked
 
 
 class TestContract(StoreContract):
@@ -42,6 +42,11 @@ def store(clock):
 def save(store, *keys, expires_at=9e9):
     for key in keys:
         assert store.save(key, b"data", expires_at=expires_at, replacing=None) is not None
+
+
+def save_owned(store, key, owner="ann", expires_at=9e9):
+    ends = {"expires_at": expires_at, "replacing": None}
+    assert store.save_owned(key, b"data", **ends, owner=owner, was=None) is not None
 
 
 def test_what_was_least_recently_used_goes_first(store):
@@ -109,28 +114,33 @@ def test_nothing_is_scanned_and_nothing_piles_up(clock):
     """A record saved a thousand times leaves what one leaves, expired ones nothing."""
     store = MemoryStore(clock=clock)
     for number in range(2000):
-        save(store, f"{number}", expires_at=clock() + 5)
-        store.link("ann", f"{number}", expires_at=clock() + 5)
+        save_owned(store, f"{number}", expires_at=clock() + 5)
         move(store, f"{number}", clock() + 10)
         clock.advance(1)
     for _ in range(2000):
         move(store, f"{number}", clock() + 10)
-        store.link("ann", f"{number}", expires_at=clock() + 10)
     kept = [store._records, store._expiries, store._expiries._heap]
-    kept += [store._owner_expiries, store._owner_expiries._heap, store._owners["ann"]]
+    kept += [store._owners, store._listed["ann"]]
     assert max(map(len, kept)) < 200
 
 
 def test_owners_without_keys_are_forgotten(store, clock):
     """Users who come once leave nothing, whether they log out or not."""
     for number in range(100):
-        store.link(f"user {number}", "key", expires_at=clock() + 1)
+        save_owned(store, f"{number}", f"user {number}", expires_at=clock() + 1)
         if number % 2:
-            store.unlink(f"user {number}", "key")
+            store.delete(f"{number}")
     clock.advance(2)
     store.purge()
     assert store._owners == {}
-    assert store._owner_expiries == {}
+    assert store._listed == {}
+
+
+def test_what_is_dropped_to_make_room_is_not_listed(clock):
+    store = MemoryStore(max_sessions=2, clock=clock)
+    for key in "abc":
+        save_owned(store, key, expires_at=clock() + 5)
+    assert store.keys_of("ann") == ["b", "c"]
 
 
 @pytest.mark.parametrize("number", [0, -1])

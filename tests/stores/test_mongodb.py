@@ -32,8 +32,7 @@ def collection(mongodb: MongoClient) -> Iterator[str]:
     """The name of a collection that nobody has used."""
     name = new_key()
     yield name
-    for each in (name, f"{name}_owners"):
-        mongodb[DATABASE].drop_collection(each)
+    mongodb[DATABASE].drop_collection(name)
 
 
 @pytest.fixture
@@ -111,8 +110,10 @@ CALLS: dict[str, tuple[Callable[..., Any], str]] = {
     "end": (lambda s, k, v, t: s.save(k, b"", expires_at=0, replacing=v), "delete"),
     "create ended": (lambda s, k, v, t: s.save("new", b"", expires_at=0, replacing=None), "find"),
     "delete": (lambda s, k, v, t: s.delete(k), "delete"),
-    "link": (lambda s, k, v, t: s.link("ann", k, expires_at=t), "update"),
-    "unlink": (lambda s, k, v, t: s.unlink("ann", k), "delete"),
+    "list": (
+        lambda s, k, v, t: s.save_owned(k, b"", expires_at=t, replacing=v, owner="ann", was=None),
+        "update",
+    ),
     "keys_of": (lambda s, k, v, t: s.keys_of("ann"), "find"),
 }
 
@@ -125,7 +126,6 @@ def test_each_operation_is_one_command(
     commands, (function, command) = Commands(), CALLS[call]
     with MongoClient(mongodb_url, event_listeners=[commands]) as client:
         store = MongoDBStore(client, database=DATABASE, collection=collection, clock=clock)
-        store.link("bob", "key", expires_at=clock() + 60)
         version = store.save("key", b"data", expires_at=clock() + 60, replacing=None)
         commands.names.clear()
         function(store, "key", version, clock() + 60)
@@ -231,11 +231,9 @@ def test_ddl_says_what_is_made(mongodb: MongoClient, clock: ManualClock) -> None
     """One line for each index, with names quoted."""
     store = MongoDBStore(mongodb, database="d", collection='a"b', clock=clock)
     records = 'db.getSiblingDB("d").getCollection("a\\"b")'
-    owners = 'db.getSiblingDB("d").getCollection("a\\"b_owners")'
     assert store.ddl.splitlines() == [
         records + '.createIndex({"expires_at": 1}, {"expireAfterSeconds": 60})',
-        owners + '.createIndex({"owner": 1}, {})',
-        owners + '.createIndex({"expires_at": 1}, {"expireAfterSeconds": 60})',
+        records + '.createIndex({"owner": 1}, {"sparse": true})',
     ]
 
 
@@ -249,19 +247,12 @@ def has_ttl(documents: Any) -> bool:
 
 
 def test_the_indexes(store: MongoDBStore, documents: Any, clock: ManualClock) -> None:
-    """On the expiry, with a TTL where the server has that; those of owners on the owner too."""
+    """On the owner, and on the expiry, with a TTL where the server has that."""
     store.save("key", b"", expires_at=clock() + 60, replacing=None)
-    store.link("ann", "key", expires_at=clock() + 60)
-    records, owners = (
-        {index["key"][0][0]: index.get("expireAfterSeconds") for index in found.values()}
-        for found in (
-            documents.index_information(),
-            documents.database[f"{documents.name}_owners"].index_information(),
-        )
-    )
+    found = documents.index_information().values()
+    indexes = {index["key"][0][0]: index.get("expireAfterSeconds") for index in found}
     ttl = 60 if has_ttl(documents) else None
-    assert records == {"_id": None, "expires_at": ttl}
-    assert owners == {"_id": None, "owner": None, "expires_at": ttl}
+    assert indexes == {"_id": None, "expires_at": ttl, "owner": None}
 
 
 def test_an_index_that_is_there_already_is_fine(
@@ -270,7 +261,7 @@ def test_an_index_that_is_there_already_is_fine(
     """Whatever it is called."""
     documents.create_index("expires_at", name="mine")
     assert store.save("key", b"", expires_at=clock() + 60, replacing=None) is not None
-    assert set(documents.index_information()) == {"_id_", "mine"}
+    assert set(documents.index_information()) == {"_id_", "mine", "owner_1"}
 
 
 def test_create_false_makes_no_index(
@@ -282,19 +273,6 @@ def test_create_false_makes_no_index(
     store.save("key", b"", expires_at=clock() + 60, replacing=None)
     store.close()
     assert set(documents.index_information()) == {"_id_"}
-
-
-def test_purge_takes_owners_too(store: MongoDBStore, documents: Any, clock: ManualClock) -> None:
-    """They are not counted."""
-    store.save("key", b"", expires_at=clock() + 60, replacing=None)
-    store.link("ann", "key", expires_at=clock() + 60)
-    store.link("ann", "other", expires_at=clock() + 600)
-    clock.advance(61)
-    assert store.purge() == 1
-    assert documents.count_documents({}) == 0
-    assert [entry["key"] for entry in documents.database[f"{documents.name}_owners"].find()] == [
-        "other"
-    ]
 
 
 # -- configuration
@@ -387,3 +365,38 @@ def test_use_after_close_connects_again(mongodb_url: str, collection: str) -> No
     store.close()
     assert store.load("key") is None
     store.close()
+
+
+# -- owners
+
+
+def test_the_document_of_an_owner(store: MongoDBStore, documents: Any, clock: ManualClock) -> None:
+    """Two fields more, while it has an owner; a renewal keeps the place in the list."""
+    end = clock() + 60
+    version = store.save_owned("key", b"1", expires_at=end, replacing=None, owner="ann", was=None)
+    first = documents.find_one()
+    assert set(first) == {"_id", "data", "version", "expires_at", "owner", "listed_at"}
+    clock.advance(1)
+    version = store.save_owned(
+        "key", b"2", expires_at=end, replacing=version, owner="ann", was="ann"
+    )
+    assert documents.find_one()["listed_at"] == first["listed_at"]
+    store.save_owned("key", b"3", expires_at=end, replacing=version, owner=None, was="ann")
+    assert set(documents.find_one()) == {"_id", "data", "version", "expires_at"}
+
+
+@pytest.mark.parametrize("owner", [None, "bob"])
+def test_a_record_over_an_expired_one_has_no_owner_of_it(
+    store: MongoDBStore, clock: ManualClock, owner: str | None
+) -> None:
+    """And what has expired is not listed, before and after."""
+    store.save_owned("key", b"", expires_at=clock() + 60, replacing=None, owner="ann", was=None)
+    clock.advance(61)
+    assert store.keys_of("ann") == []
+    end = clock() + 60
+    if owner is None:
+        assert store.save("key", b"", expires_at=end, replacing=None) is not None
+    else:
+        assert store.save_owned("key", b"", expires_at=end, replacing=None, owner=owner, was=None)
+        assert store.keys_of(owner) == ["key"]
+    assert store.keys_of("ann") == []

@@ -41,8 +41,9 @@ OPERATIONS: dict[str, Callable[[MongoDBStore, Any], Any]] = {
     ),
     "end": lambda store, version: store.save("key", b"", expires_at=0, replacing=version),
     "delete": lambda store, version: store.delete("key"),
-    "link": lambda store, version: store.link("ann", "key", expires_at=LATER),
-    "unlink": lambda store, version: store.unlink("ann", "key"),
+    "login": lambda store, version: store.save_owned(
+        "key", b"new", expires_at=LATER, replacing=version, owner="bob", was=None
+    ),
     "keys_of": lambda store, version: store.keys_of("ann"),
     "keys": lambda store, version: list(store.keys()),
     "purge": lambda store, version: store.purge(),
@@ -81,10 +82,8 @@ class Line:
 
     def __enter__(self) -> Line:
         """With records under "key" and "other"; the store has been used, and made its indexes."""
-        self.direct.link("ann", "key", expires_at=LATER)
         self.direct.save("other", b"other", expires_at=LATER, replacing=None)
         self.version = self.direct.save("key", b"old", expires_at=LATER, replacing=None)
-        answered(lambda: self.store.link("ann", "key", expires_at=LATER))
         answered(lambda: self.store.save(new_key(), b"", expires_at=LATER, replacing=None))
         return self
 
@@ -230,7 +229,7 @@ def test_a_stopped_server(line: Line, mongodb_server: MongoDBServer) -> None:
 def test_a_slow_server(line: Line) -> None:
     """An answer that comes too late is not taken for that to a later question."""
     line.proxy.delay(5)
-    line.assert_unavailable("load", "link")
+    line.assert_unavailable("load", "keys_of")
     line.proxy.restore()
     line.assert_recovered()
     assert line.store.load("key") == (b"old", line.version)
@@ -253,7 +252,9 @@ def test_a_lost_answer_is_found_out(
         "create": lambda line, answer: line.direct.load("new") == (b"new", answer),
         "replace": lambda line, answer: line.direct.load("key") == (b"new", answer),
         "delete": lambda line, answer: line.direct.load("key") is None,
-        "link": lambda line, answer: line.direct.keys_of("ann") == ["key"],
+        "login": lambda line, answer: (
+            line.direct.load("key") == (b"new", answer) and line.direct.keys_of("bob") == ["key"]
+        ),
     }
 
     def lose(number: int) -> None:

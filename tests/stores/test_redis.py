@@ -25,11 +25,13 @@ from tests.servers.redis import (
     RedisSentinel,
     RedisServer,
 )
+from tests.support.owners import listed
 from tests.support.patience import wait_until
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.redis.store import RedisStore
 from wsgi_sessions.testing import StoreContract
+from wsgi_sessions.testing.owner_contract import OwnerContract
 
 LATER = 4_000_000_000.0
 PATIENT = "socket_timeout=20&socket_connect_timeout=10"
@@ -131,7 +133,7 @@ class TestContractOverOtherTransports(_Contract):
 
     test_nothing_expires_early = None
     test_the_last_accepted_time_counts = None
-    test_notes_expire = None
+    test_what_has_expired_is_not_listed = None
 
     def test_threads_after_fork(self, store: RedisStore, later: float) -> None:
         """The same, with connections for all threads."""
@@ -186,11 +188,9 @@ OPERATIONS: dict[str, tuple[Callable[[RedisStore, str, Any], object], dict[str, 
         {"evalsha": 1},
     ),
     "delete": (lambda store, key, version: store.delete(key), {"del": 1}),
-    "link": (lambda store, key, version: store.link("ann", key, expires_at=LATER), {"evalsha": 1}),
-    "unlink": (lambda store, key, version: store.unlink("ann", key), {"zrem": 1}),
     "keys of": (lambda store, key, version: store.keys_of("ann"), {"zrangebyscore": 1}),
 }
-INSIDE_SCRIPTS = {"getrange", "set", "del", "zadd", "zremrangebyscore", "pttl", "pexpire"}
+INSIDE_SCRIPTS = {"getrange", "set", "del", "zadd", "zrem", "zrangebyscore", "pttl", "pexpire"}
 BACKGROUND = {"info", "ping", "replconf", "publish", "subscribe", "auth", "select", "hello"} | {
     "cluster|info",
     "client|setname",
@@ -205,7 +205,6 @@ def test_each_operation_is_one_command(store: RedisStore, way: Way, operation: s
     run, expected = OPERATIONS[operation]
     version = store.save("key", b"", expires_at=LATER, replacing=None)
     version = store.save("key", b"data", expires_at=LATER, replacing=version)
-    store.link("bob", "key", expires_at=LATER)
 
     before = way.server.calls()
     run(store, "key", version)
@@ -217,6 +216,67 @@ def test_each_operation_is_one_command(store: RedisStore, way: Way, operation: s
     assert {name: count for name, count in sent.items() if count} == expected
 
 
+OWNED: dict[str, tuple[Callable[[RedisStore, Any], object], dict[str, int]]] = {
+    "login": (lambda store, version: listed(store, "new"), {"evalsha": 1}),
+    "renewal": (
+        lambda store, version: listed(store, "key", replacing=version, was="ann"),
+        {"evalsha": 1},
+    ),
+    "move": (
+        lambda store, version: listed(store, "key", "bob", replacing=version, was="ann"),
+        {"evalsha": 1},
+    ),
+    "logout": (
+        lambda store, version: listed(store, "key", None, replacing=version, was="ann"),
+        {"evalsha": 1},
+    ),
+    "end": (
+        lambda store, version: listed(store, "key", replacing=version, was="ann", left=0),
+        {"evalsha": 1},
+    ),
+    "keys of": (lambda store, version: store.keys_of("ann"), {"zrangebyscore": 1, "exists": 2}),
+}
+IN_CLUSTER = {
+    "login": {"evalsha": 1, "set": 1},
+    "renewal": {"evalsha": 2},
+    "move": {"evalsha": 2, "zrem": 1},
+    "logout": {"evalsha": 1, "zrem": 1},
+    "end": {"evalsha": 1, "zrem": 1},
+}
+"""Where record and list are in different slots."""
+
+
+@pytest.mark.parametrize("operation", OWNED)
+def test_what_owners_cost(store: RedisStore, way: Way, operation: str) -> None:
+    """One command where record and list are on one server; of a cluster, one for each. Commands
+    inside of a script are counted by the server too."""
+    run, expected = OWNED[operation]
+    listed(store, "other")
+    version = listed(store, "key")
+    for number in range(3):  # the server knows the scripts
+        key = f"key{number}"
+        first = listed(store, key, "joe")
+        listed(store, key, "joe", replacing=first, was="joe")
+    inside: set[str] = set()
+    if hasattr(way.server, "nodes"):
+        expected = IN_CLUSTER.get(operation, expected)
+    if "evalsha" in expected:
+        inside = INSIDE_SCRIPTS - set(expected)
+
+    before = way.server.calls()
+    assert run(store, version) is not None
+    after = way.server.calls()
+
+    sent = {name: after[name] - before.get(name, 0) for name in after}
+    shown = {
+        name: count for name, count in sent.items() if count and name not in BACKGROUND | inside
+    }
+    if "set" in expected:
+        assert shown["evalsha"] == 1
+    else:
+        assert shown == expected
+
+
 def test_scripts_survive_that_the_server_forgets_them(store: RedisStore, way: Way) -> None:
     """After SCRIPT FLUSH, a restart or a failover the script goes out once more."""
     version = store.save("key", b"0", expires_at=LATER, replacing=None)
@@ -225,7 +285,8 @@ def test_scripts_survive_that_the_server_forgets_them(store: RedisStore, way: Wa
             server.ask("SCRIPT", "FLUSH")
         version = store.save("key", b"%d" % number, expires_at=LATER, replacing=version)
         assert version is not None
-        store.link("ann", "key", expires_at=LATER)
+        assert listed(store, f"key{number}")
+    assert store.keys_of("ann") == ["key0", "key1", "key2"]
     assert store.load("key").data == b"2"
 
 
@@ -250,7 +311,7 @@ def test_what_is_no_record_is_missing(store: RedisStore, way: Way) -> None:
 
 
 @pytest.mark.parametrize("way", ["url", "client"])
-@pytest.mark.parametrize("operation", ["replace", "delete", "compare and delete"])
+@pytest.mark.parametrize("operation", ["create", "replace", "delete", "compare and delete"])
 def test_wait_replicas(redis_sentinel: RedisSentinel, way: str, operation: str) -> None:
     """Confirmed by as many replicas as wanted, in one round trip, or StoreUnavailable in time: a
     server that waited longer than the store could not report how many have confirmed."""
@@ -263,7 +324,9 @@ def test_wait_replicas(redis_sentinel: RedisSentinel, way: str, operation: str) 
             open_store(target, wait_replicas=count, timeouts=timeouts) for count in (1, 2)
         )
         for store in (confirmed, unconfirmed):
-            version = store.save("key", b"data", expires_at=LATER, replacing=None)
+            plain = RedisStore(server.url, prefix=store._prefix)
+            version = plain.save("key", b"data", expires_at=LATER, replacing=None)
+            plain.close()
             if store is confirmed:
                 run(store, "key", version)
             else:
@@ -374,3 +437,68 @@ def test_connections_are_used_again_and_closed(redis_server: RedisServer) -> Non
         wait_until(lambda: proxy.open_connections == 0, "they are closed", seconds=20)
         assert store.load("key1") is not None
         store.close()
+
+
+# -- owners
+
+
+class TestOwners(OwnerContract):
+    """By each way to reach a server."""
+
+
+def end_of_list(store: RedisStore, way: Way, owner: str = "ann") -> list[bytes]:
+    """What is in an owner's list, past the library."""
+    command = ("ZRANGEBYSCORE", store._lists.name_of(owner), "-inf", "+inf")
+    return sorted(store._server.call(command))
+
+
+def test_what_has_expired_is_not_listed_and_the_next_login_drops_it(
+    store: RedisStore, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record goes by the server's clock, its entry by that of the next login."""
+    assert listed(store, "short", left=0.05)
+    assert listed(store, "long")
+    wait_until(lambda: store.keys_of("ann") == ["long"], "the record expires")
+    assert end_of_list(store, way) == [b"@long", b"@short", b"long", b"short"]
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 100)
+    assert listed(store, "next")
+    assert end_of_list(store, way) == [b"@long", b"@next", b"long", b"next"]
+
+
+def test_reading_takes_off_what_has_no_record(
+    store: RedisStore, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute after it was listed: until then it may be a save's on its way to the record."""
+    listed(store, "gone")
+    listed(store, "kept")
+    store.delete("gone")
+    assert store.keys_of("ann") == ["kept"]
+    assert b"gone" in end_of_list(store, way)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 61)
+    assert store.keys_of("ann") == ["kept"]
+    assert end_of_list(store, way) == [b"@kept", b"kept"]
+
+
+def test_the_list_outlives_what_an_ordinary_save_can_add(store: RedisStore) -> None:
+    """Its time is that of the record, a tenth more, and a minute."""
+    listed(store, "key", left=600)
+    left = store._server.call(("PTTL", store._lists.name_of("ann")))
+    assert 719_000 < left <= 720_000
+
+
+def test_a_cluster_of_one_node_at_a_url(redis_cluster: RedisCluster) -> None:
+    """Its refusal of keys in several slots is noticed, and record and list are written apart."""
+    store = open_store(f"{redis_cluster.nodes[0].url}?{PATIENT}")
+    node = redis_cluster.nodes[0]
+    served = 0
+    for key in (secrets.token_hex(4) for _ in range(200)):
+        owner = secrets.token_hex(4)
+        names = (store._prefix + key, f"{store._prefix}owner:{owner}")
+        if all(redis_cluster.node_of(name)[1] is node for name in names):
+            assert listed(store, key, owner)
+            assert store.keys_of(owner) == [key]
+            served += 1
+    assert served
+    store.close()

@@ -32,13 +32,15 @@ from tests.servers.redis import (
     RedisSentinel,
     RedisServer,
 )
+from tests.support.owners import listed
 from tests.support.patience import answered, wait_until
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.redis.connections import Connections
 from wsgi_sessions.stores.redis.store import RedisStore
 from wsgi_sessions.stores.redis.wire import Wire
-from wsgi_sessions.testing.contract import forked, new_key
+from wsgi_sessions.testing.contract import new_key
+from wsgi_sessions.testing.forks import forked
 
 LATER = 4_000_000_000.0
 PATIENT = 20.0
@@ -150,7 +152,10 @@ STEPS: dict[str, tuple[Step, bytes | None]] = {
         lambda store, key, version: store.save(key, b"", expires_at=0, replacing=version),
         None,
     ),
-    "link": (lambda store, key, version: store.link("ann", key, expires_at=LATER), b"old"),
+    "login": (
+        lambda store, key, version: listed(store, key, replacing=version, data=b"new"),
+        b"new",
+    ),
     "keys of": (lambda store, key, version: store.keys_of("ann"), b"old"),
 }
 """Each operation, and what is under the key after it."""
@@ -280,7 +285,7 @@ def test_restarted(
     proxy.cut()
     run, after = STEPS[step]
     result = run(store, key, version)
-    if step not in ("delete", "link"):
+    if step != "delete":
         assert result is not None
     assert data_of(store, key) == after
 
@@ -321,12 +326,12 @@ def test_cut(store: RedisStore, proxy: FaultProxy, step: str, where: str, count:
     if step == "compare and delete" and where == "reply" and count < 4:
         with contextlib.suppress(StoreUnavailable):
             assert run(store, key, version) is None
-    elif step in ("delete", "link", "keys of"):
+    elif step in ("delete", "keys of"):
         run(store, key, version)
     else:
         result = run(store, key, version)
         assert result
-    if step == "replace":
+    if step in ("replace", "login"):
         assert store.load(key).version == result  # type: ignore[union-attr]
         assert store.save(key, b"next", expires_at=LATER, replacing=version) is None
     assert data_of(store, key) == after
@@ -339,7 +344,7 @@ def test_truncated(open_store: Open, store: RedisStore, proxy: FaultProxy, step:
     key = new_key()
     version = create(store, key)
     create(store, key + "-other", b"other")
-    finds_out = step in ("create", "replace")
+    finds_out = step in ("create", "replace", "login")
     hurried = in_a_hurry(open_store, store, proxy.port, 2 if finds_out else Timeouts().answer)
     run, after = STEPS[step]
     answered(lambda: create(hurried, new_key()))  # what a process asks once, it has asked
@@ -350,7 +355,7 @@ def test_truncated(open_store: Open, store: RedisStore, proxy: FaultProxy, step:
     except StoreUnavailable:
         assert not finds_out, "a save can find out"
     else:
-        assert step in ("delete", "link", "compare and delete") or result is not None
+        assert step in ("delete", "compare and delete") or result is not None
     assert time.monotonic() - begun < IN_TIME
     assert answered(lambda: data_of(hurried, key + "-other")) == b"other"
     assert answered(lambda: data_of(hurried, key)) == after

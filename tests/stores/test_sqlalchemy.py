@@ -15,11 +15,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from tests.support.owners import listed
 from tests.support.patience import patient_url
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
 from wsgi_sessions.testing import StoreContract
-from wsgi_sessions.testing.contract import forked, new_key
+from wsgi_sessions.testing.contract import new_key
+from wsgi_sessions.testing.forks import forked
 
 numbers = itertools.count()
 SERVERS = ["postgresql", "mariadb"]
@@ -197,11 +199,38 @@ def test_ddl_makes_what_the_store_needs(open_store, url, later):
                 connection.exec_driver_sql(statement)
     key = new_key()
     version = store.save(key, b"data", expires_at=later, replacing=None)
-    store.link("ann", key, expires_at=later)
     assert store.load(key) == (b"data", version)
-    (index,) = sa.inspect(engine).get_indexes("sessions", **at(url))
-    assert index["column_names"] == ["expires_at"]
+    indexes = sa.inspect(engine).get_indexes("sessions", **at(url))
+    columns = sorted(index["column_names"] for index in indexes)
+    assert columns == [["expires_at"], ["owner", "listed_at"]]
     engine.dispose()
+
+
+def test_a_table_of_an_earlier_shape_is_refused_with_the_statements_to_run(open_store, url, later):
+    """Reading and replacing go on, so that nobody is logged out before they are run."""
+    store = open_store(url)
+    version = store.save(key := new_key(), b"data", expires_at=later, replacing=None)
+    engine = ordinary_engine(url)
+    table = store.table
+    [index] = [index for index in table.indexes if index.columns[0].name == "owner"]
+    with engine.begin() as connection:
+        index.drop(connection)
+        full = connection.dialect.identifier_preparer.format_table(table)
+        for column in ("owner", "listed_at"):
+            connection.exec_driver_sql(f"ALTER TABLE {full} DROP COLUMN {column}")
+    assert store.load(key) == (b"data", version)
+    assert store.save(key, b"new", expires_at=later, replacing=version)
+    with pytest.raises(ConfigurationError, match="owner") as caught:
+        store.save(new_key(), b"data", expires_at=later, replacing=None)
+    with pytest.raises(ConfigurationError, match="owner"):
+        store.keys_of("ann")
+    _, _, statements = str(caught.value).partition(": run ")
+    with engine.begin() as connection:
+        for statement in statements.split("; "):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    assert listed(store, key := new_key())
+    assert store.keys_of("ann") == [key]
 
 
 def test_a_table_that_was_dropped_is_made_again(open_store, url, later):
@@ -271,23 +300,12 @@ def test_purge_goes_in_batches(open_store, store, url, later):
     assert store.load(key).data == b"live"
 
 
-def test_purge_removes_the_notes_of_owners(store, url):
-    """Expired notes do not pile up."""
-    store.link("ann", new_key(), expires_at=1.0)
-    store.purge()
-    engine = ordinary_engine(url)
-    with engine.connect() as connection:
-        table = sa.table("sessions_owners", sa.column("owner"), **at(url))
-        assert connection.execute(sa.select(table)).all() == []
-    engine.dispose()
-
-
 def test_purge_uses_the_index(store, url, later):
     """Of a large table only the expired rows are looked at."""
     store.load(new_key())
     expired_rows(url, 3000)
     engine = ordinary_engine(url)
-    statement = store._database.tables.statements(engine.dialect)["purge"]
+    statement = store._database.table.statements(engine.dialect)["purge"]
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"ANALYZE {at(url)['schema']}.sessions")

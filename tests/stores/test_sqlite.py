@@ -16,11 +16,13 @@ from contextlib import ExitStack, closing
 import pytest
 
 import wsgi_sessions.stores.sqlite.store as sqlite
+from tests.support.owners import listed
 from tests.support.patience import PATIENT, answered
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.sqlite.store import BATCH, SQLiteStore
 from wsgi_sessions.testing import ManualClock, StoreContract
-from wsgi_sessions.testing.contract import forked, together
+from wsgi_sessions.testing.contract import together
+from wsgi_sessions.testing.forks import forked
 
 LATER = 9e9
 
@@ -135,9 +137,37 @@ def test_create_false_makes_nothing(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(store.ddl)
     assert save(store) is not None
-    store.link("ann", "key", expires_at=LATER)
+    assert store.keys_of("ann") == []
     assert store.load("key").data == b"data"
     store.close()
+
+
+def test_a_table_of_an_earlier_shape_is_refused_with_the_statements_to_run(path):
+    """Reading and replacing go on, so that nobody is logged out before they are run."""
+    columns = "key TEXT PRIMARY KEY, version INTEGER, expires_at REAL, data BLOB"
+    query(path, f"CREATE TABLE sessions ({columns})")
+    query(path, f"INSERT INTO sessions VALUES ('key', 1, {LATER}, x'00')")
+    path.chmod(0o600)
+    store = SQLiteStore(path, timeouts=PATIENT)
+    assert save(store, replacing=store.load("key").version) is not None
+    with pytest.raises(ConfigurationError, match="owner") as caught:
+        save(store, "new")
+    with pytest.raises(ConfigurationError, match="owner"):
+        store.keys_of("ann")
+    _, _, statements = str(caught.value).partition(": run ")
+    for statement in statements.split("; "):
+        query(path, statement)
+    assert save(store, "new") is not None
+    assert listed(store, "other") is not None
+    assert store.keys_of("ann") == ["other"]
+    store.close()
+
+
+def test_the_sessions_of_an_owner_are_found_by_the_index(path, store):
+    save(store)
+    statement = store._sql["keys_of"].replace("?", "'a'")
+    [(*_, plan)] = query(path, f"EXPLAIN QUERY PLAN {statement}")
+    assert "USING INDEX sessions_owner" in plan
 
 
 # -- the file
@@ -397,14 +427,12 @@ def test_saves_purge_now_and_then(path):
     save(store, "alive")
     for _ in range(40):
         save(store, secrets.token_hex(8), expires_at=clock() + 1)
-        store.link("ann", secrets.token_hex(8), expires_at=clock() + 1)
     clock.advance(2)
     version = store.load("alive").version
     for _ in range(20):
         version = save(store, "alive", replacing=version)
     store.close()
     assert query(path, "SELECT key FROM sessions") == [("alive",)]
-    assert query(path, "SELECT key FROM sessions_owners") == []
 
 
 def test_purge_every_zero_leaves_it_to_the_operator(path):
@@ -437,7 +465,8 @@ def test_purge_works_in_small_transactions(path, store, monkeypatch):
     monkeypatch.setattr(sqlite, "BATCH_SECONDS", 30)  # else a busy machine makes smaller ones
     save(store)
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
-    query(path, f"INSERT INTO sessions {numbers} SELECT 'k' || i, i, 1.0, x'00' FROM n")
+    into = "sessions (key, version, expires_at, data)"
+    query(path, f"INSERT INTO {into} {numbers} SELECT 'k' || i, i, 1.0, x'00' FROM n")
     query(
         path,
         "CREATE TRIGGER stop BEFORE DELETE ON sessions "

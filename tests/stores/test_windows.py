@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,11 @@ for url in sys.argv[1:]:
         assert store.purge() == 1, url
         assert [*store.keys()] == ["live"], url
     if isinstance(store, OwnerIndex):
-        store.link("ann", "live", expires_at=later)
-        assert [*store.keys_of("ann")] == ["live"], url
+        end = {"expires_at": later, "replacing": None}
+        assert store.save_owned("owned", b"", **end, owner="ann", was=None) is not None, url
+        assert [*store.keys_of("ann")] == ["owned"], url
+        store.delete("owned")
+        assert [*store.keys_of("ann")] == [], url
     store.delete("live")
     close_store(store)
 print("works")
@@ -114,8 +118,9 @@ def test_nothing_is_lost_among_processes(scheme: str, tmp_path: Path) -> None:
     """Four processes count; the lock of none lets another one in."""
     url = patient_url(f"{scheme}:///{tmp_path}/sessions".replace("file:////", "file:///"))
     command = [sys.executable, "-c", WITHOUT_POSIX + COUNT, url, "50"]
-    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
-    assert [process.wait() for process in processes] == [0] * 4
+    with ExitStack() as stack:
+        processes = [stack.enter_context(subprocess.Popen(command, cwd=ROOT)) for _ in range(4)]
+    assert [process.returncode for process in processes] == [0] * 4
     result = run(
         "from wsgi_sessions import open_store\nprint(open_store(sys.argv[1]).load('counter').data)",
         url,

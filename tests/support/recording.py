@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 from wsgi_sessions import MemoryStore, Store, StoreUnavailable
 from wsgi_sessions.stores import Stored
@@ -56,3 +56,30 @@ class RecordingStore:
         self._note("delete")
         self.inner.delete(key)
         self._answer("delete", None)
+
+
+class RecordingOwners(RecordingStore):
+    """Of a store that keeps an index of owners."""
+
+    inner: Any
+
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,
+    ) -> Hashable | None:
+        self._note("save_owned")
+        version: Hashable | None = self.inner.save_owned(
+            key, data, expires_at=expires_at, replacing=replacing, owner=owner, was=was
+        )
+        return self._answer("save_owned", version)
+
+    def keys_of(self, owner: str) -> Sequence[str]:
+        self._note("keys_of")
+        keys: Sequence[str] = self.inner.keys_of(owner)
+        return keys

@@ -11,7 +11,7 @@ from wsgi_sessions.cli.found import Found, find
 from wsgi_sessions.cli.output import as_moment, json_option, json_value, print_json, printable
 from wsgi_sessions.cli.target import opened_sessions, store_option
 from wsgi_sessions.manager import SessionManager
-from wsgi_sessions.record import Record, content
+from wsgi_sessions.record import Record, content, stored_at
 
 __all__ = ["show"]
 
@@ -48,11 +48,13 @@ def _values(
 ) -> dict[str, dict[str, Any]]:
     """For each name the bytes that it takes, and the value if that is wanted."""
     shown: dict[str, dict[str, Any]] = {}
-    for name, stored in {} if record is None else record.values.items():
-        shown[name] = {"bytes": len(content(stored))}
+    stored = {} if record is None else record.values
+    for name in stored:
+        shown[name] = {"bytes": len(content(stored, name))}
         if with_values:
             try:
-                shown[name]["value"] = json_value(manager.repository.codec.loads(stored))
+                value = manager.repository.codec.loads(stored_at(stored, name))
+                shown[name]["value"] = json_value(value)
             except ValueError:  # damaged, or of a type that only the application knows
                 shown[name]["problem"] = "cannot be decoded here"
     return shown

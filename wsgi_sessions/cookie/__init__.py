@@ -21,6 +21,7 @@ from wsgi_sessions.cookie.token import (
     is_id,
     new_id,
     new_secret,
+    new_sid,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "is_id",
     "new_id",
     "new_secret",
+    "new_sid",
     "personal",
     "setting_cookie",
 ]

@@ -17,10 +17,12 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Request, Response
 
-from wsgi_sessions.demo.pages import PANEL, SECURITY, panel, problem
+from wsgi_sessions.demo.naive import NaiveSessions
+from wsgi_sessions.demo.pages import IN_FRAME, PANEL, RECORD, SECURITY, panel, problem, record
+from wsgi_sessions.demo.phone import MOUNT, Phone
 from wsgi_sessions.demo.recording import RecordingCodec, RecordingStore, recorded
 from wsgi_sessions.demo.report import Cookie, Report, Summary
-from wsgi_sessions.demo.shop import DEVICES_KEY
+from wsgi_sessions.demo.responses import SHOW, STOPPED, Show
 from wsgi_sessions.devices import DevicesPage
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.stores import OwnerIndex, Store, open_store
@@ -38,43 +40,53 @@ _NOTE_SECONDS = 60
 
 
 class Observed:
-    """*app* with sessions in *store*; the options are those of the middleware."""
+    """*app* with sessions in *store*; the options are those of the middleware. *pause* is how many
+    seconds a request of the race takes."""
 
-    def __init__(self, app: WSGIApplication, store: Store | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        store: Store | None = None,
+        *,
+        pause: float = 0.15,
+        **options: Any,
+    ) -> None:
         if store is None:
             store = open_store(None)
-        self._sessions = SessionMiddleware(
-            app, RecordingStore(store), codec=RecordingCodec(), cookie_name=SID, **options
-        )
-        self._has_devices = isinstance(store, OwnerIndex)
-        if self._has_devices:
-            devices = DevicesPage(self._sessions.manager, back="/account")
-            self._sessions.app = DispatcherMiddleware(app, {DEVICES: devices})
+        recording, options = RecordingStore(store), {"codec": RecordingCodec(), **options}
+        sessions = SessionMiddleware(app, recording, cookie_name=SID, **options)
+        self._app: WSGIApplication = sessions
+        naive = NaiveSessions(store, sessions.manager.options.clock)
+        self._show_beside = Show(naive, None, None, pause)
+        if isinstance(store, OwnerIndex):
+            phone = Phone(recording, **options)
+            devices = DevicesPage(sessions.manager, back="/account")
+            sessions.app = DispatcherMiddleware(app, {DEVICES: devices})
+            self._app = DispatcherMiddleware(sessions, {MOUNT: phone})
+            self._show_beside = Show(naive, phone, DEVICES, pause)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # A HEAD is answered as the GET it stands for, less the body.
         method = environ["REQUEST_METHOD"]
         inside = {**environ, "REQUEST_METHOD": "GET" if method == "HEAD" else method}
-        if self._has_devices:
-            inside[DEVICES_KEY] = DEVICES
+        inside[SHOW] = self._show_beside
         request = Request(inside)
-        with recorded() as report:
-            response = Response.from_app(self._sessions, inside, buffered=True)
-        if response.status_code == 503:
-            self._apologise(response)
+        stopped = STOPPED in request.cookies
+        with recorded(stopped=stopped) as report:
+            response = Response.from_app(self._app, inside, buffered=True)
+        if response.status_code == 503 and response.mimetype == "text/plain":
+            # The middleware's own answer to a failed commit is plain; its headers stay.
+            response.data = problem(503, stopped=stopped)
+            response.content_type = "text/html; charset=utf-8"
+        if request.path.startswith(f"{MOUNT}/"):
+            response.headers["Content-Security-Policy"] = IN_FRAME
         for name, value in SECURITY.items():
             response.headers.setdefault(name, value)
-        self._show(request, response, _summary(request, response, report))
+        self._show(request, response, report)
         return response(environ, start_response)
 
-    def _apologise(self, response: Response) -> None:
-        """The middleware's own answer to a failed commit is plain; its headers stay."""
-        if response.mimetype == "text/plain":
-            response.data = problem(503)
-            response.content_type = "text/html; charset=utf-8"
-
-    def _show(self, request: Request, response: Response, summary: Summary) -> None:
-        note = request.cookies.get(NOTE, "")
+    def _show(self, request: Request, response: Response, report: Report) -> None:
+        note, summary = request.cookies.get(NOTE, ""), _summary(request, response, report)
         if request.method == "POST" and response.status_code == 303:
             response.set_cookie(
                 NOTE,
@@ -85,6 +97,8 @@ class Observed:
                 samesite="Lax",
             )
             return
+        if (place := RECORD.encode()) in response.data:
+            response.data = response.data.replace(place, record(report).encode(), 1)
         place = PANEL.encode()
         if place in response.data:
             before = Summary.from_note(note[:_NOTE_BYTES]) if note else None

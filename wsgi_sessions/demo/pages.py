@@ -7,6 +7,7 @@ digest the content security policy names.
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
@@ -16,15 +17,29 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup
 
 from wsgi_sessions.demo.catalogue import euros
-from wsgi_sessions.demo.report import Summary
+from wsgi_sessions.demo.report import Report, Summary
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-__all__ = ["PANEL", "SECURITY", "Visitor", "page", "panel", "problem"]
+__all__ = [
+    "IN_FRAME",
+    "PANEL",
+    "RECORD",
+    "SECURITY",
+    "Visitor",
+    "page",
+    "panel",
+    "phone",
+    "problem",
+    "record",
+    "tile",
+]
 
 PANEL: Final = Markup("<!--what the session did-->")
 """The panel's place in a page. No text of a visitor looks like it: each ``<`` in one is escaped."""
+RECORD: Final = Markup("<!--the record-->")
+"""The place of the table of the record, likewise."""
 
 _STYLE = Markup(Path(__file__).with_name("style.css").read_text("utf-8"))
 _DIGEST = b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -36,12 +51,16 @@ _ICON = Markup(
 
 SECURITY: Final = {
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_DIGEST}'; img-src data:; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{_DIGEST}'; img-src 'self' data:; "
+        "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+IN_FRAME: Final = SECURITY["Content-Security-Policy"].replace(
+    "frame-ancestors 'none'", "frame-ancestors 'self'"
+)
+"""The policy of a page that is shown in a frame of another one of this site."""
 
 _PROBLEMS = {
     400: ("That did not work", ""),
@@ -69,10 +88,26 @@ def page(template: str, path: str = "", visitor: Visitor | None = None, **values
     return _template(template).render(path=path, visitor=visitor, **values)
 
 
-def problem(status: int, text: str = "") -> str:
-    """A whole page that says what is wrong. It leaves the session alone."""
+def problem(status: int, text: str = "", *, stopped: bool = False) -> str:
+    """A whole page that says what is wrong. It leaves the session alone. *stopped*: the visitor has
+    stopped the store, and can start it there."""
     title, known = _PROBLEMS.get(status, (HTTPStatus(status).phrase, ""))
-    return page("problem", status=status, title=title, text=known or text)
+    return page("problem", status=status, title=title, text=known or text, stopped=stopped)
+
+
+def phone(name: str | None, token: str) -> str:
+    """The page on the phone, where *name* is logged in, or nobody."""
+    return _template("phone").render(name=name, token=token)
+
+
+def tile(number: int) -> str:
+    """The picture that answers a request of the race."""
+    return _template("tile").render(number=number)
+
+
+def record(report: Report) -> str:
+    """The table of the record that this request has loaded."""
+    return _template("record_table").render(record=report.found, rows=report.rows())
 
 
 def panel(now: Summary, before: Summary | None) -> str:
@@ -81,6 +116,10 @@ def panel(now: Summary, before: Summary | None) -> str:
     if before is not None:
         summaries.insert(0, ("The form before it", before))
     return _template("panel").render(summaries=summaries)
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%d %B %Y, %H:%M:%S} UTC"
 
 
 @cache
@@ -95,6 +134,7 @@ def _template(name: str) -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    templates.filters["euros"] = euros
-    templates.globals |= {"icon": _ICON, "style": _STYLE, "panel_place": PANEL}
+    templates.filters |= {"euros": euros, "time": _time}
+    templates.globals |= {"icon": _ICON, "style": _STYLE}
+    templates.globals |= {"panel_place": PANEL, "record_place": RECORD}
     return templates.get_template(f"{name}.html")

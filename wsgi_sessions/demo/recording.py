@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from wsgi_sessions.cookie import ID_LENGTH, SHARED_KEY_NAME
 from wsgi_sessions.demo.report import Call, Report
-from wsgi_sessions.errors import StoreError
+from wsgi_sessions.errors import StoreError, StoreUnavailable
 from wsgi_sessions.record import Codec, MsgpackCodec
 from wsgi_sessions.stores import OwnerIndex, Store, Stored, evicts, max_bytes_of
 
@@ -21,9 +22,9 @@ _current: ContextVar[Report] = ContextVar("report")
 
 
 @contextmanager
-def recorded() -> Iterator[Report]:
-    """The report of what is done in this block, in this thread."""
-    token = _current.set(Report())
+def recorded(*, stopped: bool = False) -> Iterator[Report]:
+    """The report of what is done in this block, in this thread. *stopped*: all calls fail."""
+    token = _current.set(Report(stopped=stopped))
     try:
         yield _current.get()
     finally:
@@ -40,6 +41,8 @@ def _call(name: str, key: str = "") -> Iterator[Call]:
     _report().calls.append(call)
     began = perf_counter()
     try:
+        if _report().stopped:
+            raise StoreUnavailable("the visitor has stopped it", applied=False)
         yield call
     except StoreError as error:
         call.outcome, call.failed = type(error).__name__, True
@@ -56,8 +59,9 @@ class RecordingStore:
         self.max_bytes: int = max_bytes_of(store, sys.maxsize)
         self.evicts: bool = evicts(store)
         if isinstance(store, OwnerIndex):
-            self.link: Callable[..., Any] = _recording("link", store.link)
-            self.unlink: Callable[..., Any] = _recording("unlink", store.unlink)
+            self.save_owned: Callable[..., Any] = partial(
+                self._save, "save_owned", store.save_owned
+            )
             self.keys_of: Callable[..., Any] = _recording("keys_of", store.keys_of)
 
     def load(self, key: str) -> Stored | None:
@@ -72,8 +76,15 @@ class RecordingStore:
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        with _call("save", key) as call:
-            version = self._store.save(key, data, expires_at=expires_at, replacing=replacing)
+        return self._save(
+            "save", self._store.save, key, data, expires_at=expires_at, replacing=replacing
+        )
+
+    def _save(
+        self, name: str, save: Callable[..., Any], key: str, data: bytes, **keywords: Any
+    ) -> Hashable | None:
+        with _call(name, key) as call:
+            version: Hashable | None = save(key, data, **keywords)
         if version is None:
             call.outcome = "refused: another request was faster"
         elif len(key) == ID_LENGTH:

@@ -10,12 +10,14 @@ import base64
 import json
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record import Record, content, same, unpack
+from wsgi_sessions.record import Record, StoredValue, content, unpack
 
-__all__ = ["Call", "Cookie", "Fact", "Report", "Summary"]
+__all__ = ["Call", "Cookie", "Fact", "Report", "Row", "Summary"]
+
+_SHOWN_BYTES = 16
 
 
 class Cookie(Enum):
@@ -70,10 +72,26 @@ class Summary(NamedTuple):
         return summary if all(type(text) is str for text in texts) else None
 
 
+class Row(NamedTuple):
+    """One value of a record, as it is stored."""
+
+    name: str
+    place: str
+    size: int
+    """In bytes."""
+    data: str
+    """The first of them, in hexadecimal digits."""
+    plain: bool
+    """Whether it stands there as it is, so that it came with the head and needs no decoding."""
+    decoded: bool
+
+
 class Report:
     """Filled while the request runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stopped: bool = False) -> None:
+        self.stopped: bool = stopped
+        """Whether every call of the store is to fail."""
         self.calls: list[Call] = []
         self._key = ""
         self._found: Record | None = None
@@ -103,7 +121,7 @@ class Report:
         self._hold(key, record)
         after = record.values
         self._written |= {
-            name for name in after if name not in before or not same(after[name], before[name])
+            name for name in after if name not in before or not _same(after, before, name)
         }
         self._removed |= before.keys() - after.keys()
 
@@ -119,7 +137,7 @@ class Report:
             self._decoded |= {
                 name
                 for name, value in self._held.values.items()
-                if type(value) in (bytes, tuple) and content(value) == data
+                if type(value) is bytes and content(self._held.values, name) == data
             }
 
     def _hold(self, key: str, record: Record) -> None:
@@ -129,6 +147,31 @@ class Report:
         self._keys |= record.values.keys()
 
     # What it comes to
+
+    @property
+    def found(self) -> Record | None:
+        """The record that this request has loaded."""
+        return self._found
+
+    def rows(self) -> list[Row]:
+        """Its values, none of which is decoded for that; first those that have to be."""
+        values = {} if self._found is None else self._found.values
+        rows = (self._row(name, value) for name, value in values.items())
+        return sorted(rows, key=lambda row: row.plain)
+
+    def _row(self, name: str, value: StoredValue) -> Row:
+        assert self._found is not None
+        data = content(self._found.values, name)
+        plain = type(value) is not bytes
+        place = "in the head, as it is" if plain else "in the head, encoded"
+        return Row(
+            name,
+            "behind the head, by itself" if value == b"" else place,
+            len(data),
+            data[:_SHOWN_BYTES].hex(" "),
+            plain=plain,
+            decoded=name in self._decoded,
+        )
 
     def facts(self, *, touched: bool, carried: bool, cookie: Cookie) -> list[Fact]:
         """*touched*: the application looked at the session; *carried*: the request had a cookie."""
@@ -184,3 +227,8 @@ class Report:
         if self._held is None:
             return "not needed: there is no session"
         return "not needed: the browser has nothing new to keep"
+
+
+def _same(one: dict[str, Any], other: dict[str, Any], name: str) -> bool:
+    """Whether two records hold the same under *name*."""
+    return type(one[name]) is type(other[name]) and content(one, name) == content(other, name)

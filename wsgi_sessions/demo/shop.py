@@ -1,62 +1,34 @@
 """The shop: an ordinary WSGI application with a session in ``environ["wsgi.session"]``.
 
 Each view takes the request and gives a response. A POST changes something and redirects to a page;
-:func:`respond` has checked its CSRF token by then.
+:func:`respond` has checked its CSRF token by then. What is to be tried beside the shop has views of
+its own: :mod:`~wsgi_sessions.demo.race` and :mod:`~wsgi_sessions.demo.promises`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from hmac import compare_digest
 from secrets import token_urlsafe
-from typing import Any, Final
+from typing import Final
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.utils import redirect
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
-from wsgi_sessions.demo import pages
+from wsgi_sessions.demo import pages, promises, race
 from wsgi_sessions.demo.catalogue import TEAS
-from wsgi_sessions.demo.pages import Visitor
+from wsgi_sessions.demo.responses import ShopRequest, View, html, page, say, see
 from wsgi_sessions.errors import StoreError
-from wsgi_sessions.session import Session
 
-__all__ = ["DEVICES_KEY", "PASSWORD", "shop"]
+__all__ = ["PASSWORD", "ROUTES", "WITHOUT_SESSION", "shop"]
 
 PASSWORD: Final = "demo"
 """It is shown on the page."""
-DEVICES_KEY: Final = "demo.devices"
-"""In environ: the path of the page of the visitor's devices, where there is one."""
 _NAME_LENGTH = 40
 _MOST_TINS = 99
-_MOST_MESSAGES = 5
-_STALE_FORM = (
-    "This form does not belong to your session any more: you logged in or out meanwhile, or your "
-    "browser keeps no cookies. Open the page again."
-)
-
-
-class ShopRequest(Request):
-    """A request whose body is a small form."""
-
-    max_content_length: int | None = 16 * 1024
-
-    @property
-    def session(self) -> Session:
-        session: Session = self.environ["wsgi.session"]
-        return session
-
-    @property
-    def token(self) -> str:
-        """What the forms of this session carry against cross-site request forgery."""
-        token: str = self.session.get_or_create("csrf", token_urlsafe)
-        return token
-
-
-View = Callable[[ShopRequest], Response]
 
 
 def shop(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -68,54 +40,21 @@ def respond(request: ShopRequest) -> Response:
     """The response to *request*, a friendly page if something is wrong."""
     try:
         view: View
-        view, _ = ROUTES.bind("").match(request.path, request.method)
-        if request.method == "POST":
-            check_token(request)
-        return view(request)
+        view, parts = ROUTES.bind("").match(request.path, request.method)
+        if request.path in WITHOUT_SESSION:
+            request.check_origin()
+        elif request.method == "POST":
+            request.check_token()
+        return view(request, **parts)
     except HTTPException as error:
         response = html(pages.problem(error.code or 500, str(error.description)), error.code)
         if allow := error.get_response(request.environ).headers.get("Allow"):
             response.headers["Allow"] = allow
         return response
     except StoreError:
-        response = html(pages.problem(503), 503)
+        response = html(pages.problem(503, stopped=request.is_stopped), 503)
         response.headers.update({"Cache-Control": "no-store", "Retry-After": "1"})
         return response
-
-
-def check_token(request: ShopRequest) -> None:
-    """Refuse a form that this session was not given."""
-    expected, given = request.session.get("csrf"), request.form.get("csrf", "")
-    if expected is None or not compare_digest(expected.encode(), given.encode()):
-        raise BadRequest(_STALE_FORM)
-
-
-def page(request: ShopRequest, template: str, **values: Any) -> Response:
-    """A page with the visitor's name, cart and messages."""
-    session = request.session
-    visitor = Visitor(
-        name=session.owner,
-        tins=sum(line["quantity"] for line in session.get("cart", [])),
-        messages=session.pop("messages", []),
-    )
-    return html(pages.page(template, request.path, visitor, **values))
-
-
-def html(text: str, status: int | None = 200) -> Response:
-    """A response with an HTML document."""
-    return Response(text, status, content_type="text/html; charset=utf-8")
-
-
-def see(path: str) -> Response:
-    """What a POST answers: the page to look at next."""
-    return redirect(path, 303)
-
-
-def say(session: Session, text: str) -> None:
-    """Show *text* once, on the next page."""
-    messages = session.setdefault("messages", [])
-    messages.append(text)
-    del messages[:-_MOST_MESSAGES]
 
 
 # The cart: a list of dicts in the session, changed in place
@@ -210,7 +149,7 @@ def show_account(request: ShopRequest) -> Response:
         id=session.id,
         since=datetime.fromtimestamp(session.created_at, UTC),
         permanent=session.permanent,
-        devices=request.environ.get(DEVICES_KEY),
+        devices=request.show.devices,
     )
 
 
@@ -252,8 +191,24 @@ ROUTES: Final = Map(
             ("POST", "/logout", log_out),
             ("GET", "/goodbye", show_goodbye),
             ("GET", "/about", show_about),
+            ("GET", "/promises", promises.show_promises),
+            ("GET", "/race", race.show_race),
+            ("POST", "/race", race.fire),
+            ("GET", "/race/run", race.show_run),
+            ("GET", "/race/ours/<run>/<int:number>.svg", race.draw_ours),
+            ("GET", "/race/naive/<run>/<int:number>.svg", race.draw_naive),
+            ("GET", "/devices", promises.show_devices),
+            ("POST", "/devices/phone", promises.log_in_on_phone),
+            ("POST", "/devices/end", promises.end_other_devices),
+            ("GET", "/store", promises.show_store),
+            ("POST", "/store/stop", promises.stop_store),
+            ("POST", "/store/start", promises.start_store),
+            ("GET", "/record", promises.show_record),
         )
     ],
     strict_slashes=False,
     merge_slashes=False,
 )
+
+WITHOUT_SESSION: Final = ("/store/stop", "/store/start")
+"""Forms that work while the store does not; so they have no token, and what they do is harmless."""

@@ -10,8 +10,7 @@ before goes on, and an error is logged once.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from secrets import token_hex
@@ -23,7 +22,7 @@ from flask.sessions import SessionInterface
 
 from wsgi_sessions.cookie import CookieStore
 from wsgi_sessions.errors import ConfigurationError
-from wsgi_sessions.manager import Options, SessionManager, Settings, settings_of
+from wsgi_sessions.manager import Options, SessionManager, Settings, renamed_options, settings_of
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.session import Session
 from wsgi_sessions.stores import Store
@@ -178,12 +177,8 @@ class ConfiguredMiddleware:
                 option: "APPLICATION_ROOT" if option == "cookie_path" else key
                 for option, key in names.items()
             }
-        try:
+        with renamed_options(names):
             yield
-        except ConfigurationError as error:
-            raise ConfigurationError(_named(str(error), names)) from None
-        except TypeError as error:
-            raise TypeError(_named(str(error), names)) from None
 
 
 @cache  # asked in each request
@@ -247,8 +242,3 @@ def _flag(value: Any) -> Any:
 def _copied(value: object) -> object:
     """As it is now, if it is a list that may be changed in place."""
     return [*value] if isinstance(value, list) else value
-
-
-def _named(message: str, names: Mapping[str, str]) -> str:
-    """*message* about options, with the keys of Flask for them."""
-    return re.sub(r"\b[a-z_]+\b", lambda found: names.get(found[0], found[0]), message)

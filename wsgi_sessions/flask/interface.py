@@ -9,7 +9,7 @@ Flask-SocketIO, is a session opened and committed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn
 
@@ -26,7 +26,7 @@ from wsgi_sessions.flask.configuration import (
 )
 from wsgi_sessions.flask.outage import let_outages_leave
 from wsgi_sessions.flask.session import FlaskSession
-from wsgi_sessions.manager import SessionManager, Settings
+from wsgi_sessions.manager import SessionManager, Settings, layers_of
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.session import Session, is_open
 
@@ -68,9 +68,16 @@ class NoSession(SessionMixin):
 class FlaskSessionInterface(SessionInterface):
     """Makes ``flask.session`` the session in ``environ[environ_key]``.
 
-    For an application that is wrapped by hand::
+    For an application that is wrapped by hand:
 
-        app.wsgi_app = SessionMiddleware(app.wsgi_app, store=RedisStore())
+    .. code:: python
+
+        from flask import Flask
+        from wsgi_sessions import SessionMiddleware
+        from wsgi_sessions.flask import FlaskSessionInterface
+
+        app = Flask(__name__)
+        app.wsgi_app = SessionMiddleware(app.wsgi_app, store="redis://localhost")
         app.session_interface = FlaskSessionInterface()
 
     The options are then the middleware's; Flask's configuration is not read. A subclass may
@@ -162,7 +169,7 @@ def _asked(save_session: Callable[..., Any]) -> Callable[..., Any]:
 
 def _manager_of(app: flask.Flask) -> SessionManager | None:
     """That of the middleware around *app*, whatever other middleware is around it as well."""
-    for layer in _layers(app.extensions.get(EXTENSION, app.wsgi_app)):
+    for layer in layers_of(app.extensions.get(EXTENSION, app.wsgi_app)):
         if isinstance(layer, (SessionMiddleware, ConfiguredMiddleware)):
             return layer.manager
     return None
@@ -171,13 +178,3 @@ def _manager_of(app: flask.Flask) -> SessionManager | None:
 def _problem_of(app: flask.Flask) -> str:
     """Why the extension around *app* has no sessions to give; empty if there is no extension."""
     return str(getattr(app.extensions.get(EXTENSION), "problem", ""))
-
-
-def _layers(outermost: object) -> Iterator[object]:
-    """WSGI applications from the outside to the inside, as far as they show what they wrap."""
-    layers, seen = [outermost], set()
-    for layer in layers:
-        if layer is not None and id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer
-            layers += [getattr(layer, name, None) for name in ("app", "wsgi_app")]

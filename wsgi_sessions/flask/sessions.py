@@ -1,7 +1,12 @@
 """Flask: ``flask.session`` is the session of the middleware, the very object.
 
->>> app = Flask(__name__)
->>> FlaskSessions(app, store=RedisStore())
+.. code:: python
+
+    from flask import Flask
+    from wsgi_sessions.flask import FlaskSessions
+
+    app = Flask(__name__)
+    FlaskSessions(app, store="redis://localhost")
 """
 
 from __future__ import annotations

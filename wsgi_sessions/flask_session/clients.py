@@ -134,14 +134,13 @@ def engine_of(app: flask.Flask, client: Any, bind_key: str | None) -> Any:
         return client.engines[bind_key]
 
 
-def declare_tables(app: flask.Flask, client: Any, bind_key: str | None, tables: Any) -> None:
-    """Add *tables* to the metadata of a ``flask_sqlalchemy.SQLAlchemy``, so that a migration which
-    Alembic writes by comparing does not drop them."""
+def declare_table(app: flask.Flask, client: Any, bind_key: str | None, table: Any) -> None:
+    """Add *table* to the metadata of a ``flask_sqlalchemy.SQLAlchemy``, so that a migration which
+    Alembic writes by comparing does not drop it."""
     client = app.extensions.get("sqlalchemy") if client is None else client
     metadatas = getattr(client, "metadatas", None)
     if metadatas is None:
         return
     metadata = metadatas[bind_key]
-    for table in tables:
-        if table.key not in metadata.tables:
-            table.to_metadata(metadata)
+    if table.key not in metadata.tables:
+        table.to_metadata(metadata)

@@ -1,8 +1,13 @@
 """Drop-in for Flask-Session 0.8: its configuration keys and its interfaces, with our sessions.
 
->>> from wsgi_sessions.flask_session import Session
->>> app.config.update(SESSION_TYPE="redis", SESSION_REDIS=Redis())
->>> Session(app)
+.. code:: python
+
+    from flask import Flask
+    from wsgi_sessions.flask_session import Session
+
+    app = Flask(__name__)
+    app.config.update(SESSION_TYPE="redis", SESSION_REDIS="redis://localhost", SECRET_KEY="…")
+    Session(app)
 
 What became of every key is in ``docs/migrating.md``. Nothing connects to a server that was not
 named. A new session is permanent unless ``SESSION_PERMANENT`` is false, and one that is not lives

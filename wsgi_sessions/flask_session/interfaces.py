@@ -17,7 +17,7 @@ from wsgi_sessions.flask_session.base import (
 )
 from wsgi_sessions.flask_session.clients import (
     FILE_DIRECTORY,
-    declare_tables,
+    declare_table,
     directory_below,
     dynamodb_table,
     engine_of,
@@ -221,6 +221,6 @@ class SqlAlchemySessionInterface(ServerSideSessionInterface):
         engine = engine_of(app, client, bind_key)
         with naming("SESSION_SQLALCHEMY"):
             store = SQLAlchemyStore(engine, table=f"wsgi_{table}", schema=schema)
-        declare_tables(app, client, bind_key, store.tables)
+        declare_table(app, client, bind_key, store.table)
         reader = partial(FlaskSessionSQLAlchemyReader, engine, table=table, schema=schema)
         super().__init__(app, store, reader, key_prefix=key_prefix, **options)

@@ -30,7 +30,7 @@ def check_application(app: object) -> None:
             f"documentation"
         )
     try:
-        signature(app).bind({}, print)
+        signature(app, follow_wrapped=False).bind({}, print)
     except TypeError:
         raise TypeError(
             f"the application, {kind}, does not take (environ, start_response), as a WSGI "
@@ -47,7 +47,7 @@ def _is_asynchronous(app: Callable[..., object]) -> bool:
     if any(is_(one) for one in (app, called) for is_ in (iscoroutinefunction, isasyncgenfunction)):
         return True
     try:
-        names = list(signature(app).parameters)
+        names = list(signature(app, follow_wrapped=False).parameters)
     except ValueError:
         return False
     return names[:1] == ["scope"] or names[:3] == ["scope", "receive", "send"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hmac import compare_digest
 
 from wsgi_sessions.cookie import Token, hash_secret
-from wsgi_sessions.errors import StoreError
 from wsgi_sessions.record import Record
 from wsgi_sessions.session import SessionRepository, is_over
 from wsgi_sessions.stores import GuardedStore
@@ -39,13 +38,6 @@ class FormerStore:
             return None
         return record
 
-    def delete(self, token: Token, record: Record | None) -> None:
-        """Afterwards it is gone there, and not listed under its owner. Two round trips at most."""
+    def delete(self, token: Token) -> None:
+        """Afterwards it is gone there, and not listed under its owner. One round trip."""
         self._store.delete(token.id)
-        if record is not None and record.owner is not None and self._store.has_owners:
-            try:
-                self._store.unlink(record.owner, token.id)
-            except StoreError:
-                self._repository.log.warning(
-                    "session %s could not be taken off the list of an owner", token.id
-                )

@@ -37,6 +37,7 @@ from wsgi_sessions.manager.nested import ignored_options, register
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.owners import OpenedSession, Owners, SessionInfo
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
+from wsgi_sessions.manager.session_keys import SessionKeys
 from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.observe import GuardedObserver, no_event
 from wsgi_sessions.record import RecordCipher, ValueCodec
@@ -52,7 +53,9 @@ from wsgi_sessions.session import (
     Session,
     SessionRepository,
     close_untouched,
+    open_by_proof,
     open_session,
+    proof_of,
     state_of,
 )
 from wsgi_sessions.stores import GuardedStore, ObservedStore, Store, evicts, max_bytes_of
@@ -126,10 +129,13 @@ class SessionManager:
             renews=settings.renews,
             describe_device=settings.describe_device,
         )
-        register(self.repository, settings, self.store)
+        register(self.repository, self)
+        keys = [] if settings.secret is None else [settings.secret, *settings.fallback_secrets]
+        self._session_keys = SessionKeys(keys) if keys and not encrypted else None
         self._noted_outer = False
         self._owners = Owners(self.repository)
-        self._resolve = self._resolver(encrypted, settings.migrate_from).resolve
+        self.resolve = self._resolver(encrypted, settings.migrate_from).resolve
+        """Finds the session that a ``Cookie`` header stands for."""
 
     @staticmethod
     def _cookies(settings: Settings, domain: str | None) -> tuple[SetCookie, list[SetCookie]]:
@@ -232,7 +238,59 @@ class SessionManager:
 
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
-        return open_session(self.repository, self._resolve, cookie_header or "", environ)
+        return open_session(self.repository, self.resolve, cookie_header or "", environ)
+
+    def needs_load(self, session: Session) -> bool:
+        """Whether a look at *session* now would call the store. No I/O."""
+        state = state_of(session)
+        if state.snapshot is not None or not state.cookie_header:
+            return False
+        return self._carries_cookie(state) or any(
+            cookie_values(state.cookie_header, one.cookie_name)
+            for one in self.options.migrate_from
+            if hasattr(one, "cookie_name")
+        )
+
+    def key_of(self, session: Session) -> str | None:
+        """The key of *session*, 40 characters, by which :meth:`open_key` opens it where no cookie
+        can be. No cookie is accepted that holds it. It changes with the session's secret, but not
+        when ``secret`` becomes one of the ``fallback_secrets``. ``None`` for a session that is not
+        stored, unless :meth:`Session.create` or :meth:`Session.regenerate` has asked for it. Loads.
+        Raises :exc:`~wsgi_sessions.ConfigurationError` without a ``secret`` and for
+        :class:`~wsgi_sessions.CookieStore`."""
+        proof = proof_of(session)
+        return None if proof is None else self._keys_of_sessions().make(*proof)
+
+    def claimed_key(self, session: Session) -> str | None:
+        """The key that *session* has if what it was opened by is still good: what :meth:`key_of`
+        says, for where nothing may be loaded, as in a coroutine. No I/O."""
+        state = state_of(session)
+        if state.snapshot is not None:
+            return self.key_of(session)
+        for value in cookie_values(state.cookie_header, self._cookie.name):
+            token = self._signer.verifiers[0](value)
+            if token is not None:
+                return self._keys_of_sessions().make(token.id, token.secret_hash)
+            if self._keys_of_sessions().open(value) is not None:
+                return value
+        return None
+
+    def open_key(self, session_key: str) -> Session:
+        """The session that *session_key*, of :meth:`key_of`, opens, with all rights of a request
+        that has the cookie: to be ended by :meth:`commit`. A new one if the key is forged, which
+        costs no round trip, or if it opens nothing any more. No I/O before somebody looks."""
+        opened = self._keys_of_sessions().open(session_key)
+        if opened is None:
+            return self.open(None)
+        return open_by_proof(self.repository, *opened, f"{self._cookie.name}={session_key}")
+
+    def _keys_of_sessions(self) -> SessionKeys:
+        if self._session_keys is None:
+            raise ConfigurationError(
+                "session keys need secret=… and a store that keeps records: CookieStore and the "
+                "key that workers share in the store make none"
+            )
+        return self._session_keys
 
     def note_outer(self, session: Session) -> None:
         """*session* is that of another middleware around this one: log, once, which options of
@@ -345,7 +403,9 @@ class SessionManager:
         or :meth:`~Session.invalidate` it where no cookie is, and save it at the end, unless the
         block raises.
 
-        >>> with manager.open_id(id) as session:
+        >>> from wsgi_sessions import MemoryStore, SessionManager
+        >>> manager = SessionManager(MemoryStore())
+        >>> with manager.open_id("Zq3vN0cXhT8mLw5sYd1kRA") as session:
         ...     if session is not None:
         ...         session["role"] = "editor"
 
@@ -442,6 +502,8 @@ class SessionManager:
         if state.cookie is None:
             return []
         if state.cookie is ISSUE:
+            if not state.load().secret:  # opened by its key: no browser waits for a cookie
+                return []
             ours = [("Set-Cookie", self._issue(state, secure))]
         else:
             return self._expire_all(state, secure)

@@ -64,6 +64,9 @@ class OldSession(NamedTuple):
     """Whether its cookie outlives the browser."""
     owner: str | None = None
     """Who is logged in, if that can be told."""
+    expires_at: float | None = None
+    """When what is there now has certainly expired, if it says so itself, in seconds since the
+    epoch: later than after the reader's ``lifetime``."""
 
 
 class Reader(Protocol):
@@ -122,14 +125,14 @@ class Migration:
             if id is None and record is not None:
                 id = self._copy(record, former, claim, secret)
             if record is not None:
-                self._delete_former(former, token, record)
+                self._delete_former(former, token)
             if id is not None:
                 return Token(id, secret, 0, hash_secret(secret))
         return None
 
-    def _delete_former(self, former: FormerStore, token: Token, record: Record) -> None:
+    def _delete_former(self, former: FormerStore, token: Token) -> None:
         try:
-            former.delete(token, record)
+            former.delete(token)
         except StoreError:  # the claim sees to it that it is not migrated again
             self._repository.log.error("a session was migrated, but could not be deleted")
 
@@ -175,6 +178,8 @@ class Migration:
         if snapshot is None:
             return None
         expires_at = self._repository.now() + reader.lifetime
+        if isinstance(old, OldSession) and old.expires_at is not None:
+            expires_at = max(expires_at, old.expires_at)
         store, id = self._repository.store, snapshot.id
         if store.save(claim, id.encode(), expires_at=expires_at, replacing=None) is not None:
             self._repository.log.info("session %s was migrated from %s", id, _name(reader))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
-from inspect import Parameter, cleandoc, signature
+from inspect import Parameter, cleandoc, isfunction, signature
 from typing import Any, Literal, TypedDict, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError
@@ -244,10 +244,10 @@ def _environment() -> dict[str, object]:
     return {name: value for name, value in given.items() if value}
 
 
-def document_options(cls: type) -> None:
-    """Let ``help()`` and :func:`inspect.signature` show the options that *cls* takes as keywords,
-    with their types, defaults and descriptions."""
-    init = vars(cls)["__init__"]
+def document_options(target: Any) -> None:
+    """Let ``help()`` and :func:`inspect.signature` show the options that *target*, a class or a
+    function, takes as keywords, with their types, defaults and descriptions."""
+    init: Any = target if isfunction(target) else vars(target)["__init__"]
     shown = signature(init)
     own = [one for one in shown.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
     types = Options.__annotations__
@@ -261,9 +261,9 @@ def document_options(cls: type) -> None:
         for option in fields(Settings)
     ]
     init.__signature__ = shown.replace(parameters=[*own, *options])
-    if cls.__doc__ and Options.__doc__:  # python -OO has none
+    if target.__doc__ and Options.__doc__:  # python -OO has none
         table = cleandoc(Options.__doc__).partition("\n\n")[2]
-        cls.__doc__ = f"{cleandoc(cls.__doc__)}\n\nOptions, by keyword:\n\n{table}\n"
+        target.__doc__ = f"{cleandoc(target.__doc__)}\n\nOptions, by keyword:\n\n{table}\n"
 
 
 class _Shown:

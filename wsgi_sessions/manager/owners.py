@@ -136,8 +136,8 @@ class Owners:
         store = self._repository.store
         if not store.has_owners:
             raise ConfigurationError(
-                f"{store.name} does not list sessions by owner: MemoryStore, SQLiteStore, "
-                f"RedisStore, SQLAlchemyStore and MongoDBStore do"
+                f"{store.name} does not list sessions by owner: MemoryStore, FileStore, "
+                f"SQLiteStore, RedisStore, SQLAlchemyStore, MongoDBStore and DynamoDBStore do"
             )
         return list(store.keys_of(owner))
 

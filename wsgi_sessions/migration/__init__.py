@@ -1,7 +1,10 @@
 """Readers for ``migrate_from=``: the sessions of other libraries, migrated one by one as their
 visitors come back.
 
->>> SessionMiddleware(app, store, migrate_from=FlaskCookieReader(SECRET_KEY))
+>>> from wsgi_sessions import SessionManager
+>>> from wsgi_sessions.migration import FlaskCookieReader
+>>> reader = FlaskCookieReader("the SECRET_KEY of the application")
+>>> manager = SessionManager("sqlite:///sessions.db", migrate_from=reader)
 
 :mod:`wsgi_sessions.manager.migrate` says how, and what a reader of your own has to do.
 """
@@ -9,6 +12,7 @@ visitors come back.
 from __future__ import annotations
 
 from wsgi_sessions.manager import OldSession, Reader
+from wsgi_sessions.migration.beaker import BeakerReader
 from wsgi_sessions.migration.django import DjangoCookieReader, DjangoDatabaseReader
 from wsgi_sessions.migration.flask_cookie import FlaskCookieReader
 from wsgi_sessions.migration.flask_session import (
@@ -19,8 +23,11 @@ from wsgi_sessions.migration.flask_session import (
     FlaskSessionSQLAlchemyReader,
 )
 from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
+from wsgi_sessions.migration.jwt import JWTReader
+from wsgi_sessions.migration.values import django_session
 
 __all__ = [
+    "BeakerReader",
     "DjangoCookieReader",
     "DjangoDatabaseReader",
     "FlaskCookieReader",
@@ -30,6 +37,8 @@ __all__ = [
     "FlaskSessionMongoDBReader",
     "FlaskSessionRedisReader",
     "FlaskSessionSQLAlchemyReader",
+    "JWTReader",
     "OldSession",
     "Reader",
+    "django_session",
 ]

@@ -11,6 +11,7 @@ from wsgi_sessions.record.encryption import (
     is_encrypted,
     parse_key,
 )
+from wsgi_sessions.record.large_values import content, stored_at
 from wsgi_sessions.record.record import (
     ENDED,
     KEPT,
@@ -25,8 +26,8 @@ from wsgi_sessions.record.record import (
     unpack,
     unpack_body,
 )
-from wsgi_sessions.record.stored_type import StoredType, UnknownTag
-from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, content, same
+from wsgi_sessions.record.stored_type import NotRestored, StoredType
+from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, same
 
 __all__ = [
     "DEPTH",
@@ -40,11 +41,11 @@ __all__ = [
     "Codec",
     "Converted",
     "MsgpackCodec",
+    "NotRestored",
     "Record",
     "RecordCipher",
     "StoredType",
     "StoredValue",
-    "UnknownTag",
     "ValueCodec",
     "are_alike",
     "content",
@@ -56,6 +57,7 @@ __all__ = [
     "parse_key",
     "record_of",
     "same",
+    "stored_at",
     "unpack",
     "unpack_body",
 ]

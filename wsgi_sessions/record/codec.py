@@ -31,7 +31,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
-from gc import get_referents
+from gc import get_referents, is_tracked
 from typing import Any, Protocol
 
 from ormsgpack import packb, unpackb
@@ -46,7 +46,8 @@ from wsgi_sessions.record.stored_type import OwnTypes, TypeEntry
 __all__ = ["IMMUTABLE", "Codec", "Converted", "MsgpackCodec"]
 
 _PLAIN_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
-_PLAIN = _PLAIN_SCALARS | {list, dict}
+_CONTAINERS = frozenset({list, dict})
+_PLAIN = _PLAIN_SCALARS | _CONTAINERS
 
 IMMUTABLE: frozenset[type] = _PLAIN_SCALARS | {frozenset} | {scalar.type for scalar in SCALARS}
 """Exact types whose instances cannot change once handed out. Not ``tuple``: it may hold a list."""
@@ -88,12 +89,14 @@ class MsgpackCodec:
 
     An instance of a subclass is stored as its parent's, and an object with ``__html__`` as
     ``Markup``; the log ``wsgi_sessions`` says so once for each type. *strict* refuses them instead.
-    *types* are types of the application's own: each a
+    *types* are types of the application's own: each a class (a dataclass, ``Enum``,
+    ``NamedTuple``, pydantic model, path, array of numpy), or a
     :class:`~wsgi_sessions.record.StoredType`, or a tuple of its fields.
 
     A value may nest 64 levels deep. Costs no round trip.
 
-    :raises ConfigurationError: two of *types* have the same tag, or one is stored anyway.
+    :raises ConfigurationError: two of *types* have the same tag, one is stored anyway, or a class
+        does not say what its values are made of.
     """
 
     _own = OwnTypes((), LISTED)
@@ -115,7 +118,7 @@ class MsgpackCodec:
         except TypeError:
             pass
         else:
-            if _is_plain(value):
+            if _is_plain(value, data):
                 return data
         flattener = Flattener(self._own, strict=self._strict)
         data = packb(flattener.flatten(value), option=OPTIONS)
@@ -146,7 +149,7 @@ class MsgpackCodec:
             value, end = unpackb(framed, ext_hook=Extension)
             value = restore(value, self._own)
         else:
-            if len(data) > DEPTH and _may_be_deep(framed) and not _is_plain(value):
+            if len(data) > DEPTH and _may_be_deep(framed) and not _has_plain_types(value):
                 raise ValueError(f"nested deeper than {DEPTH} levels")
         if end != _END:
             raise ValueError("something follows the value")
@@ -180,12 +183,31 @@ def _report(kind: str, parent: str) -> None:
         )
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether *value* holds only objects of exactly the plain types, on at most 64 levels.
+def _is_plain(value: Any, data: bytes) -> bool:
+    """Whether *value*, of which ``ormsgpack`` has made *data*, or the reverse, holds only objects
+    of exactly the plain types, on at most 64 levels.
 
-    ``ormsgpack`` also takes ``bytearray``, ``memoryview`` and objects of its own, and goes deeper.
-    Level by level in C, this costs a quarter of a loop over the items.
+    ``ormsgpack`` also takes ``bytearray``, which looks like ``bytes`` in *data*, and objects of its
+    own and ``memoryview``, which the garbage collector tracks; and goes deeper. Of plain objects it
+    tracks containers only, so that they alone are looked at.
     """
+    if 0xC4 in data or 0xC5 in data or 0xC6 in data:
+        return _has_plain_types(value)
+    if not is_tracked(value):  # a scalar, or a dict of such
+        return True
+    level = value if type(value) is list else get_referents(value)
+    for _ in range(DEPTH - 1):
+        level = [*filter(is_tracked, level)]
+        if not level:
+            return True
+        if not _CONTAINERS.issuperset(map(type, level)):
+            return False
+        level = get_referents(*level)
+    return _PLAIN_SCALARS.issuperset(map(type, level))
+
+
+def _has_plain_types(value: Any) -> bool:
+    """The same by looking at all."""
     kind = type(value)
     if kind is not list and kind is not dict:
         return kind in _PLAIN_SCALARS

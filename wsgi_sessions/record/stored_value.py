@@ -1,9 +1,9 @@
-"""The form in which a record holds one value: as it stands, encoded, or a place in a buffer.
+"""The form in which a record holds one value: as it stands, or encoded.
 
 ``None``, ``bool``, ``int`` of 64 bits, ``float`` and short ``str`` stand as they are: the C library
 has decoded them with the head of the record, and most of a session is of these. Everything else is
-the ``bytes`` of the codec. A large value of a record that was loaded is where it lies in it, and is
-neither copied nor checked until somebody needs it.
+the ``bytes`` of the codec. Large ones of a record that was loaded stay where they lie in it: see
+:mod:`wsgi_sessions.record.large_values`.
 
 Rules for maintainers: ``1 == True == 1.0``, so stored values are compared by :func:`same` and never
 by ``==``. ``None`` is a value.
@@ -13,21 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
 from ormsgpack import packb
 
+from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.record.codec import Codec, Converted, MsgpackCodec
 
-__all__ = ["LARGE", "Large", "StoredValue", "ValueCodec", "content", "same", "stored_bytes"]
+__all__ = ["LARGE", "StoredValue", "ValueCodec", "same"]
 
 LARGE = 512
 """Bytes from which an encoded value stands outside the head; also characters of a ``str``."""
 
-Large = tuple[bytes, int, int, int]
-"""The record it lies in, where it begins, its size in bytes, its CRC-32."""
-
-StoredValue = bool | int | float | str | bytes | Large | None
+StoredValue = bool | int | float | str | bytes | None
 
 _INT_MIN, _INT_END = -(1 << 63), 1 << 63
 
@@ -58,7 +55,10 @@ class ValueCodec:
                 return value  # type: ignore[no-any-return]
         elif value is None or kind is bool or kind is float:
             return value  # type: ignore[no-any-return]
-        return self._dumps(value)
+        data = self._dumps(value)
+        if not data:
+            raise UnsupportedValue("", "the codec makes no bytes of it")
+        return data
 
     def stored(self, value: Any) -> StoredValue:
         """The same, of what *value* comes back as."""
@@ -68,34 +68,12 @@ class ValueCodec:
         return data
 
     def loads(self, stored: StoredValue) -> Any:
-        """The value. Raises :exc:`ValueError` if it is damaged, or cannot be decoded here."""
-        kind = type(stored)
-        if kind is bytes:
-            return self._loads(stored)  # type: ignore[arg-type]
-        if kind is tuple:
-            return self._loads(stored_bytes(stored))  # type: ignore[arg-type]
-        return stored
+        """The value. Raises :exc:`ValueError` if it cannot be decoded here."""
+        return self._loads(stored) if type(stored) is bytes else stored
 
 
 def _is_never_sure(_value: Any, _data: Any) -> bool:
     return False
-
-
-def stored_bytes(large: Large) -> bytes:
-    """The encoded value that *large* stands for. Raises :exc:`ValueError` if it is damaged."""
-    buffer, start, size, checksum = large
-    data = buffer[start : start + size]
-    if crc32(data) != checksum:
-        raise ValueError("a large value is damaged: its checksum does not match")
-    return data
-
-
-def content(stored: StoredValue) -> bytes:
-    """Bytes that are equal for stored values of the same kind if the values are."""
-    if type(stored) is tuple:
-        buffer, start, size, _ = stored
-        return buffer[start : start + size]
-    return stored if type(stored) is bytes else packb(stored)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -107,14 +85,7 @@ def same(one: Any, other: Any) -> bool:
         return bool(one == other)
     if kind is float is other_kind:
         return packb(one) == packb(other)
-    encoded = (bytes, tuple)
-    if kind in encoded and other_kind in encoded:
-        return _size(one) == _size(other) and content(one) == content(other)
     return False
-
-
-def _size(encoded: bytes | Large) -> int:
-    return len(encoded) if isinstance(encoded, bytes) else encoded[2]
 
 
 def _is_unicode(text: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from wsgi_sessions.session.by_id import find_by_id, open_by_id
+from wsgi_sessions.session.by_proof import open_by_proof, proof_of
+from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.header import SUPERSEDED_SECONDS
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, is_over
@@ -13,6 +15,7 @@ from wsgi_sessions.session.session import (
     check_key,
     close_untouched,
     has_rivals,
+    is_loaded,
     is_open,
     open_session,
     state_of,
@@ -25,6 +28,7 @@ __all__ = [
     "EXPIRE",
     "FOREIGN",
     "ISSUE",
+    "MISSING",
     "OPEN",
     "OVER",
     "SAVED",
@@ -44,10 +48,13 @@ __all__ = [
     "close_untouched",
     "find_by_id",
     "has_rivals",
+    "is_loaded",
     "is_open",
     "is_over",
     "is_owner",
     "open_by_id",
+    "open_by_proof",
     "open_session",
+    "proof_of",
     "state_of",
 ]

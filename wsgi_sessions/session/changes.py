@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
-from wsgi_sessions.record import StoredValue, same
+from wsgi_sessions.record import StoredValue, content, same, stored_at
 
 __all__ = ["MISSING", "Changes", "Found", "Function", "Values"]
 
@@ -62,9 +62,10 @@ class _Computed(NamedTuple):
 class Changes:
     """The changes of one request, in the order of their keys' first change."""
 
-    __slots__ = ("_computed", "_moved", "cleared", "results")
+    __slots__ = ("_computed", "_moved", "_only_puts", "cleared", "results")
 
     def __init__(self) -> None:
+        self._only_puts = True
         self.cleared: bool = False
         self.results: dict[str, Found] = {}
         """What this request has made of each key that it changed; ``MISSING`` if it deleted it."""
@@ -89,7 +90,7 @@ class Changes:
         """The keys whose value a function makes."""
         return self._computed.keys()
 
-    def put(self, key: str, data: StoredValue) -> None:
+    def put(self, key: str, data: Found) -> None:
         results = self.results
         if key in results:
             if self._computed:
@@ -100,6 +101,7 @@ class Changes:
         results[key] = data
 
     def delete(self, key: str) -> None:
+        self._only_puts = False
         self._computed.pop(key, None)
         self.results[key] = MISSING
 
@@ -110,10 +112,14 @@ class Changes:
         self._moved.discard(key)
 
     def clear(self) -> None:
-        self.cleared = True
+        self._only_puts, self.cleared = False, True
         self.results.clear()
         self._computed.clear()
         self._moved.clear()
+
+    def clear_before(self) -> None:
+        """Have a :meth:`clear` come before these changes."""
+        self._only_puts, self.cleared = False, True
 
     def mutate(
         self,
@@ -123,14 +129,15 @@ class Changes:
         there: Found,
         decode: Decode,
         encode: Encode,
-    ) -> StoredValue:
+    ) -> Found:
         """Apply *function* to the value of *key*, now and in every later merge.
 
         *there* is the stored value. The function gets a copy of the value, or *default* if there
-        is none. Returns the encoded result.
+        is none. Returns the encoded result, or ``MISSING`` where the function does, which deletes
+        the key.
         """
         value = self.current(key, there)
-        result = encode(key, function(default if value is MISSING else decode(value)))
+        result = _applied(key, function, default, value, decode, encode)
         before = self._computed.get(key)
         if before is not None:
             computed = before._replace(functions=(*before.functions, (function, default)))
@@ -139,6 +146,7 @@ class Changes:
             start = _KEEP if is_stored else value
             computed = _Computed(start, ((function, default),), value)
         self.put(key, result)
+        self._only_puts = False
         self._computed[key] = computed
         return result
 
@@ -153,8 +161,8 @@ class Changes:
     ) -> Values:
         """*values* with these changes made; the same dict if that changes none of them and, if the
         result is to be *ordered* as the application sees it, none was moved."""
-        if not (self.results or self.cleared):
-            return values
+        if self._only_puts:  # nearly always
+            return self._with_puts(values)
         merged = {} if self.cleared else values.copy()
         changed = False
         for key in self._moved:
@@ -162,19 +170,35 @@ class Changes:
         for key, made in self.results.items():
             there = values.get(key, MISSING)
             if self._computed and key in self._computed:
+                there = stored_at(values, key, MISSING)
                 made = _result(key, self._computed[key], made, self._seen(there), decode, encode)
             if made is MISSING:
                 merged.pop(key, None)
             else:
                 merged[key] = made  # type: ignore[assignment]
-            if not changed and not same(made, there):
+            if not changed and not same(made, _content(values, key, there)):
                 changed = True
         if changed or (ordered and self._moved) or merged.keys() != values.keys():
             return merged
         return values
 
+    def _with_puts(self, values: Values) -> Values:
+        results: dict[str, Any] = self.results
+        if not values:
+            return results.copy() if results else values
+        for key, made in results.items():
+            there = values.get(key, MISSING)
+            if made is not there and not same(made, _content(values, key, there)):
+                return values | results
+        return values
+
     def _seen(self, there: Found) -> Found:
         return MISSING if self.cleared else there
+
+
+def _content(values: Values, key: str, there: Found) -> Found:
+    """*there*, which stands under *key*, or the bytes that it stands for."""
+    return content(values, key) if there == b"" and type(there) is bytes else there
 
 
 def _result(
@@ -185,5 +209,12 @@ def _result(
         return made
     data = start
     for function, default in computed.functions:
-        data = encode(key, function(default if data is MISSING else decode(data)))
+        data = _applied(key, function, default, data, decode, encode)
     return data
+
+
+def _applied(
+    key: str, function: Function, default: Any, data: Found, decode: Decode, encode: Encode
+) -> Found:
+    made = function(default if data is MISSING else decode(data))
+    return MISSING if made is MISSING else encode(key, made)

@@ -24,12 +24,12 @@ from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
     Converted,
+    NotRestored,
     Record,
     StoredValue,
-    UnknownTag,
     ValueCodec,
-    record_of,
     same,
+    stored_at,
 )
 from wsgi_sessions.session.changes import MISSING, Changes, Found, Function, Values
 from wsgi_sessions.session.header import UNCHANGED, Header
@@ -38,6 +38,7 @@ from wsgi_sessions.session.snapshot import Edit
 
 __all__ = ["Draft"]
 
+_CONTAINERS: Final = (list, dict)
 _NO_BASES: Final[dict[str, StoredValue]] = {}
 _log = ThrottledLog("wsgi_sessions")
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
@@ -47,13 +48,14 @@ class Draft:
     """The values of a session as Python objects, and the changes made to them and its header."""
 
     __slots__ = (
-        "_assigned",
         "_bases",
         "_codec",
+        "_in_place",
         "_known",
         "_loaded",
         "_merge_keys",
         "_originals",
+        "_saved",
         "changes",
         "header",
         "live",
@@ -68,13 +70,15 @@ class Draft:
         """The last known encoding of those among them that are mutable."""
         self._originals: dict[str, Any] = {}
         """What was assigned where the value, which is mutable, is another."""
-        self._assigned: set[str] = set()
-        """The keys that this request has put, saved or not; in-place changes are none."""
+        self._saved: tuple[tuple[Changes, Collection[str]], ...] = ()
+        """The changes that were stored, with those of their keys that were changed in place."""
         self.forget()
 
     def forget(self) -> None:
         """Start with no changes; values that were handed out stay watched."""
         self.changes: Changes = _NO_CHANGES
+        self._in_place: Collection[str] = ()
+        """The keys among them that this request has not put, but changed inside their values."""
         self.header: Header = UNCHANGED
         """Read it here; to change it, ask :meth:`change_header` for it."""
         self._bases = _NO_BASES
@@ -98,19 +102,18 @@ class Draft:
         if data is MISSING:
             raise KeyError(key)
         kind = type(data)
-        if not (kind is bytes or kind is tuple):
+        if kind is not bytes:
             return data  # a scalar
-        return self._open(key, data)
+        return self._open(key, data or stored_at(stored, key))
 
     def get_all(self, stored: Values) -> list[str]:
         """The keys whose values can be had, after decoding whatever is not decoded yet. Raises
         ``ValueError`` if something cannot be."""
         keys = []
         for key, data in self.view(stored).items():
-            kind = type(data)
             with suppress(KeyError):
-                if (kind is bytes or kind is tuple) and key not in self.live:
-                    self._open(key, data)
+                if type(data) is bytes and key not in self.live:
+                    self._open(key, data or stored_at(stored, key))
                 keys.append(key)
         return keys
 
@@ -118,7 +121,7 @@ class Draft:
         """As :meth:`get`. A value of a type that is gone costs itself only, and stays stored."""
         try:
             value = self._codec.loads(data)
-        except UnknownTag as error:
+        except NotRestored as error:
             _log.warning("a value was left alone: %s", error)
             raise KeyError(key) from None
         self._keep(key, value, data)
@@ -134,16 +137,27 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        data = self._dump(key, value)
+        try:
+            data = self._codec.dumps(value)
+        except UnsupportedValue as error:
+            raise _at(key, error) from error.__cause__
         if key in self._merge_keys:
             self._note_base(key)
-        if data is not value:
+        if data is value:
+            if self.live:  # a scalar takes the place of something else
+                self._drop(key)
+        elif type(data) is bytes and type(value) in _CONTAINERS and not self._originals:
+            self.live[key], self._known[key] = value, data  # as _hold() does, two calls less
+        else:
             data = self._hold(key, value, data)
-        elif self.live:  # a scalar takes the place of something else
-            self._drop(key)
         changes = self.changes
-        (self._more() if changes is _NO_CHANGES else changes).put(key, data)
-        self._assigned.add(key)
+        if changes is _NO_CHANGES:
+            changes = self.changes = Changes()
+        if key in changes.results:
+            changes.put(key, data)
+            self._in_place = {*self._in_place} - {key}
+        else:  # nearly always: no call
+            changes.results[key] = data
 
     def show(self, key: str, value: Any) -> None:
         """Let this request read *value*, or what it would come back as, without changing *key*."""
@@ -155,7 +169,6 @@ class Draft:
         if key in self._merge_keys:
             self._note_base(key)
         self._more().delete(key)
-        self._assigned.discard(key)
         self._drop(key)
 
     def clear(self, *, permanent: bool = False) -> None:
@@ -163,7 +176,7 @@ class Draft:
         self.live.clear()
         self._known.clear()
         self._originals.clear()
-        self._assigned.clear()
+        self._saved = self._in_place = ()
         header = self.change_header()
         header.owner = header.device = header.lifetime = None
         header.permanent, header.kept = permanent, False
@@ -182,14 +195,14 @@ class Draft:
     def change_hands(self, stored: Values, *, permanent: bool) -> None:
         """What the session held before this request goes, what this request has put stays.
         *permanent* is what it starts as, unless this request has said so."""
-        changes = self._more()
-        keep = self._assigned.union(changes.computed)
+        changes, assigned = self._more(), self._assigned()
+        keep = assigned.union(changes.computed)
         for key in {*changes.keys, *self.live} - keep:
             changes.forget(key)
             self._drop(key)
-        for key in self._assigned.difference(changes.keys).intersection(stored):  # saved before
-            changes.put(key, stored[key])
-        changes.cleared = True
+        for key in assigned.difference(changes.keys).intersection(stored):  # saved before
+            changes.put(key, stored_at(stored, key))
+        changes.clear_before()
         header = self.change_header()
         if header.permanent is MISSING:
             header.permanent = permanent
@@ -198,18 +211,38 @@ class Draft:
 
     def note_assigned(self, key: str) -> None:
         """This request has put *key* into the store."""
-        self._assigned.add(key)
+        changes = Changes()
+        changes.put(key, None)  # whatever it was
+        self._saved = (*self._saved, (changes, ()))
+
+    def _assigned(self) -> set[str]:
+        """The keys that this request has put, stored or not."""
+        assigned: set[str] = set()
+        for changes, in_place in (*self._saved, (self.changes, self._in_place)):
+            for key, made in changes.results.items():
+                if made is MISSING:
+                    assigned.discard(key)
+                elif key not in in_place and key not in changes.computed:
+                    assigned.add(key)
+        return assigned
 
     def mutate(self, key: str, function: Function, default: Any, stored: Values) -> Any:
         self.collect()
-        decode, there = self._codec.loads, stored.get(key, MISSING)
+        decode, there = self._codec.loads, stored_at(stored, key, MISSING)
         if key in self._merge_keys:
             if key in self._bases and key not in self.changes.computed:
                 found: Any = self.changes.current(key, there)
-                self.put(key, function(default if found is MISSING else decode(found)))
+                made = function(default if found is MISSING else decode(found))
+                if made is MISSING:
+                    self.delete(key)
+                    return made
+                self.put(key, made)
                 return self.get(key, stored) if key not in self.live else self.live[key]
             self._note_base(key)
-        data = self._more().mutate(key, function, default, there, decode, self.encode)
+        data: Any = self._more().mutate(key, function, default, there, decode, self.encode)
+        if data is MISSING:
+            self._drop(key)
+            return data
         value = decode(data)
         self._keep(key, value, data)
         return value
@@ -235,7 +268,10 @@ class Draft:
                 self._note_base(key)
             held = self._hold(key, value, data)
             if not same(held, known):
-                self._more().put(key, held)
+                changes = self._more()
+                if key not in changes.results:
+                    self._in_place = {*self._in_place, key}
+                changes.put(key, held)
 
     def _note_base(self, key: str) -> None:
         """Before the first change of a value under a merge key."""
@@ -266,7 +302,7 @@ class Draft:
         if self._originals:
             self._originals.pop(key, None)
         kind = type(data)
-        if kind is bytes or kind is tuple:
+        if kind is bytes:
             self.live[key] = value
             if not (type(value) in IMMUTABLE or isinstance(value, self._codec.immutable)):
                 self._known[key] = data
@@ -285,14 +321,14 @@ class Draft:
         try:
             return self._codec.stored(value)
         except UnsupportedValue as error:
-            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
+            raise _at(key, error) from error.__cause__
 
     def _dump(self, key: str, value: Any) -> StoredValue:
         """As the codec does it: perhaps :class:`~wsgi_sessions.record.Converted` bytes."""
         try:
             return self._codec.dumps(value)
         except UnsupportedValue as error:
-            raise UnsupportedValue(key + error.path, error.reason) from error.__cause__
+            raise _at(key, error) from error.__cause__
 
     # Storing
 
@@ -303,9 +339,7 @@ class Draft:
             return self.header.edit(record, values, now, cleared=self.changes.cleared)
         if values is record.values:
             return record
-        secret_hash, created_at, _, ends_at, flags, idle, owner, device, superseded, _ = record
-        rest = (ends_at, flags, idle, owner, device, superseded, values)
-        return record_of((secret_hash, created_at, now, *rest))
+        return record.holding(values, now)
 
     def _applied(self, stored: Values) -> Values:
         """:meth:`view`, or *stored* itself if no value is another."""
@@ -318,13 +352,22 @@ class Draft:
         values, changes = self._applied(stored), self.changes
         for key, noted in self._bases.items():
             mine: Any = values.get(key, MISSING)
-            if mine is MISSING or changes.cleared or key in changes.computed:
+            if changes.cleared or key in changes.computed:
                 continue
-            base: Found = self._loaded.get(key, MISSING) if noted is None else noted
-            there = stored.get(key, MISSING)
+            try:
+                loaded: Found = stored_at(self._loaded, key, MISSING)
+                there: Found = stored_at(stored, key, MISSING)
+            except ValueError:  # damaged
+                continue
+            base = loaded if noted is None else noted
             merged = merge_encoded(base, mine, there, self._codec.loads, self._codec.dumps)
-            if merged is not mine:
-                values = values | {key: merged}
+            if merged is mine:
+                continue
+            values = values.copy()
+            if merged is MISSING:
+                del values[key]
+            else:
+                values[key] = merged  # type: ignore[assignment]
         return values
 
     def first_writer(self, key: str, made: Any) -> Edit:
@@ -349,12 +392,13 @@ class Draft:
             if key in computed or key not in self.changes:
                 self._drop(key)
         for key in computed:
-            self.changes.put(key, values[key])
+            self.changes.put(key, values.get(key, MISSING))
 
     def saved(self, stored: Values, *, disturbed: bool) -> None:
         """All changes are in *stored* now; if another request has *disturbed* them, a merge may
         have computed some values anew."""
         recomputed = self.changes.computed
+        self._saved = (*self._saved, (self.changes, self._in_place))
         self.forget()
         if disturbed:
             self.follow(stored, recomputed)
@@ -374,3 +418,8 @@ class Draft:
             gone = known is None or data is MISSING
             if gone or (key in recomputed and not same(known, data)):
                 self._drop(key)
+
+
+def _at(key: str, error: UnsupportedValue) -> UnsupportedValue:
+    """*error* of the value under *key*."""
+    return UnsupportedValue(key + error.path, error.reason)

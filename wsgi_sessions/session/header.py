@@ -39,11 +39,13 @@ class Header:
     permanent: Any = MISSING
     lifetime: Any = MISSING
     """Seconds of its own; ``None`` for the ordinary idle lifetime."""
+    ends_at: Any = MISSING
+    """The absolute end, where the application has set one."""
 
     @property
     def has_changes(self) -> bool:
         """Whether anything of it is to be stored."""
-        named = self.owner, self.permanent, self.lifetime
+        named = self.owner, self.permanent, self.lifetime, self.ends_at
         flags = self.forced or self.kept or bool(self.secret)
         return flags or any(one is not MISSING for one in named)
 
@@ -68,7 +70,7 @@ class Header:
             secret_hash,
             now if self.restarted else created_at,
             saved_at,
-            ends_at,
+            ends_at if self.ends_at is MISSING else self.ends_at,
             flags,
             idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
             owner if self.owner is MISSING else self.owner,

@@ -17,7 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from wsgi_sessions.errors import UnsupportedValue
-from wsgi_sessions.record import Record, StoredValue, content
+from wsgi_sessions.record import Record, StoredValue, content, stored_at
 
 __all__ = ["MAX_OWNER_BYTES", "Identity", "check_owner", "is_owner"]
 
@@ -58,7 +58,7 @@ class Identity:
         """Who is logged in. ``7`` and ``"7"`` are the same user."""
         for key in self.login_keys:
             if key in values:
-                return _text(self._value(values[key])) or content(values[key])
+                return _text(self._value(values, key)) or content(values, key)
         return None
 
     def is_nobody(self, values: Mapping[str, StoredValue]) -> bool:
@@ -68,8 +68,7 @@ class Identity:
     def changes(self, before: Mapping[str, StoredValue], after: Mapping[str, StoredValue]) -> bool:
         """Whether the rights of *after* are not those of *before*, so that a new secret is due."""
         return self.who(before) != self.who(after) or any(
-            self._is_true(after.get(key)) and not self._is_true(before.get(key))
-            for key in self.fresh_keys
+            self._value(after, key) and not self._value(before, key) for key in self.fresh_keys
         )
 
     def applied(self, before: Mapping[str, StoredValue], after: Record, now: float) -> Record:
@@ -98,21 +97,19 @@ class Identity:
         :exc:`~wsgi_sessions.UnsupportedValue` for what it returns and cannot be one."""
         for key in self.login_keys:
             if key in values:
-                value = self._value(values[key])
+                value = self._value(values, key)
                 if self._owner_of is None:
                     return _text(value)
                 owner = self._owner_of(value)
                 return None if owner is None else check_owner(owner)
         return None
 
-    def _value(self, data: StoredValue) -> Any:
+    def _value(self, values: Mapping[str, StoredValue], key: str) -> Any:
+        """``None`` also for what cannot be decoded."""
         try:
-            return self._decode(data)
+            return self._decode(stored_at(values, key))
         except (ValueError, TypeError):
             return None
-
-    def _is_true(self, data: StoredValue) -> bool:
-        return bool(self._value(data))
 
 
 def _text(value: object) -> str | None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from wsgi_sessions.record import OWN_LIFETIME, PERMANENT, Record
 from wsgi_sessions.stores import CENTURY
 
-__all__ = ["Lifetimes", "checked_lifetime", "is_over", "listing_end", "renewal_due"]
+__all__ = ["Lifetimes", "checked_lifetime", "is_over", "renewal_due"]
 
 _DAY = 86_400.0
 _HOUR = 3_600.0
@@ -55,12 +55,6 @@ def is_over(record: Record, now: float) -> bool:
     """Whether a lifetime has ended, whatever the store's own expiry and clock say."""
     ends_at = record.ends_at
     return now >= record.saved_at + record.idle or (ends_at is not None and now >= ends_at)
-
-
-def listing_end(record: Record) -> float:
-    """Until when the session stays in the list of its owner: until after the end that any save
-    before the next renewal can give it, and for a minute by which clocks may differ."""
-    return record.expires_at + min(record.idle / 10, _DAY) + 60.0
 
 
 def renewal_due(record: Record, issued_at: float, now: float) -> bool:

@@ -4,7 +4,8 @@ How this works. Programs written for sessions in cookies keep many things under 
 tabs of a console, the items of a cart, messages to be shown. Two overlapping requests that each add
 something have then changed the same key. Under ``merge_keys`` both changes are made: entries of a
 dict that one side added, changed or removed, in nested dicts too, and items that both sides
-appended to a list. What both sides changed in another way is as this request, the later, has it.
+appended to a list; of a list that one side has emptied, or deleted, what the other has appended.
+What both sides changed in another way is as this request, the later, has it.
 
 Rules for maintainers: this runs only where another request was faster, so it may be slow; it must
 not fail. Values are compared by their encoding, because ``1 == True``.
@@ -27,22 +28,28 @@ Encode = Callable[[Any], StoredValue]
 
 def merge_encoded(
     base: Found,
-    mine: StoredValue,
+    mine: Found,
     theirs: Found,
     decode: Callable[[Any], Any],
     encode: Encode,
-) -> StoredValue:
-    """The encoded value that holds the changes of both sides; *base* and *theirs* may be missing.
+) -> Found:
+    """The encoded value that holds the changes of both sides, each of which may be missing.
 
-    *mine* is what this request has, and is what comes of anything that cannot be merged."""
-    if theirs is MISSING or same(theirs, base):
+    *mine* is what this request has, and is what comes of anything that cannot be merged. A side
+    that has deleted a dict or a list has removed all that *base* held, and nothing that the other
+    side has added since."""
+    if same(theirs, base):
         return mine
     if same(mine, base):
-        return theirs  # type: ignore[return-value]
+        return theirs
+    deleted = mine is MISSING or theirs is MISSING
     try:
-        there = decode(theirs)
-        start = type(there)() if base is MISSING else decode(base)
-        return encode(_Merge(encode).value(start, decode(mine), there))
+        kind = type(decode((mine if theirs is MISSING else theirs) if base is MISSING else base))
+        if deleted and kind not in (dict, list):
+            return mine
+        values = (kind() if one is MISSING else decode(one) for one in (base, mine, theirs))
+        merged = _Merge(encode).value(*values)
+        return MISSING if deleted and not merged else encode(merged)
     except (ValueError, TypeError):  # what is there was damaged, or planted
         return mine
 
@@ -84,6 +91,10 @@ class _Merge:
 
     def _lists(self, base: list[Any], mine: list[Any], theirs: list[Any]) -> list[Any]:
         length = len(base)
+        if base and not mine and self._same(base, theirs[:length]):
+            return theirs[length:]  # shown and emptied: what came later is still to be shown
+        if base and not theirs and self._same(base, mine[:length]):
+            return mine[length:]
         if self._same(base, mine[:length]) and self._same(base, theirs[:length]):
             return [*theirs, *mine[length:]]
         return mine

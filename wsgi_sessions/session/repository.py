@@ -23,7 +23,6 @@ from wsgi_sessions.errors import (
     ConflictError,
     SessionError,
     SessionTooLarge,
-    StoreError,
     StoreUnavailable,
 )
 from wsgi_sessions.log import ThrottledLog
@@ -39,11 +38,12 @@ from wsgi_sessions.record import (
     is_newer,
     pack,
     pack_body,
+    record_of,
     unpack,
     unpack_body,
 )
 from wsgi_sessions.session.identity import Identity, is_owner
-from wsgi_sessions.session.lifetimes import Lifetimes, is_over, listing_end, renewal_due
+from wsgi_sessions.session.lifetimes import Lifetimes, is_over, renewal_due
 from wsgi_sessions.session.snapshot import (
     DROPPED,
     SAVED,
@@ -209,7 +209,7 @@ class SessionRepository:
         if snapshot.record is None:
             return self._create(snapshot, edit)
         for attempt in range(_ATTEMPTS):
-            now = self.now()
+            now = self.now() + 0.0  # a clock may give an int, and a record holds none
             record = edit(snapshot.record, now)
             if force or record is not snapshot.record:
                 record = self.lifetimes.applied(snapshot.record, record, renewed=force)
@@ -233,7 +233,7 @@ class SessionRepository:
         self.before_create()
         may_move = not snapshot.id  # nobody has seen it: the application may have kept it elsewhere
         for _attempt in range(_ATTEMPTS):
-            now = self.now()
+            now = self.now() + 0.0
             id = snapshot.ensure_id()
             blank = self._blank(snapshot.secret, now)
             record = self.lifetimes.applied(blank, edit(blank, now), renewed=False)
@@ -260,7 +260,8 @@ class SessionRepository:
         """What a new session begins as."""
         flags, lifetimes = PERMANENT if self.permanent else 0, self.lifetimes
         idle, ends_at = lifetimes.idle(permanent=self.permanent), lifetimes.end_of(now)
-        return Record(hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {})
+        secret_hash = hash_secret(secret)
+        return record_of((secret_hash, now, now, ends_at, flags, idle, None, None, (), {}))
 
     def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:
         """One attempt to make *record* the stored one, as if it was saved then."""
@@ -270,13 +271,16 @@ class SessionRepository:
             record = record if record.saved_at == saved_at else record.saved(saved_at)
             data = self._packed(snapshot.id, record)
             expires_at = record.expires_at
-        before = snapshot.record
-        if record.owner is not None:
-            self._link(snapshot, record, record.saved_at)
+        before, owner = snapshot.record, record.owner
+        was = None if before is None else before.owner
+        id, replacing = snapshot.id, snapshot.version
         try:
-            version = self.store.save(
-                snapshot.id, data, expires_at=expires_at, replacing=snapshot.version
-            )
+            if (owner is None and was is None) or not self._is_to_list(snapshot, record):
+                version = self.store.save(id, data, expires_at=expires_at, replacing=replacing)
+            else:
+                version = self.store.save_owned(
+                    *(id, data), expires_at=expires_at, replacing=replacing, owner=owner, was=was
+                )
         except StoreUnavailable as error:
             if error.applied is None:
                 snapshot.in_doubt = record.secret_hash
@@ -284,8 +288,6 @@ class SessionRepository:
         if version is None:
             return False
         snapshot.in_doubt = b""
-        if before is not None and before.owner != record.owner:
-            self._unlink(snapshot.id, before)
         snapshot.record, snapshot.version = record, version
         if self.in_cookie:
             snapshot.issued_at = 0.0  # the browser does not have this version yet
@@ -308,39 +310,26 @@ class SessionRepository:
         return True
 
     def end(self, snapshot: Snapshot) -> None:
-        """Delete the session. One round trip, two if it is listed under an owner."""
+        """Delete the session. One round trip."""
         self.store.delete(snapshot.id)
-        self._unlink(snapshot.id, snapshot.record)
 
-    # Owners
-
-    def _link(self, snapshot: Snapshot, after: Record, now: float) -> None:
-        """List an owned session, first: a login that cannot be found is worse than a listed one
-        that failed. It stays listed until a renewal is due after the session's end, and whatever
-        could move that end further lists it again."""
-        before = snapshot.record
+    def _is_to_list(self, snapshot: Snapshot, after: Record) -> bool:
+        """Whether a save of an owned session, or of one that was, changes the list of an owner: at
+        a login, a logout, the end, and where the end moves further than ordinary saves move it.
+        (Entries outlive that, see :class:`~wsgi_sessions.stores.OwnerIndex`.)"""
+        before, now = snapshot.record, after.saved_at
         if not self.store.has_owners:
-            if not self._said_no_index:
+            if not self._said_no_index and after.owner is not None:
                 self._said_no_index = True
                 self.log.info("logins are not listed by owner: this store has no index of owners")
-            return
-        if (
+            return False
+        return (
             before is None
             or before.owner != after.owner
             or before.created_at != after.created_at
             or before.idle != after.idle
             or (before.saved_at != now and renewal_due(after, snapshot.issued_at, now))
-        ):
-            self.store.link(str(after.owner), snapshot.id, expires_at=listing_end(after))
-
-    def _unlink(self, id: str, before: Record | None) -> None:
-        """Last. If it fails, the session itself is as it should be."""
-        if before is None or before.owner is None or not self.store.has_owners:
-            return
-        try:
-            self.store.unlink(before.owner, id)
-        except StoreError:
-            self.log.warning("session %s could not be taken off the list of an owner", id)
+        )
 
     # Log entries
 

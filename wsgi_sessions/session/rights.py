@@ -73,7 +73,7 @@ class Rights:
 
     def would_change(self, key: str, data: Found) -> bool:
         """Whether they would with *data*, or ``MISSING``, under *key*."""
-        values = dict(self._after())
+        values = self._after().copy()
         values.pop(key, None)
         if data is not MISSING:
             values[key] = cast(StoredValue, data)
@@ -113,5 +113,5 @@ class Rights:
         """The values that the login keys are compared with."""
         return {} if self._draft.changes.cleared else self._snapshot.values
 
-    def _after(self) -> Mapping[str, StoredValue]:
+    def _after(self) -> dict[str, StoredValue]:
         return self._draft.view(self._snapshot.values)

@@ -41,6 +41,7 @@ __all__ = [
     "check_key",
     "close_untouched",
     "has_rivals",
+    "is_loaded",
     "is_open",
     "open_session",
     "state_of",
@@ -141,10 +142,20 @@ class Session(MutableMapping[str, Any]):
     @property
     def expires_at(self) -> float | None:
         """When the session ends if nothing more happens, in seconds since the epoch: the earlier of
-        its idle and its absolute end, as stored. ``None`` before the first save. Loads."""
+        its idle and its absolute end, as stored. ``None`` before the first save. Loads.
+
+        May be set: the session then ends at that time at the latest, whatever the activity, until
+        the next login; ``None`` sets the ordinary absolute end again."""
         self._look()
         record = self._state.load().record
         return None if record is None else record.expires_at
+
+    @expires_at.setter
+    def expires_at(self, value: float | None) -> None:
+        end = self._state.repository.lifetimes.end_of(self.created_at) if value is None else value
+        late = self._state.phase is not OPEN
+        needs_cookie = "the cookie ends with the session" if late and self.permanent else ""
+        self._change(needs_cookie).change_header().ends_at = None if end is None else float(end)
 
     @property
     def device(self) -> str | None:
@@ -160,6 +171,15 @@ class Session(MutableMapping[str, Any]):
         self._look()
         snapshot = self._state.load()
         return snapshot.opened_at if snapshot.record is None else snapshot.record.created_at
+
+    @property
+    def last_seen(self) -> float | None:
+        """About when the session was used before this request: its last save, in seconds since the
+        epoch. A renewal saves, at most a tenth of the idle lifetime, or a day, after the last.
+        ``None`` before the first save. Loads."""
+        self._look()
+        record = self._state.load().record
+        return None if record is None else record.saved_at
 
     @property
     def owner(self) -> str | None:
@@ -194,8 +214,7 @@ class Session(MutableMapping[str, Any]):
             if record is None:
                 raise KeyError(key)
             value = record.values[key]
-            kind = type(value)
-            if not (kind is bytes or kind is tuple):
+            if type(value) is not bytes:
                 return value  # a scalar: 7 k instructions less
             draft = state.look()
         elif key in draft.live:
@@ -432,8 +451,8 @@ class Session(MutableMapping[str, Any]):
         id. A login is never dropped: if another request has replaced or ended the session in the
         meantime, what this request has put goes into a session of its own.
 
-        A store that lists sessions by owner lists this one, which costs one round trip more, and
-        again one to list it no more under another owner. Loads. Raises ``TypeError`` for what is
+        A store that lists sessions by owner lists this one under *owner* alone, in the save's round
+        trip (in a Redis Cluster, up to two more). Loads. Raises ``TypeError`` for what is
         no text, :exc:`~wsgi_sessions.UnsupportedValue` for a lone surrogate and for more than 1,024
         bytes of UTF-8.
         """
@@ -539,6 +558,11 @@ state_of: Callable[[Session], RequestState] = attrgetter("_state")
 def is_open(session: object) -> bool:
     """Whether this is a session of ours whose response headers are still to come."""
     return isinstance(session, Session) and session._state.phase is OPEN
+
+
+def is_loaded(session: Session) -> bool:
+    """Whether what the request's cookie opens was looked up already. Loads nothing."""
+    return session._state.snapshot is not None
 
 
 def has_rivals(session: Session) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from enum import Enum
 
-from wsgi_sessions.cookie import new_id, new_secret
+from wsgi_sessions.cookie import new_sid
 from wsgi_sessions.record import Record, StoredValue
 from wsgi_sessions.session.lifetimes import renewal_due
 
@@ -99,7 +99,7 @@ class Snapshot:
     def ensure_id(self) -> str:
         """The id. A new session gets id and secret when somebody first asks."""
         if not self.id:
-            self.id, self.secret = new_id(), new_secret()
+            self.id, self.secret = new_sid()
         return self.id
 
     def fill(

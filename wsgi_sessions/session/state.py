@@ -317,11 +317,7 @@ class RequestState:
 
     def _update(self, snapshot: Snapshot, *, due: bool = False, active: bool = True) -> None:
         draft, repository = self.look(), self.repository
-        cookie_ends, cleared, logs_in = (
-            _cookie_lifetime(snapshot.record),
-            draft.changes.cleared,
-            False,
-        )
+        before, cleared, logs_in = snapshot.record, draft.changes.cleared, False
         plain = repository.identity is None and not repository.in_cookie
         if cleared or draft.header.secret or not plain:
             logs_in = self.phase is OPEN and self.rights().log_in()
@@ -342,9 +338,9 @@ class RequestState:
         if outcome is DROPPED and logs_in:
             self._begin_own()
             return
-        reshaped = cookie_ends != _cookie_lifetime(snapshot.record)
-        new_cookie = due or bool(draft.header.secret) or reshaped
-        snapshot.secret = draft.header.secret or snapshot.secret
+        secret = draft.header.secret
+        new_cookie = due or bool(secret) or _is_reshaped(before, snapshot.record)
+        snapshot.secret = secret or snapshot.secret
         draft.saved(snapshot.values, disturbed=snapshot.disturbed)
         if logs_in:
             self.logged_in = True
@@ -430,6 +426,10 @@ class RequestState:
             snapshot.issued_at = self.repository.now()
 
 
-def _cookie_lifetime(record: Record | None) -> float | None:
-    """Idle seconds after which the cookie ends; ``None`` for with the browser."""
-    return record.idle if record is not None and record.flags & PERMANENT else None
+def _is_reshaped(before: Record | None, after: Record | None) -> bool:
+    """Whether the cookie is to end at another time: with the browser, or after the idle seconds of
+    a permanent session."""
+    if before is None or after is None:
+        return True
+    permanent = after.flags & PERMANENT
+    return permanent != before.flags & PERMANENT or bool(permanent and after.idle != before.idle)

@@ -58,7 +58,7 @@ Optional abilities are protocols of their own: :class:`Purgeable`, :class:`Lista
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from operator import methodcaller
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -157,17 +157,42 @@ class Listable(Protocol):
 
 @runtime_checkable
 class OwnerIndex(Protocol):
-    """A store that can keep which keys belong to an owner, to end all sessions of one user."""
+    """A store that lists the records of an owner, to show or end all sessions of one user.
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        """List *key* under *owner* until *expires_at*; listing it again moves the time. *owner* is
-        any non-empty string."""
+    The list cannot disagree with the records: it is a column of the row or a field of the document;
+    where it has to be something of its own, reading it removes what has no live record.
+    """
 
-    def unlink(self, owner: str, key: str) -> None:
-        """Take it off the list. It is no error if it is not on it."""
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,
+    ) -> Hashable | None:
+        """:meth:`Store.save`, and if it is accepted, the record is listed under *owner* and no
+        longer under *was*, the owner of the version that is replaced; ``None`` for nobody. An owner
+        is any non-empty string, and two that differ are different owners, whatever a server's
+        collation says.
 
-    def keys_of(self, owner: str) -> Iterable[str]:
-        """The keys listed under *owner*. A key whose record is gone may still be among them."""
+        A record that *was* its owner's keeps its place in the list; any other one becomes the last.
+        :meth:`Store.save` changes nothing of it, whatever it replaces; but where the owner is part
+        of the record, one that is created does not have that of an expired one. (No key of the
+        library's is used again.) A refused save lists nothing and takes nothing off.
+
+        Called where a session begins, changes hands, is renewed or ends under an owner, so that an
+        ordinary write never touches a list. A list that is kept apart keeps its entries for one
+        renewal interval longer than the record's end at that time: at most a tenth of what is left,
+        or a day. It is written in the save's own packet, or else before it: a process that is
+        killed in between leaves at most an entry too many.
+        """
+
+    def keys_of(self, owner: str) -> Sequence[str]:
+        """The keys of the live records of *owner*, in the order in which they were listed. Costs
+        what the records of this owner cost, however many others there are."""
 
 
 class Route(NamedTuple):

@@ -241,11 +241,24 @@ class GuardedStore:
             return self.write_breaker.call
         return self._at[self._place_of(key)][1].call
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        self.write_breaker.call(self._owners.link, owner, key, expires_at=expires_at)
-
-    def unlink(self, owner: str, key: str) -> None:
-        self.write_breaker.call(self._owners.unlink, owner, key)
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,
+    ) -> Hashable | None:
+        answer: Hashable | None = self._writer(key)(
+            *(self._owners.save_owned, key, data),
+            expires_at=expires_at,
+            replacing=replacing,
+            owner=owner,
+            was=was,
+        )
+        return answer
 
     def keys_of(self, owner: str) -> Sequence[str]:
-        return list(self.breaker.call(self._owners.keys_of, owner))
+        return self.breaker.call(self._owners.keys_of, owner)

@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from itertools import count
-from typing import Generic, TypeVar
 
 from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.stores.base import Stored, system_clock
@@ -25,11 +24,9 @@ WARNING_SECONDS = 60.0
 _lock = threading.Lock()
 around_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
-T = TypeVar("T", str, tuple[str, str])
 
-
-class _Expiries(dict[T, float], Generic[T]):
-    """When each item expires, and which expires next.
+class _Expiries(dict[str, float]):
+    """When each record expires, and which expires next.
 
     The heap also keeps times that were moved or removed since; they are skipped when they come up,
     and the heap is built anew when they are the majority.
@@ -37,21 +34,21 @@ class _Expiries(dict[T, float], Generic[T]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._heap: list[tuple[float, T]] = []
+        self._heap: list[tuple[float, str]] = []
 
-    def set(self, item: T, expires_at: float) -> None:
-        self[item] = expires_at
-        heapq.heappush(self._heap, (expires_at, item))
+    def set(self, key: str, expires_at: float) -> None:
+        self[key] = expires_at
+        heapq.heappush(self._heap, (expires_at, key))
         if len(self._heap) > 2 * len(self) + 100:
-            self._heap = [(moment, item) for item, moment in self.items()]
+            self._heap = [(moment, key) for key, moment in self.items()]
             heapq.heapify(self._heap)
 
-    def pop_expired(self, now: float) -> T | None:
+    def first_expired(self, now: float) -> str | None:
         while self._heap and self._heap[0][0] <= now:
-            expires_at, item = heapq.heappop(self._heap)
-            if self.get(item) == expires_at:
-                del self[item]
-                return item
+            expires_at, key = self._heap[0]
+            if self.get(key) == expires_at:
+                return key
+            heapq.heappop(self._heap)
         return None
 
 
@@ -72,10 +69,10 @@ class MemoryStore:
         self._max_sessions = max_sessions
         self._clock = clock
         self._records: OrderedDict[str, Stored] = OrderedDict()  # least recently used first
-        self._expiries: _Expiries[str] = _Expiries()
+        self._expiries = _Expiries()
         self._versions = count(1)
-        self._owners: dict[str, set[str]] = {}
-        self._owner_expiries: _Expiries[tuple[str, str]] = _Expiries()
+        self._owners: dict[str, str] = {}  # of the records that have one
+        self._listed: dict[str, dict[str, None]] = {}  # their keys, in order
         self._dropped = 0
         self._warned_at = -WARNING_SECONDS
 
@@ -89,18 +86,28 @@ class MemoryStore:
     ) -> Hashable | None:
         now = self._clock()
         with _lock:
-            found = self._live(key, now)
-            if (None if found is None else found.version) != replacing:
-                return None
-            version = next(self._versions)
-            if expires_at <= now:
-                self._drop(key)
-                return version
-            self._records[key] = Stored(data, version)
-            self._records.move_to_end(key)
-            self._expiries.set(key, expires_at)
-            self._make_room(now)
-        self._warn()
+            version = self._save(key, data, expires_at, replacing, now)
+        if self._dropped:
+            self._warn()
+        return version
+
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,  # noqa: ARG002 - it is known
+    ) -> Hashable | None:
+        now = self._clock()
+        with _lock:
+            version = self._save(key, data, expires_at, replacing, now)
+            if version is not None and key in self._records:
+                self._list(key, owner)
+        if self._dropped:
+            self._warn()
         return version
 
     def delete(self, key: str) -> None:
@@ -115,7 +122,6 @@ class MemoryStore:
                 if not self._drop_expired(now):
                     break
             removed += 1
-        self._purge_owners(limit)
         return removed
 
     def keys(self) -> Iterator[str]:
@@ -124,22 +130,11 @@ class MemoryStore:
             live = [key for key, expires_at in self._expiries.items() if expires_at > now]
         return iter(live)
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        with _lock:
-            self._owners.setdefault(owner, set()).add(key)
-            self._owner_expiries.set((owner, key), expires_at)
-        self._purge_owners(2)
-
-    def unlink(self, owner: str, key: str) -> None:
-        with _lock:
-            if self._owner_expiries.pop((owner, key), None) is not None:
-                self._unlist(owner, key)
-
     def keys_of(self, owner: str) -> list[str]:
         now = self._clock()
         with _lock:
-            listed = self._owners.get(owner, ())
-            return [key for key in listed if self._owner_expiries[owner, key] > now]
+            listed = self._listed.get(owner, ())
+            return [key for key in listed if self._expiries[key] > now]
 
     # What follows is called with the lock held.
 
@@ -150,15 +145,33 @@ class MemoryStore:
         self._records.move_to_end(key)
         return found
 
+    def _save(
+        self, key: str, data: bytes, expires_at: float, replacing: Hashable | None, now: float
+    ) -> int | None:
+        found = self._live(key, now)
+        if (None if found is None else found.version) != replacing:
+            return None
+        if found is None or expires_at <= now:
+            self._drop(key)  # with the owner of what has expired there
+        version = next(self._versions)
+        if expires_at > now:
+            self._records[key] = Stored(data, version)
+            self._records.move_to_end(key)
+            self._expiries.set(key, expires_at)
+            self._make_room(now)
+        return version
+
     def _drop(self, key: str) -> None:
         if self._records.pop(key, None) is not None:
             del self._expiries[key]
+            if key in self._owners:
+                self._list(key, None)
 
     def _drop_expired(self, now: float) -> bool:
-        key = self._expiries.pop_expired(now)
+        key = self._expiries.first_expired(now)
         if key is None:
             return False
-        del self._records[key]
+        self._drop(key)
         return True
 
     def _make_room(self, now: float) -> None:
@@ -169,25 +182,23 @@ class MemoryStore:
             self._drop(next(iter(self._records)))
             self._dropped += 1
 
-    def _unlist(self, owner: str, key: str) -> None:
-        keys = self._owners[owner]
-        keys.discard(key)
-        if not keys:
-            del self._owners[owner]
+    def _list(self, key: str, owner: str | None) -> None:
+        """Under *owner*, and under no other; where it is already, it keeps its place."""
+        was = self._owners.get(key)
+        if was == owner:
+            return
+        if was is not None:
+            del self._owners[key], self._listed[was][key]
+            if not self._listed[was]:
+                del self._listed[was]
+        if owner is not None:
+            self._owners[key] = owner
+            self._listed.setdefault(owner, {})[key] = None
 
     # And what follows is not.
 
-    def _purge_owners(self, limit: int) -> None:
-        now = self._clock()
-        for _ in range(limit):
-            with _lock:
-                listed = self._owner_expiries.pop_expired(now)
-                if listed is None:
-                    return
-                self._unlist(*listed)
-
     def _warn(self) -> None:
-        if self._dropped and time.monotonic() - self._warned_at >= WARNING_SECONDS:
+        if time.monotonic() - self._warned_at >= WARNING_SECONDS:
             self._warned_at = time.monotonic()
             dropped, self._dropped = self._dropped, 0
             logger.warning(

@@ -56,11 +56,27 @@ class ObservedStore(GuardedStore):
     def delete(self, key: str) -> None:
         self._observed("delete", "ok", super().delete, key)
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        self._observed("link", "ok", super().link, owner, key, expires_at=expires_at)
-
-    def unlink(self, owner: str, key: str) -> None:
-        self._observed("unlink", "ok", super().unlink, owner, key)
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,
+    ) -> Hashable | None:
+        return self._observed(
+            "save_owned",
+            "refused",
+            super().save_owned,
+            key,
+            data,
+            expires_at=expires_at,
+            replacing=replacing,
+            owner=owner,
+            was=was,
+        )
 
     def keys_of(self, owner: str) -> Sequence[str]:
         return self._observed("keys_of", "ok", super().keys_of, owner)

@@ -1,25 +1,32 @@
-"""For authors of stores and for tests: a clock that stands still, and the contract suite.
+"""For authors of stores: the contract suite.
 
-A store of your own passes if this does::
+A store of your own, here :class:`~wsgi_sessions.MemoryStore`, passes if this does:
 
+.. code:: python
+
+    import pytest
+
+    pytest.register_assert_rewrite("wsgi_sessions.testing")  # a failure shows values
+
+    from wsgi_sessions import MemoryStore
     from wsgi_sessions.testing import ManualClock, StoreContract
 
     class TestMyStore(StoreContract):
+        shared = False  # other processes do not see what this store keeps
+
         @pytest.fixture
-        def clock(self):                    # leave it out if the server has a clock of its own
+        def clock(self):  # leave it out if the server has a clock of its own
             return ManualClock()
 
         @pytest.fixture
-        def store(self, clock):
-            return MyStore(clock=clock)     # new and empty
+        def store(self, clock):  # new and empty
+            return MemoryStore(clock=clock)
 
 Each rule of :mod:`wsgi_sessions.stores.base` is one test. pytest is needed, nothing else.
 """
 
 from __future__ import annotations
 
-import ctypes
-import faulthandler
 import itertools
 import math
 import multiprocessing
@@ -28,80 +35,24 @@ import secrets
 import string
 import threading
 import time
-import traceback
-import warnings
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from datetime import timedelta
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from contextlib import ExitStack
+from typing import TypeVar
 
 import pytest
 
-from wsgi_sessions.stores import (
-    Listable,
-    OwnerIndex,
-    Purgeable,
-    Store,
-    close_store,
-    max_bytes_of,
-)
+from wsgi_sessions.stores import Listable, Purgeable, Store, close_store, max_bytes_of
+from wsgi_sessions.testing.clock import Clock
+from wsgi_sessions.testing.forks import fork_in_c, forked
+from wsgi_sessions.testing.material import new_key, together
+from wsgi_sessions.testing.owner_contract import OwnerContract
 
-__all__ = ["ManualClock", "RealClock", "StoreContract"]
+__all__ = ["StoreContract", "new_key", "together"]
 
 T = TypeVar("T")
 
 ALPHABET = string.ascii_letters + string.digits + "_-"
 EVERY_BYTE = bytes(range(256)) * 2
-CHILD_SECONDS = 120
-"""After which a forked child that still runs is taken to hang."""
-
-
-class ManualClock:
-    """Stands still until it is told to go on. Call it for the time; :attr:`now` can be set."""
-
-    def __init__(self, start: float = 1_800_000_000.0) -> None:
-        self.now: float = start
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, by: float | timedelta) -> None:
-        """Go on by seconds or a ``timedelta``."""
-        self.now += by.total_seconds() if isinstance(by, timedelta) else by
-
-
-class RealClock:
-    """The same face for the time of the world: ``advance`` sleeps."""
-
-    def __call__(self) -> float:
-        return time.time()
-
-    def advance(self, by: float | timedelta) -> None:
-        """Sleep for seconds or a ``timedelta``."""
-        seconds = by.total_seconds() if isinstance(by, timedelta) else by
-        if seconds > 0:
-            time.sleep(seconds)
-
-
-Clock = ManualClock | RealClock
-
-
-def new_key() -> str:
-    """A key as the library makes them."""
-    return secrets.token_urlsafe(16)
-
-
-def together(count: int, function: Callable[[int], Any]) -> list[Any]:
-    """What *function* returns in each of *count* threads that start at the same moment."""
-    barrier = threading.Barrier(count)
-
-    def run(number: int) -> Any:
-        barrier.wait()
-        return function(number)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 def increment(store: Store, key: str, times: int, later: float) -> None:
@@ -118,82 +69,15 @@ def increment(store: Store, key: str, times: int, later: float) -> None:
             raise AssertionError("never accepted")
 
 
-def fork_in_c() -> int:
-    """A fork of which Python learns nothing, as servers in C make them: no hook is called."""
-    return int(ctypes.PyDLL(None).fork())
-
-
-@contextmanager
-def forked(function: Callable[[], object], fork: Callable[[], int] | None = None) -> Iterator[None]:
-    """Run *function* in a child that *fork*, by default :func:`os.fork`, makes; at the end fail
-    with the child's traceback, or with those of its threads if it hangs."""
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a server's threads may be running
-        child = (fork or os.fork)()
-    if child == 0:  # pragma: no cover - measured in the parent only
-        try:
-            faulthandler.dump_traceback_later(CHILD_SECONDS, file=writer, exit=True)
-            function()
-        except BaseException:  # noqa: BLE001 - nothing may return into the parent's test run
-            os.write(writer, traceback.format_exc().encode()[-4000:])
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        yield
-    finally:
-        with open(reader, "rb") as pipe:
-            report = pipe.read().decode(errors="replace")
-        _, status = os.waitpid(child, 0)
-    assert not report, report
-    assert status == 0, f"the child ended with wait status {status}"
-
-
-class StoreContract:
+class StoreContract(OwnerContract):
     """The rules that every store keeps. Subclass it and give it a fixture ``store``.
 
     Fixture ``clock``: real time unless overridden; give the store's clock argument and this
     fixture the same :class:`ManualClock` where that is possible, and no test sleeps.
     """
 
-    late: float = 0.0
-    """How many seconds after its end a record may still be there: 1 for a store that rounds up to
-    whole seconds."""
-
     shared: bool = True
     """Whether processes share what is stored."""
-
-    @pytest.fixture
-    def clock(self) -> Clock:
-        return RealClock()
-
-    @pytest.fixture
-    def later(self, clock: Clock) -> float:
-        """An hour from now."""
-        return clock() + 3600
-
-    @pytest.fixture
-    def soon(self, clock: Clock) -> float:
-        """The end that :meth:`expired` waits for. Near enough to sleep for."""
-        return clock() + 1.2
-
-    def expired(self, clock: Clock, soon: float, arrange: Callable[[float], T]) -> T:
-        """What ``arrange(end)`` returned before that end, which has gone by since.
-
-        The end is *soon*. On a machine too busy for that *arrange* is called again, with twice the
-        time. Waits as long after it as there was before it, since a store may send the time that
-        is left, and count it from its arrival.
-        """
-        seconds = max(soon - clock(), 0.1)
-        while True:
-            end = clock() + seconds
-            made = arrange(end)
-            if clock() < end:
-                clock.advance(seconds + self.late + 0.05)
-                return made
-            assert seconds < 60, "what comes before the end takes too long"
-            seconds *= 2
 
     # -- load, save
 
@@ -622,13 +506,6 @@ class StoreContract:
             pytest.skip("does not list keys")
         return store
 
-    @pytest.fixture
-    def owners(self, store: Store) -> OwnerIndex:
-        """The store, if it keeps an index of owners."""
-        if not isinstance(store, OwnerIndex):
-            pytest.skip("keeps no index of owners")
-        return store
-
     def test_purge(
         self, store: Store, purgeable: Purgeable, clock: Clock, later: float, soon: float
     ) -> None:
@@ -664,60 +541,3 @@ class StoreContract:
             clock, soon, lambda end: store.save(new_key(), b"", expires_at=end, replacing=None)
         )
         assert sorted(listable.keys()) == sorted(live)
-
-    def test_link_and_unlink(self, owners: OwnerIndex, later: float) -> None:
-        """The keys noted for an owner, each once, until they are taken out."""
-        one, two = new_key(), new_key()
-        assert list(owners.keys_of("ann")) == []
-        for key in (one, two, one):
-            owners.link("ann", key, expires_at=later)
-        assert sorted(owners.keys_of("ann")) == sorted([one, two])
-        owners.unlink("ann", one)
-        owners.unlink("ann", one)
-        owners.unlink("nobody", one)
-        assert list(owners.keys_of("ann")) == [two]
-        owners.unlink("ann", two)
-        assert list(owners.keys_of("ann")) == []
-
-    def test_owners_are_any_strings(self, owners: OwnerIndex, later: float) -> None:
-        """Names that a server may take for equal are different owners."""
-        names = ["ann", "Ann", "ann ", " ann", "a", "x" * 1000, "x" * 1001, "%", "_", "*"]
-        names += ["é", "e\u0301", "e", "\U0001f600", "a:b", "a\nb", "a\0b", "a\0", "'\"\\"]
-        keys = {name: new_key() for name in names}
-        for name, key in keys.items():
-            owners.link(name, key, expires_at=later)
-        for name, key in keys.items():
-            assert list(owners.keys_of(name)) == [key], ascii(name)
-
-    def test_notes_expire(
-        self, owners: OwnerIndex, clock: Clock, later: float, soon: float
-    ) -> None:
-        """At their own time; noting again moves it either way."""
-        kept, short, moved, cut = (new_key() for _ in range(4))
-
-        def arrange(end: float) -> None:
-            owners.link("ann", kept, expires_at=later)
-            owners.link("ann", short, expires_at=end)
-            owners.link("ann", moved, expires_at=end)
-            owners.link("ann", moved, expires_at=later)
-            owners.link("ann", cut, expires_at=later)
-            owners.link("ann", cut, expires_at=end)
-            owners.link("bob", short, expires_at=end)
-
-        self.expired(clock, soon, arrange)
-        assert sorted(owners.keys_of("ann")) == sorted([kept, moved])
-        assert list(owners.keys_of("bob")) == []
-
-    def test_notes_and_records_are_apart(
-        self, store: Store, owners: OwnerIndex, later: float
-    ) -> None:
-        """A note is no record, and an owner may be called like a key."""
-        key = new_key()
-        owners.link(key, key, expires_at=later)
-        assert store.load(key) is None
-        assert store.save(key, b"data", expires_at=later, replacing=None) is not None
-        owners.unlink(key, key)
-        assert store.load(key).data == b"data"  # type: ignore[union-attr]
-        if isinstance(store, Listable):
-            owners.link("ann", new_key(), expires_at=later)
-            assert list(store.keys()) == [key]

@@ -8,7 +8,7 @@ tree, and :func:`every_schedule` walks all of it, depth first, by running the re
 each path from the root to a leaf. No leaf is left out and none is visited twice.
 
 With three requests most orders differ only in which of two calls came first that do not meet:
-two that read, or one of a record and one of the owners' index. Where such neighbours could be
+two that read, or one here and one in another place. Where such neighbours could be
 swapped, ``pruned`` runs keep the order in which the lower request comes first. Of all orders
 that can be turned into each other by such swaps, the first in the alphabet has no pair to swap, so
 each class is still run at least once.
@@ -16,7 +16,7 @@ each class is still run at least once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -96,13 +96,28 @@ class PausingIndexedStore(PausingStore):
 
     _store: Any
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        self._call("link", key, partial(self._store.link, expires_at=expires_at), owner, key)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.listed: set[tuple[str, str]] = set()
+        """Which keys have been listed under which owners."""
 
-    def unlink(self, owner: str, key: str) -> None:
-        self._call("unlink", key, self._store.unlink, owner, key)
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,
+    ) -> Hashable | None:
+        if owner is not None:
+            self.listed.add((key, owner))
+        ends = {"expires_at": expires_at, "replacing": replacing}
+        save = partial(self._store.save_owned, **ends, owner=owner, was=was)
+        return self._call("save", key, save, key, data)
 
-    def keys_of(self, owner: str) -> Iterable[str]:
+    def keys_of(self, owner: str) -> Sequence[str]:
         return self._call("keys_of", "", self._store.keys_of, owner)
 
 
@@ -165,7 +180,8 @@ def run(
     return True
 
 
-NOTES = ("link", "unlink")
+ELSEWHERE: tuple[str, ...] = ()
+"""Operations that concern another place than the records."""
 
 
 def could_be_swapped(last: Call, number: int, operation: str) -> bool:
@@ -173,7 +189,7 @@ def could_be_swapped(last: Call, number: int, operation: str) -> bool:
     that order is the one to keep."""
     if number >= last.request:
         return False
-    if (last.operation in NOTES) != (operation in NOTES):
+    if (last.operation in ELSEWHERE) != (operation in ELSEWHERE):
         return True
     return last.changes_nothing and operation == "load"
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.guarantees.interleavings.schedule import Call, Choices, pausing, run
+from tests.guarantees.interleavings.schedule import (
+    Call,
+    Choices,
+    PausingIndexedStore,
+    pausing,
+    run,
+)
 from tests.guarantees.interleavings.scripts import START, Script, Values
 from wsgi_sessions import SessionManager, SessionMiddleware, StoreUnavailable
 from wsgi_sessions.stores.base import OwnerIndex, Store
@@ -74,12 +80,26 @@ class Stage:
         for key in {call.key for call in self._pausing.history}:
             self.store.delete(key)
         self._pausing.history.clear()
+        if isinstance(self._pausing, PausingIndexedStore):
+            for key, owner in self._pausing.listed:
+                self._take_off(key, owner)
+            self._pausing.listed.clear()
         if self.first:
-            key, expires_at = self.first[:22], self._clock() + DAY
+            key, owner = self.first[:22], self.start.get("@owner")
             self.store.delete(key)
-            self.store.save(key, self._record.data, expires_at=expires_at, replacing=None)
-            if "@owner" in self.start and isinstance(self.store, OwnerIndex):
-                self.store.link(self.start["@owner"], key, expires_at=expires_at)
+            record = {"expires_at": self._clock() + DAY, "replacing": None}
+            if owner is not None and isinstance(self.store, OwnerIndex):
+                self.store.save_owned(key, self._record.data, **record, owner=owner, was=None)
+            else:
+                self.store.save(key, self._record.data, **record)
+
+    def _take_off(self, key: str, owner: str) -> None:
+        """What no session does, a key that is used again, needs the list cleared of it."""
+        end = {"expires_at": self._clock() + DAY, "was": owner}
+        self.store.delete(key)
+        version = self.store.save_owned(key, b"", **end, replacing=None, owner=owner)
+        self.store.save_owned(key, b"", **end, replacing=version, owner=None)
+        self.store.delete(key)
 
     def play(
         self, scripts: Sequence[Script], choices: Choices, **how: Any

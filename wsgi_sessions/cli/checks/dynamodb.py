@@ -31,6 +31,7 @@ def check(store: DynamoDBStore) -> Iterator[Finding]:
         ttl = store.ttl() if table else {}
     except StoreUnavailable as error:
         yield not_checked("table, index and time to live", error)
+        lists = True
     else:
         if table is None:
             yield _missing(store)
@@ -41,8 +42,9 @@ def check(store: DynamoDBStore) -> Iterator[Finding]:
             return
         if store.create and any(finding.statements for finding in findings):
             return
+        lists = _is_active(_index_of(table, json.loads(store.ddl)))
     yield check_load_time(store, "DynamoDB")
-    yield check_operations(store)
+    yield check_operations(store, lists=lists)
 
 
 def _missing(store: DynamoDBStore) -> Finding:
@@ -88,16 +90,26 @@ def _check_key(table: Mapping[str, Any], wanted: Mapping[str, Any]) -> Finding:
     )
 
 
-def _check_index(table: Mapping[str, Any], wanted: Mapping[str, Any], *, create: bool) -> Finding:
+def _index_of(table: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The index of owners, if the table has it."""
     [index] = wanted["GlobalSecondaryIndexes"]
     for found in table.get("GlobalSecondaryIndexes", ()):
-        if found["IndexName"] != index["IndexName"]:
-            continue
-        if found["KeySchema"] != index["KeySchema"]:
-            break
-        if found.get("IndexStatus", "ACTIVE") != "ACTIVE":
+        if all(found[name] == index[name] for name in ("IndexName", "KeySchema")):
+            return dict(found)
+    return None
+
+
+def _is_active(index: Mapping[str, Any] | None) -> bool:
+    return index is not None and index.get("IndexStatus", "ACTIVE") == "ACTIVE"
+
+
+def _check_index(table: Mapping[str, Any], wanted: Mapping[str, Any], *, create: bool) -> Finding:
+    found = _index_of(table, wanted)
+    if found is not None:
+        if not _is_active(found):
             return Finding(Level.NOTE, "the index of owners is still being built")
         return Finding(Level.OK, "the index of owners is there")
+    [index] = wanted["GlobalSecondaryIndexes"]
     request = {
         "TableName": table["TableName"],
         "AttributeDefinitions": wanted["AttributeDefinitions"],

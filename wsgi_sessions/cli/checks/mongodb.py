@@ -35,15 +35,13 @@ def check(store: MongoDBStore) -> Iterator[Finding]:
     yield check_clock(lambda: _server_time(store))
     yield _check_replication(store.command("hello"))
     try:
-        collections = store.indexes()
+        indexes = store.indexes()
     except StoreUnavailable as error:
-        yield not_checked("collections and indexes", error)
+        yield not_checked("collection and indexes", error)
         yield check_operations(store)
         return
-    what = ("sessions", "owners of sessions")
-    for held, (name, indexes) in zip(what, collections.items(), strict=True):
-        yield from _check_indexes(held, indexes, _ddl(store.ddl, name), store.create)
-    if next(iter(collections.values())) is None:
+    yield from _check_indexes(indexes, store.ddl, store.create)
+    if indexes is None:
         return
     yield check_expired(store.expired(COUNT_LIMIT))
     yield check_operations(store)
@@ -66,7 +64,7 @@ def _check_replication(hello: dict[str, Any]) -> Finding:
 
 
 def _check_indexes(
-    what: str, indexes: list[dict[str, Any]] | None, ddl: str, create: bool
+    indexes: list[dict[str, Any]] | None, ddl: str, create: bool
 ) -> Iterator[Finding]:
     if indexes is None:
         level, then = (
@@ -74,15 +72,15 @@ def _check_indexes(
             if create
             else (Level.ERROR, ", and with create=false the store makes no indexes")
         )
-        yield Finding(level, f"the collection for {what} is not there{then}", statements=ddl)
+        yield Finding(level, f"the collection is not there{then}", statements=ddl)
         return
     on_expiry = [index for index in indexes if index["key"][0][0] == "expires_at"]
     if any("expireAfterSeconds" in index for index in on_expiry):
-        yield Finding(Level.OK, f"TTL index on the collection for {what}")
+        yield Finding(Level.OK, "TTL index on the collection")
     elif on_expiry:
         yield Finding(
             Level.WARNING,
-            f"the index on the expiry of {what} is no TTL index",
+            "the index on the expiry is no TTL index",
             "the server does not remove what has expired",
             "a server with TTL indexes and the commands below, or purge() regularly",
             ddl,
@@ -90,14 +88,16 @@ def _check_indexes(
     else:
         yield Finding(
             Level.WARNING,
-            f"no index on the expiry of {what}",
+            "no index on the expiry",
             "the server does not remove what has expired",
             "run the commands below with mongosh",
             ddl,
         )
-
-
-def _ddl(ddl: str, collection: str) -> str:
-    """The commands for one of the collections."""
-    lines = [line for line in ddl.splitlines() if f'.getCollection("{collection}")' in line]
-    return "\n".join(lines)
+    if not any(index["key"][0][0] == "owner" for index in indexes):
+        yield Finding(
+            Level.WARNING,
+            "no index on the owner",
+            "the sessions of an owner are looked for among all sessions",
+            "run the commands below with mongosh",
+            ddl,
+        )

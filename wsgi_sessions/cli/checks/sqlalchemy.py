@@ -41,36 +41,30 @@ EPOCH = {
 
 
 def check(store: SQLAlchemyStore) -> Iterator[Finding]:
-    """Server, route to it, tables, and what waits for a purge."""
+    """Server, route to it, table, and what waits for a purge."""
     yield from check_clients("sqlalchemy")
     file = store.engine.url.database or ""
     if store.engine.dialect.name == "sqlite":
         if not os.path.exists(file):  # connecting would make it
-            yield _missing(store, list(store.tables))
+            yield _missing(store)
             return
         yield check_private(os.path.abspath(file))
-    missing: list[sa.Table] = []
     try:
         with store.engine.connect() as connection:
             yield from _check_server(connection)
             inspector = sa.inspect(connection)
-            missing += [table for table in store.tables if not _exists(inspector, table)]
-            if missing:
-                yield _missing(store, missing)
-            for table in store.tables:
-                if table not in missing:
-                    yield from _check_columns(inspector, table)
-                    yield from _check_index(inspector, table, connection)
+            if not inspector.has_table(store.table.name, schema=store.table.schema):
+                yield _missing(store)
+                return
+            yield from _check_columns(inspector, store.table)
+            yield from _check_indexes(inspector, store.table, connection)
     except SQLAlchemyError as error:
         raise store.unavailable(error) from None
-    if store.tables[0] in missing:
-        return
     try:
         yield check_expired(store.expired(COUNT_LIMIT))
     except StoreUnavailable as error:
         yield not_checked("what has expired", error)
-    if not missing:
-        yield check_operations(store)
+    yield check_operations(store)
 
 
 def _check_server(connection: Connection) -> Iterator[Finding]:
@@ -132,12 +126,8 @@ def _check_isolation(connection: Connection, family: str) -> Finding:
     return Finding(Level.OK, what)
 
 
-def _exists(inspector: sa.Inspector, table: sa.Table) -> bool:
-    return inspector.has_table(table.name, schema=table.schema)
-
-
-def _missing(store: SQLAlchemyStore, missing: list[sa.Table]) -> Finding:
-    what = f"no table {' and no table '.join(table.fullname for table in missing)}"
+def _missing(store: SQLAlchemyStore) -> Finding:
+    what = f"no table {store.table.fullname}"
     if store.create:
         return Finding(
             Level.NOTE,
@@ -191,19 +181,25 @@ def _fits(wanted: sa.Column[Any], found: Any, dialect: Dialect) -> bool:
     return found.python_type is bytes
 
 
-def _check_index(
+def _check_indexes(
     inspector: sa.Inspector, table: sa.Table, connection: Connection
 ) -> Iterator[Finding]:
     indexes = inspector.get_indexes(table.name, schema=table.schema)
-    if any(index["column_names"][0] == "expires_at" for index in indexes):
-        yield Finding(Level.OK, f"table {table.fullname} has an index on the expiry")
-        return
-    (wanted,) = table.indexes
-    statement = str(CreateIndex(wanted).compile(dialect=connection.dialect))
-    yield Finding(
-        Level.WARNING,
-        f"table {table.fullname} has no index on expires_at",
-        "each purge reads the whole table",
-        "run the statement below",
-        f"{statement};\n",
-    )
+    on = {index["column_names"][0] for index in indexes}
+    costs = {
+        "expires_at": "each purge reads the whole table",
+        "owner": "the sessions of an owner are looked for in the whole table",
+    }
+    for wanted in sorted(table.indexes, key=lambda index: str(index.name)):
+        column = wanted.columns[0].name
+        if column in on:
+            yield Finding(Level.OK, f"table {table.fullname} has an index on {column}")
+            continue
+        statement = str(CreateIndex(wanted).compile(dialect=connection.dialect))
+        yield Finding(
+            Level.WARNING,
+            f"table {table.fullname} has no index on {column}",
+            costs[column],
+            "run the statement below",
+            f"{statement};\n",
+        )

@@ -17,7 +17,6 @@ How this works, and the rules for maintainers:
 
 from __future__ import annotations
 
-import itertools
 import math
 import secrets
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -30,6 +29,7 @@ from wsgi_sessions.stores.base import Route, Stored, system_clock
 from wsgi_sessions.stores.dynamodb.client import RepeatableFault, Table
 from wsgi_sessions.stores.dynamodb.connections import Connections
 from wsgi_sessions.stores.dynamodb.table import EXPIRY, INDEX, KEY, description_of, ttl_of
+from wsgi_sessions.stores.listing import places
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
 from wsgi_sessions.stores.url_options import FLAG, TEXT, take_options
 
@@ -89,7 +89,7 @@ class DynamoDBStore:
             table_or_name, region, endpoint_url, check_timeouts(timeouts), create=create
         )
         self._clock = clock
-        self._numbers = itertools.count()
+        self._places = places(clock)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> DynamoDBStore:
@@ -149,7 +149,7 @@ class DynamoDBStore:
             return self._save(key, data, expires_at, replacing, " REMOVE #owner, #listed_at", {})
         listed = "if_not_exists(#listed_at, :listed_at)" if owner == was else ":listed_at"
         change = f", #owner = :owner, #listed_at = {listed}"
-        entry = {"owner": owner, "listed_at": self._place_in_list()}
+        entry = {"owner": owner, "listed_at": next(self._places)}
         return self._save(key, data, expires_at, replacing, change, entry)
 
     def delete(self, key: str) -> None:
@@ -260,10 +260,6 @@ class DynamoDBStore:
     def _now(self) -> int:
         """Whole seconds, as the expiries have."""
         return math.floor(self._clock())
-
-    def _place_in_list(self) -> int:
-        """By the time, and among those of one microsecond by a number of this store's."""
-        return math.floor(self._clock() * 1e6) * 1000 + next(self._numbers) % 1000
 
 
 def _bound(expression: str, values: Item) -> Item:

@@ -9,6 +9,8 @@ record *expires*, so that a purge need not open it.
 * Writers lock the shard for as long as the write takes. The lock of a killed writer goes with it.
   The unfinished file it may leave has one fixed name in each shard, and the next writer there
   removes it.
+* The list of an owner is a file too, ``<directory>/owners-<shard>/<digest>``, which expires with
+  its last entry. Its shard is locked before that of a record, never after.
 * Neither shard nor file may be a symbolic link. What is not a regular file of this store is missing
   for ``load``, and ``save`` puts the record in its place.
 * There are two implementations of this: :mod:`descriptors`, with ``flock`` and names relative to an
@@ -24,12 +26,13 @@ import errno
 import os
 import stat
 import zlib
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Expired, Stored, system_clock
 from wsgi_sessions.stores.file.layout import HEADER, MARK, UNFINISHED, Shards, name_of
+from wsgi_sessions.stores.file.owners import Listing, ending, listing_of, name_of_owner, packed
 from wsgi_sessions.stores.given import path_of
 from wsgi_sessions.stores.place import check_private, check_writable
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
@@ -47,6 +50,8 @@ shards: Shards = _shards
 FIRST_READ = 16_384  # most records; allocating more costs every read what a second read costs few
 BUSY = (errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """Somebody holds the lock, or nothing may be written; all else may be a file system that hangs."""
+OWNERS = "owners-"
+"""Before a shard's name: those of the owners' lists."""
 SHARDS = [f"{number:02x}" for number in range(256)]
 
 
@@ -105,13 +110,7 @@ class FileStore:
 
     def load(self, key: str) -> Stored | None:
         with self._shard(_shard_of(key)) as shard, self._live(shard, key, FIRST_READ) as record:
-            if record is None:
-                return None
-            content = record.head
-            if record.size > FIRST_READ:
-                while more := os.read(record.file, record.size):
-                    content += more
-            return Stored(content[HEADER:], record.version)
+            return None if record is None else Stored(_data_of(record), record.version)
 
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
@@ -129,6 +128,42 @@ class FileStore:
         self._purge_occasionally()
         return version
 
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,
+    ) -> Hashable | None:
+        """The same, and the record is listed under *owner*, no longer under *was*. The list comes
+        first and stays locked until the record is written; what a process that is killed in between
+        leaves in it goes when it is read. Rewrites the lists as a whole."""
+        if owner is None or expires_at <= self._clock():
+            version = self.save(key, data, expires_at=expires_at, replacing=replacing)
+            former = was or owner
+        else:
+            version = self._save_listed(owner, key, data, expires_at, replacing, owner == was)
+            former = None if was == owner else was
+        if version is not None and former is not None:
+            with contextlib.suppress(StoreUnavailable):  # the save itself is done
+                self._unlist(former, [key])
+        return version
+
+    def keys_of(self, owner: str) -> Sequence[str]:
+        """The keys of the live records of *owner*, in the order in which they were listed. Reads
+        its list and looks at each record; takes off the list what has none."""
+        name = name_of_owner(owner)
+        with self._shard(_list_shard_of(name)) as shard:
+            listing = self._listing(shard, name)
+        live = [key for key in listing if self._is_live(key)]
+        if len(live) < len(listing):
+            with contextlib.suppress(StoreUnavailable):  # the answer is right as it is
+                self._unlist(owner, listing.keys() - set(live), gone=True)
+        return live
+
     def delete(self, key: str) -> None:
         with self._shard(_shard_of(key), lock=True) as shard:
             if shard is not None:
@@ -140,7 +175,9 @@ class FileStore:
         time."""
         removed = 0
         for _ in SHARDS:
-            removed += self._purge_shard(SHARDS[self._purged % len(SHARDS)], limit - removed)
+            name = SHARDS[self._purged % len(SHARDS)]
+            removed += self._purge_shard(name, limit - removed)
+            self._purge_shard(OWNERS + name, limit)
             if removed >= limit:
                 break
             self._purged += 1
@@ -170,6 +207,58 @@ class FileStore:
                 break
         return Expired(len(ages), max(ages, default=0.0))
 
+    def _save_listed(
+        self,
+        owner: str,
+        key: str,
+        data: bytes,
+        expires_at: float,
+        replacing: Hashable | None,
+        keep: bool,
+    ) -> Hashable | None:
+        name, version = name_of_owner(owner), None
+        with self._shard(_list_shard_of(name), make=True, lock=True) as shard:
+            now = self._clock()
+            before = self._listing(shard, name)
+            after = {other: end for other, end in before.items() if end > now}
+            if not keep:
+                after.pop(key, None)
+            after[key] = ending(expires_at, now)
+            self._write_listing(shard, name, after)
+            try:
+                version = self.save(key, data, expires_at=expires_at, replacing=replacing)
+            finally:
+                if version is None:
+                    self._write_listing(shard, name, before)
+        return version
+
+    def _unlist(self, owner: str, keys: Iterable[str], *, gone: bool = False) -> None:
+        """Take *keys* off; *gone*: if they still have no record, now that no writer is at work."""
+        name = name_of_owner(owner)
+        with self._shard(_list_shard_of(name), lock=True) as shard:
+            listing = self._listing(shard, name)
+            for key in keys:
+                if not (gone and self._is_live(key)):
+                    listing.pop(key, None)
+            if shard is not None:
+                self._write_listing(shard, name, listing)
+
+    def _listing(self, shard: Any, name: str) -> Listing:
+        with self._live(shard, name, FIRST_READ) as record:
+            return {} if record is None else listing_of(_data_of(record))
+
+    def _write_listing(self, shard: Any, name: str, listing: Listing) -> None:
+        """Whole, in one step; an empty one is removed."""
+        if not listing:
+            shards.remove(shard, name_of(name))
+            return
+        content, mode = MARK + os.urandom(16) + packed(listing), 0o660 if self._group else 0o600
+        shards.write_record(shard, name_of(name), content, max(listing.values()), mode)
+
+    def _is_live(self, key: str) -> bool:
+        with self._shard(_shard_of(key)) as shard, self._live(shard, key) as record:
+            return record is not None
+
     def _purge_occasionally(self) -> None:
         if not self._purge_every:
             return
@@ -177,7 +266,9 @@ class FileStore:
         if self._saves % self._purge_every == 0:
             limit = 2 * self._purge_every
             with contextlib.suppress(StoreUnavailable):  # the save itself is done
-                if self._purge_shard(SHARDS[self._purged % len(SHARDS)], limit) < limit:
+                name = SHARDS[self._purged % len(SHARDS)]
+                self._purge_shard(OWNERS + name, limit)
+                if self._purge_shard(name, limit) < limit:
                     self._purged += 1
 
     def _purge_shard(self, name: str, limit: int) -> int:
@@ -274,6 +365,18 @@ class FileStore:
         finally:
             if file is not None:
                 os.close(file)
+
+
+def _data_of(record: _Record) -> bytes:
+    content = record.head
+    if record.size > FIRST_READ:
+        while more := os.read(record.file, record.size):
+            content += more
+    return content[HEADER:]
+
+
+def _list_shard_of(name: str) -> str:
+    return f"{OWNERS}{_shard_of(name)}"
 
 
 def _shard_of(key: str) -> str:

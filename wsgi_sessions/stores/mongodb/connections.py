@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess
@@ -37,10 +37,7 @@ TTL_SLACK_SECONDS = 60
 """By which the server's clock may be ahead of ours."""
 
 TTL: dict[str, Any] = {"expireAfterSeconds": TTL_SLACK_SECONDS}
-INDEXES: dict[str, dict[str, dict[str, Any]]] = {
-    "records": {"expires_at": TTL},
-    "owners": {"owner": {}, "expires_at": TTL},
-}
+INDEXES: dict[str, dict[str, Any]] = {"expires_at": TTL, "owner": {"sparse": True}}
 INDEX_EXISTS = (85, 86)  # on the same field, with another name or other options
 NOT_IMPLEMENTED = 238
 UNAUTHORIZED = 13
@@ -80,7 +77,6 @@ class Connection:
 
     client: MongoClient[Any]
     records: Collection[dict[str, Any]]
-    owners: Collection[dict[str, Any]]
     served: bool = False
     """Whether it has given an answer: then what lies idle in it may be dead."""
 
@@ -104,7 +100,7 @@ class Connections:
         self._client = client_or_url
         self._limits = limits_of(timeouts)
         self._database, self._collection = database, collection
-        self._to_index = set(INDEXES) if create else set()
+        self._to_index = create
         # By process: a child needs a client of its own, and keeps its parent's, because to close
         # that would be to speak on the parent's connections.
         self._connections: dict[int, Connection] = {}
@@ -134,22 +130,21 @@ class Connections:
             )
         return answer
 
-    def create_indexes(self, name: Literal["records", "owners"]) -> None:
+    def create_indexes(self) -> None:
         """Once in each process. Others may do it at the same time: the server makes them once."""
-        if name in self._to_index:
-            self.run(lambda db: _index(getattr(db, name), INDEXES[name]))
-            self._to_index.discard(name)
+        if self._to_index:
+            self.run(lambda db: _index(db.records, INDEXES))
+            self._to_index = False
 
     @property
     def ddl(self) -> str:
         """The commands for ``mongosh`` that do the same."""
-        db = self.current()
+        records = self.current().records
         return "\n".join(
-            f"db.getSiblingDB({json.dumps(documents.database.name)})"
-            f".getCollection({json.dumps(documents.name)})"
+            f"db.getSiblingDB({json.dumps(records.database.name)})"
+            f".getCollection({json.dumps(records.name)})"
             f".createIndex({json.dumps({field: 1})}, {json.dumps(options)})"
-            for documents, name in ((db.records, "records"), (db.owners, "owners"))
-            for field, options in INDEXES[name].items()
+            for field, options in INDEXES.items()
         )
 
     def close(self) -> None:
@@ -206,16 +201,13 @@ class Connections:
         else:
             database = client.get_database(self._database)
         limit = client.write_concern.document.get("wtimeout", self._limits.majority)
-        records, owners = (
-            database.get_collection(
-                name,
-                codec_options=CodecOptions(),
-                read_preference=ReadPreference.PRIMARY,
-                write_concern=WriteConcern("majority", wtimeout=limit),
-            )
-            for name in (self._collection, f"{self._collection}_owners")
+        records: Collection[dict[str, Any]] = database.get_collection(
+            self._collection,
+            codec_options=CodecOptions(),
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=WriteConcern("majority", wtimeout=limit),
         )
-        return Connection(client, records, owners)
+        return Connection(client, records)
 
 
 def _index(documents: Collection[dict[str, Any]], indexes: dict[str, dict[str, Any]]) -> None:

@@ -4,6 +4,9 @@ A record is one document of one collection::
 
     {"_id": key, "data": binary, "version": int64, "expires_at": date}
 
+and one that is listed under an owner has ``"owner": string`` and ``"listed_at": int64`` besides:
+owner and record are one document, so they cannot disagree.
+
 How this works, and the rules for maintainers:
 
 * Every operation is one command on one document, which MongoDB does as a whole or not at all.
@@ -22,12 +25,13 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from wsgi_sessions.stores.base import Expired, Route, Stored, system_clock
+from wsgi_sessions.stores.listing import places
 from wsgi_sessions.stores.mongodb.client import faults_translated
 from wsgi_sessions.stores.mongodb.connections import Connections
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
@@ -55,8 +59,8 @@ class MongoDBStore:
     reports every fault within 1.2 s. Options in the URL win over that (``timeoutMS``). A client
     handed in is used as it is, with its timeouts and its rules for ``fork``, and is not closed.
 
-    *database* is by default the one in the client's URL, else ``wsgi_sessions``. The sessions of
-    owners are listed in a second collection, named *collection* with ``_owners`` added.
+    *database* is by default the one in the client's URL, else ``wsgi_sessions``. The owner of
+    a session is a field of its document, with an index.
 
     Writes wait for a majority (``w="majority"``), so no failover loses what was acknowledged; reads
     go to the primary. For some seconds of a failover two servers may think that they are primary:
@@ -93,6 +97,7 @@ class MongoDBStore:
             client_or_url, database, collection, check_timeouts(timeouts), create=create
         )
         self._clock = clock
+        self._places = places(clock)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> MongoDBStore:
@@ -119,17 +124,28 @@ class MongoDBStore:
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        """One command; a second one if the answer to the first was lost."""
-        version = secrets.randbits(63)
-        if expires_at <= self._clock():
-            return version if self._compare_and_delete(key, replacing) else None
-        content = {"data": data, "version": version, "expires_at": _date(expires_at)}
-        if replacing is None:
-            saved = self._create(key, content)
-        else:
-            wanted = {"_id": key, "version": {"$in": [replacing, version]}, **self._live()}
-            saved = self._connections.accepted(lambda db: _set(db, wanted, content))
-        return version if saved else None
+        """One command; a second one if the answer to the first was lost. The owner that the record
+        has stays."""
+        return self._save(key, data, expires_at, replacing, {})
+
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,
+    ) -> Hashable | None:
+        """The same, and the record is listed under *owner* alone, in the same command. It keeps its
+        place in the list if it *was* listed there."""
+        if owner is None:
+            return self._save(key, data, expires_at, replacing, None)
+        entry: dict[str, Any] = {"owner": owner}
+        if owner != was or replacing is None:
+            entry["listed_at"] = next(self._places)
+        return self._save(key, data, expires_at, replacing, entry)
 
     def delete(self, key: str) -> None:
         """One command; a second one if the answer to the first was lost."""
@@ -146,28 +162,16 @@ class MongoDBStore:
                     yield document["_id"]
 
     def purge(self, limit: int = 1000) -> int:
-        """Two commands for records, and two for entries of owners, which have the same limit and
-        are not counted."""
-        self._connections.run(lambda db: _remove_all(db.owners, self._expired(), limit))
+        """Two commands."""
         return self._connections.run(lambda db: _remove_all(db.records, self._expired(), limit))
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        """One command."""
-        self._connections.create_indexes("owners")
-        wanted = {"_id": f"{key}:{owner}"}
-        entry = {"owner": owner, "key": key, "expires_at": _date(expires_at)}
-        self._connections.run(lambda db: db.owners.update_one(wanted, {"$set": entry}, upsert=True))
-
-    def unlink(self, owner: str, key: str) -> None:
-        """One command."""
-        self._connections.run(lambda db: db.owners.delete_one({"_id": f"{key}:{owner}"}))
-
-    def keys_of(self, owner: str) -> Iterable[str]:
-        """One command for each batch, of the server's size."""
-        wanted = {"owner": owner, **self._live()}
-        return self._connections.run(
-            lambda db: [entry["key"] for entry in db.owners.find(wanted, {"key": True})]
-        )
+    def keys_of(self, owner: str) -> Sequence[str]:
+        """The keys of the live records of *owner*, in the order in which they were listed. One
+        command for each batch, of the server's size."""
+        wanted, fields = {"owner": owner, **self._live()}, {"listed_at": True}
+        found = self._connections.run(lambda db: list(db.records.find(wanted, fields)))
+        found.sort(key=lambda entry: entry.get("listed_at", 0))  # a server sorts whole documents
+        return [entry["_id"] for entry in found]
 
     @property
     def ddl(self) -> str:
@@ -180,14 +184,9 @@ class MongoDBStore:
         answer: dict[str, Any] = self._connections.run(lambda db: db.client.admin.command(name))
         return answer
 
-    def indexes(self) -> dict[str, list[dict[str, Any]] | None]:
-        """The indexes of the collection of records and of that of owners, by their names; ``None``
-        for one that does not exist. Up to four commands."""
-        return self._connections.run(
-            lambda db: {
-                documents.name: _indexes(documents) for documents in (db.records, db.owners)
-            }
-        )
+    def indexes(self) -> list[dict[str, Any]] | None:
+        """The indexes of the collection; ``None`` if it does not exist. Up to two commands."""
+        return self._connections.run(lambda db: _indexes(db.records))
 
     def expired(self, limit: int) -> Expired:
         """What waits to be removed, counted up to *limit*. Two commands."""
@@ -210,13 +209,36 @@ class MongoDBStore:
         connects again."""
         self._connections.close()
 
-    def _create(self, key: str, content: dict[str, Any]) -> bool:
+    def _save(
+        self,
+        key: str,
+        data: bytes,
+        expires_at: float,
+        replacing: Hashable | None,
+        entry: dict[str, Any] | None,
+    ) -> Hashable | None:
+        """*entry* is what changes of the owner's fields; with ``None`` they go."""
+        version = secrets.randbits(63)
+        if expires_at <= self._clock():
+            return version if self._compare_and_delete(key, replacing) else None
+        content = {"data": data, "version": version, "expires_at": _date(expires_at)}
+        change: dict[str, Any] = {"$set": {**content, **(entry or {})}}
+        if entry is None or (replacing is None and not entry):  # what expired there had an owner
+            change["$unset"] = {"owner": "", "listed_at": ""}
+        if replacing is None:
+            saved = self._create(key, version, change)
+        else:
+            wanted = {"_id": key, "version": {"$in": [replacing, version]}, **self._live()}
+            saved = self._connections.accepted(lambda db: _update(db, wanted, change))
+        return version if saved else None
+
+    def _create(self, key: str, version: int, change: dict[str, Any]) -> bool:
         """Store it where no record is, or one that has expired."""
-        self._connections.create_indexes("records")
+        self._connections.create_indexes()
         free = {"_id": key, **self._expired()}
-        made = {"_id": key, "version": content["version"]}
+        made = {"_id": key, "version": version}
         return self._connections.accepted(
-            lambda db: _set(db, free, content, create=True),
+            lambda db: _update(db, free, change, create=True),
             again=lambda db: db.records.find_one(made, {"_id": True}) is not None,
         )
 
@@ -266,13 +288,13 @@ def _date(seconds: float) -> DatetimeMS:
     return DatetimeMS(math.ceil(min(seconds * 1000, LAST_DATE)))
 
 
-def _set(
-    db: Connection, wanted: dict[str, Any], content: dict[str, Any], *, create: bool = False
+def _update(
+    db: Connection, wanted: dict[str, Any], change: dict[str, Any], *, create: bool = False
 ) -> bool:
     from pymongo.errors import DuplicateKeyError
 
     try:
-        result = db.records.update_one(wanted, {"$set": content}, upsert=create)
+        result = db.records.update_one(wanted, change, upsert=create)
     except DuplicateKeyError:  # there is a document, but not a wanted one
         return False
     return result.matched_count > 0 or result.upserted_id is not None

@@ -6,15 +6,15 @@ its class, so that one of the ``valkey`` package or a wrapper does as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from wsgi_sessions.errors import ConfigurationError, SessionError, StoreUnavailable
 from wsgi_sessions.stores.given import check_client
-from wsgi_sessions.stores.redis.borrowed import AGAIN, lender_of, start_over
+from wsgi_sessions.stores.redis.borrowed import AGAIN, NOT_LENT, lender_of, start_over
 from wsgi_sessions.stores.redis.packets import Wait
-from wsgi_sessions.stores.redis.replies import first_reply, unavailable
-from wsgi_sessions.stores.redis.watched import Command, Transaction, key_of
+from wsgi_sessions.stores.redis.replies import disturbed, first_reply, unavailable
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Transaction, key_of
 from wsgi_sessions.stores.redis.wire import argument
 from wsgi_sessions.stores.timeouts import Timeouts
 
@@ -26,6 +26,10 @@ _PACKAGES = ("redis", "valkey", "hiredis")
 
 class Server(Protocol):
     """What the store needs: the reply to one command, in one round trip."""
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether a command may name keys of one slot only."""
 
     @property
     def place_of(self) -> Callable[[str], str] | None:
@@ -43,16 +47,21 @@ class Server(Protocol):
         recognisable: bool = False,
     ) -> Any:
         """The reply to *command*; a string that is large perhaps as a view. Without a *deadline*,
-        the operation begins now. Of a transaction, which has to be sent as *replicated*: whether
-        it is done, in two round trips.
+        the operation begins now. Of a transaction, which has to be sent as *replicated*, in two
+        round trips: the reply to its first write, ``True`` if there was nothing to do, ``False``
+        if it is refused.
 
         *replicated*: a write that as many replicas as configured have to acknowledge.
         *recognisable*: a save, which recognises its own work and so may be sent again after its
         reply was lost in any way.
 
-        Raises :exc:`NoScript`, :exc:`NotPermitted`, :exc:`WrongType`, and for all else
-        ``StoreUnavailable``.
+        Raises :exc:`NoScript`, :exc:`NotPermitted`, :exc:`WrongType`, :exc:`CrossSlot`, and for
+        all else ``StoreUnavailable``.
         """
+
+    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        """The replies to several commands that only read, in one round trip to each node; an error
+        reply among them is raised as :meth:`call` does."""
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         """The names of all keys that match."""
@@ -68,10 +77,12 @@ class Client:
         self._lender = lender_of(client)
         _check(client, wait_replicas and not self._lender)
         self._client = client
-        self.place_of = self._node_of if hasattr(client, "get_node_from_key") else None
+        self.is_cluster = hasattr(client, "get_node_from_key")
+        self.place_of = self._node_of if self.is_cluster else None
         # Half the time for an answer is for the replicas, the other half for the network. The
         # client's own socket_timeout has to be longer.
         self._wait = Wait(wait_replicas, int(timeouts.answer * 500))
+        self._none = Wait(0, 0)
 
     def deadline(self) -> float:
         return float("inf")  # the client's own timeouts count
@@ -86,9 +97,16 @@ class Client:
     ) -> Any:
         transacted = type(command) is Transaction
         wait = self._wait if transacted or (replicated and self._wait.replicas) else None
+        return self._reported(self._call, command, wait)
+
+    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:  # noqa: ARG002
+        replies: list[Any] = self._reported(self._call_all, tuple(commands))
+        return replies
+
+    def _reported(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What *call* returns; what it raises as the store's own."""
         try:
-            reply = self._borrowed(command, wait)
-            return self._called(command, wait) if reply is AGAIN else reply
+            return call(*arguments)
         except SessionError:
             raise
         except BaseException as error:
@@ -98,6 +116,22 @@ class Client:
                     raise
             raise unavailable(error) from None
 
+    def _call(self, command: Command, wait: Wait | None) -> Any:
+        reply = self._borrowed(command, wait)
+        if reply is AGAIN or reply is NOT_LENT:
+            return self._called(command, wait, lost=reply is AGAIN)
+        return reply
+
+    def _call_all(self, commands: Command) -> Any:
+        if not self.is_cluster:
+            reply = self._borrowed(commands, self._none)
+            if reply is not AGAIN and reply is not NOT_LENT:
+                return reply
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*_joined(command))
+        return pipeline.execute()
+
     def _node_of(self, name: str) -> str:
         try:
             return str(self._client.get_node_from_key(name).name)
@@ -105,22 +139,22 @@ class Client:
             return UNKNOWN_NODE
 
     def _borrowed(self, command: Command, wait: Wait | None) -> Any:
-        """The reply over a connection of the client's pool; ``AGAIN`` where its own methods have
-        to be called."""
+        """The reply over a connection of the client's pool; ``AGAIN`` or ``NOT_LENT`` where its
+        own methods have to be called."""
         if self._lender is None:
-            return AGAIN
+            return NOT_LENT
         pool = self._lender.pool_for(key_of(command))
-        return AGAIN if pool is None else self._lender.exchange(pool, command, wait)
+        return NOT_LENT if pool is None else self._lender.exchange(pool, command, wait)
 
-    def _called(self, command: Command, wait: Wait | None) -> Any:
-        """The reply by the client's own methods."""
+    def _called(self, command: Command, wait: Wait | None, *, lost: bool) -> Any:
+        """The reply by the client's own methods. *lost*: an earlier one perhaps was."""
         if type(command) is Transaction:
-            return self._transacted(command)
+            return self._transacted(command, lost=lost)
         if wait is None:
             if command[0] == "GET":  # the method names the key to a client-side cache
                 return self._client.get(command[1])
             return self._client.execute_command(*_joined(command))
-        if self.place_of is not None:
+        if self.is_cluster:
             return self._replicated_elsewhere(command, wait)
         pipeline = self._client.pipeline(transaction=False)
         pipeline.execute_command(*_joined(command))
@@ -132,39 +166,44 @@ class Client:
         one where the key is now."""
         self._client.exists(key_of(command))
         reply = self._borrowed(command, wait)
-        if reply is AGAIN:
+        if reply is AGAIN or reply is NOT_LENT:
             raise StoreUnavailable("no node of the Redis Cluster has taken the write")
         return reply
 
-    def _transacted(self, transaction: Transaction) -> bool:
+    def _transacted(self, transaction: Transaction, *, lost: bool) -> Any:
         if self._wait.replicas:
             raise ConfigurationError(
                 "wait_replicas with a client that was handed in needs the right to EVAL, which "
                 "this user has not: grant it, or give the store a URL"
             )
-        try:
-            return self._attempt(transaction)
-        except Exception as error:
-            if type(error).__name__ != "WatchError":
-                raise
-            if str(error).startswith("Watched variable changed"):
-                return False
-        # The client has lost the connection and does not say whether before or after the write.
-        if self._attempt(transaction):
-            return True
-        raise StoreUnavailable("Redis was lost during a write, which may or may not have happened")
+        for _ in range(ATTEMPTS):
+            try:
+                reply = self._attempt(transaction)
+            except Exception as error:
+                if type(error).__name__ != "WatchError":
+                    raise
+                # Else the client has lost the connection and does not say whether before or after
+                # the write.
+                lost = lost or not str(error).startswith("Watched variable changed")
+                continue
+            if lost and reply is False:
+                raise StoreUnavailable(
+                    "Redis was lost during a write, which may or may not have happened"
+                )
+            return reply
+        raise disturbed()
 
-    def _attempt(self, transaction: Transaction) -> bool:
+    def _attempt(self, transaction: Transaction) -> Any:
         with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.watch(transaction.key)
-            commands = transaction.decide(pipeline.execute_command(*transaction.read))
+            pipeline.watch(*transaction.keys)
+            replies = [pipeline.execute_command(*_joined(read)) for read in transaction.reads]
+            commands = transaction.decide(replies)
             if not commands:
                 return commands is not None
             pipeline.multi()
             for command in commands:
                 pipeline.execute_command(*_joined(command))
-            pipeline.execute()
-            return True
+            return pipeline.execute()[0]
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         try:

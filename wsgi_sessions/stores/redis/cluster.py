@@ -13,7 +13,8 @@ that there is no lock, and none to be held in a fork.
 from __future__ import annotations
 
 from binascii import crc_hqx
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -44,6 +45,8 @@ class _Node(Connections):
 
 class ClusterConnections:
     """The Cluster whose nodes *url* names; one that answers is enough to find the others."""
+
+    is_cluster = True
 
     def __init__(self, url: str, *, wait_replicas: int, timeouts: Timeouts) -> None:
         self._hosts = hosts_of(url, 6379, _URL)
@@ -94,6 +97,27 @@ class ClusterConnections:
                     raise
                 sent = command
         raise AssertionError("the last attempt returns or raises")
+
+    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        """In one round trip to each node, one after the other."""
+        if not any(self._table):
+            self._learn(deadline)
+        nodes: dict[Place | None, list[int]] = {}
+        for number, command in enumerate(commands):
+            nodes.setdefault(self._table[_slot_of(key_of(command))], []).append(number)
+        replies: dict[int, Any] = {}
+        for place, numbers in nodes.items():
+            asked = [commands[number] for number in numbers]
+            replies.update(zip(numbers, self._all_of(place, asked, deadline), strict=True))
+        return [replies[number] for number in range(len(commands))]
+
+    def _all_of(
+        self, place: Place | None, commands: Sequence[Command], deadline: float
+    ) -> list[Any]:
+        if place is not None:
+            with suppress(Elsewhere):  # one of the keys is being moved
+                return self._at(place).call_all(commands, deadline)
+        return [self.call(command, deadline) for command in commands]
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         if not any(self._table):

@@ -25,7 +25,7 @@ Rules for maintainers:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from os import getpid
 from time import monotonic
 from typing import Any
@@ -45,6 +45,7 @@ MAX_IDLE = 100
 class Connections:
     """The server at *url*, reached over connections that stay open between requests."""
 
+    is_cluster = False
     place_of: Callable[[str], str] | None = None
 
     def __init__(self, url: str, *, wait_replicas: int, timeouts: Timeouts) -> None:
@@ -109,6 +110,10 @@ class Connections:
             )
         return reply
 
+    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        replies: list[Any] = self.call(tuple(commands), deadline, recognisable=True)
+        return replies
+
     def scan(self, pattern: str) -> Iterator[bytes]:
         cursor = b"0"
         while True:
@@ -146,7 +151,7 @@ class Connections:
             wire = connection.wire
             wire.used_at, latest = now, now + self._answer
             wire.deadline = latest if latest < deadline else deadline
-            if replicated or type(command) is not tuple:
+            if replicated or type(command[0]) is not str:
                 reply = talk(connection, command, self._wait, replicated=replicated)
             else:
                 reply = wire.ask(packed(command))

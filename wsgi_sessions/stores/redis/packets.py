@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from wsgi_sessions.stores.redis.replies import first_reply
-from wsgi_sessions.stores.redis.watched import Asking, Command, Transaction
+from wsgi_sessions.stores.redis.replies import disturbed, first_reply
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Asking, Command, Transaction
 from wsgi_sessions.stores.redis.wire import packed
 
 __all__ = ["Line", "Wait", "talk"]
@@ -41,39 +41,43 @@ class Wait(NamedTuple):
 
 
 def talk(line: Line, command: Command, wait: Wait, *, replicated: bool = True) -> Any:
-    """The reply to *command*, or whether it is done if it is a transaction. Raises an error that
-    was the reply, and :exc:`~wsgi_sessions.StoreUnavailable` where replicas do not confirm."""
+    """The reply to *command*, or the replies to several commands, if it consists of these; of a
+    transaction that to its first write, ``True`` if there was nothing to do, ``False`` if it is
+    refused. Raises an error that was the reply, and :exc:`~wsgi_sessions.StoreUnavailable` where
+    replicas do not confirm what has to be *replicated*."""
     if type(command) is Transaction:
         return _transacted(line, command, wait)
-    commands: list[Command] = [command]
+    several = type(command) is tuple and type(command[0]) is tuple
+    commands: Sequence[Command] = command if several else (command,)
     if type(command) is Asking:
-        commands = [("ASKING",), command.command]
+        commands = (("ASKING",), command.command)
     if wait.replicas and replicated:
-        commands.append(wait.command())
-        return first_reply(_replies(line, commands)[-2:], wait.replicas)
-    reply = _replies(line, commands)[-1]
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
+        return first_reply(_replies(line, (*commands, wait.command()))[-2:], wait.replicas)
+    replies = _replies(line, commands)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies if several else replies[-1]
 
 
-def _transacted(line: Line, transaction: Transaction, wait: Wait) -> bool:
-    key, read, decide, writes = transaction
-    opened = (("WATCH", key), read, ("MULTI",))
-    # Inside of MULTI a read would be queued, so it goes before.
-    _watching, there, _in_transaction = _accepted(line, opened)
-    commands = decide(there)
-    if not commands:
-        _accepted(line, (("DISCARD",),))
-        return commands is not None
+def _transacted(line: Line, transaction: Transaction, wait: Wait) -> Any:
+    keys, reads, decide, writes = transaction
+    opened = (("WATCH", *keys), *reads, ("MULTI",))
     waits = (wait.command(),) if wait.replicas and writes else ()
-    replies = _replies(line, (*commands, ("EXEC",), *waits))
-    _accept(line, replies[: len(commands) + 1])
-    done = replies[len(commands)]
-    _accept(line, done or ())
-    if waits:
-        first_reply((done is not None, replies[-1]), wait.replicas)
-    return done is not None
+    for _ in range(ATTEMPTS):
+        # Inside of MULTI a read would be queued, so these go before.
+        _watching, *there, _in_transaction = _accepted(line, opened)
+        commands = decide(there)
+        if not commands:
+            _accepted(line, (("DISCARD",),))
+            return commands is not None
+        replies = _replies(line, (*commands, ("EXEC",), *waits))
+        _accept(line, replies[: len(commands) + 1])
+        done = replies[len(commands)]
+        if done is not None:
+            _accept(line, done)
+            return first_reply((done[0], replies[-1]), wait.replicas) if waits else done[0]
+    raise disturbed()
 
 
 def _accepted(line: Line, commands: Sequence[Command]) -> list[Any]:

@@ -8,7 +8,16 @@ from typing import Any
 
 from wsgi_sessions.errors import StoreUnavailable
 
-__all__ = ["Elsewhere", "NoScript", "NotPermitted", "WrongType", "first_reply", "unavailable"]
+__all__ = [
+    "CrossSlot",
+    "Elsewhere",
+    "NoScript",
+    "NotPermitted",
+    "WrongType",
+    "disturbed",
+    "first_reply",
+    "unavailable",
+]
 
 _REASONS = {
     "TimeoutError": "did not answer in time",
@@ -27,12 +36,19 @@ _REASONS = {
     "MasterDownError": "is a replica without its master",
 }
 
+_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
+"""What Redis 7.0 and later ones say where a script is permitted and a command in it is not."""
+
 _BUSY = {"MaxConnectionsError", "OutOfMemoryError", "ReadOnlyError"}
 """What says no more than that this one thing cannot be done now."""
 
 
 class NoScript(StoreUnavailable):
     """This server has not seen the script yet, or has been flushed."""
+
+
+class CrossSlot(StoreUnavailable):
+    """The server is a node of a cluster, and the keys are in several slots."""
 
 
 class NotPermitted(StoreUnavailable):
@@ -55,6 +71,8 @@ def unavailable(error: BaseException, server: str = "Redis") -> StoreUnavailable
         return Elsewhere(error)
     if kind == "NoScriptError":
         return NoScript("the script is not there", applied=False)
+    if kind == "ClusterCrossSlotError" or str(error).startswith("CROSSSLOT"):
+        return CrossSlot("the keys are in several slots", applied=False)
     if "WRONGTYPE" in str(error):
         return WrongType("something else is there", applied=False)
     if kind == "ConnectionError" or (isinstance(error, OSError) and kind != "TimeoutError"):
@@ -63,10 +81,19 @@ def unavailable(error: BaseException, server: str = "Redis") -> StoreUnavailable
     code = str(error).partition(" ")[0]
     shown = f"{kind}: {code}" if code.isalpha() and code.isupper() else kind
     not_permitted = kind == "NoPermissionError" or str(error).startswith("unknown command")
+    if any(text in str(error) for text in _IN_SCRIPT):
+        kind = "NoPermissionError"
     return (NotPermitted if not_permitted else StoreUnavailable)(
         f"{server} {_REASONS.get(kind, f'failed ({shown})')}",
         applied=_applied(error),
         busy=kind in _BUSY,
+    )
+
+
+def disturbed() -> StoreUnavailable:
+    """That a transaction was given up."""
+    return StoreUnavailable(
+        "Redis: what is to be written is changed too often by others", busy=True, applied=False
     )
 
 

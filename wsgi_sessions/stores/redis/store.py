@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import math
 import os
 import re
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Route, Stored
@@ -16,10 +16,12 @@ from wsgi_sessions.stores.redis import watched
 from wsgi_sessions.stores.redis.client import Client, Server
 from wsgi_sessions.stores.redis.cluster import ClusterConnections
 from wsgi_sessions.stores.redis.connections import Connections
-from wsgi_sessions.stores.redis.replies import NoScript, NotPermitted, WrongType
+from wsgi_sessions.stores.redis.owners import Entry, OwnerLists
+from wsgi_sessions.stores.redis.replies import CrossSlot, WrongType
+from wsgi_sessions.stores.redis.scripts import REPLACE, SAVE_OWNED, Scripts
 from wsgi_sessions.stores.redis.several import SentinelConnections, is_cluster, is_sentinel
 from wsgi_sessions.stores.redis.url import route_of
-from wsgi_sessions.stores.redis.watched import Command, Transaction
+from wsgi_sessions.stores.redis.watched import Command
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
 from wsgi_sessions.stores.url_options import NUMBER, TEXT, take_options
 
@@ -37,46 +39,9 @@ VERSION_BYTES = 8
 FAR_SECONDS = 1e11
 """3,000 years: Redis refuses times whose milliseconds do not fit into 63 bits."""
 
-_LINK_ATTEMPTS = 16  # to put a session on a list that others change, without a script
-
 _new_tuple = tuple.__new__  # Stored(…) takes twice as many instructions
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-
-
-class _Script(NamedTuple):
-    text: bytes
-    sha: bytes
-
-
-def _script(text: str) -> _Script:
-    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    return _Script(text.encode(), digest.encode())
-
-
-# Compare-and-set of the version in front of the data. Done again after its reply was lost, it
-# finds its own version and says yes.
-_REPLACE = _script(
-    """
-local there = redis.call('GETRANGE', KEYS[1], 0, 7)
-if there ~= ARGV[1] and there ~= string.sub(ARGV[2], 1, 8) then return 0 end
-if ARGV[3] == '0' then redis.call('DEL', KEYS[1])
-else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
-return 1
-"""
-)
-
-# The list of an owner's keys lives as long as its last entry.
-_LINK = _script(
-    """
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
-end
-return 1
-"""
-)
 
 
 class RedisStore:
@@ -105,7 +70,7 @@ class RedisStore:
     user of the server who can do nothing else::
 
         ACL SETUSER sessions on >PASSWORD resetkeys ~session:* -@all +get +set +getrange +exists
-            +del +pexpire +pttl +eval +evalsha +zadd +zrem +zrangebyscore +zremrangebyscore
+            +del +pexpire +pttl +eval +evalsha +zadd +zrem +zrangebyscore +zscore
             +scan +select +wait
 
     Where scripts are not permitted (``+eval +evalsha``, as on some managed plans), the store
@@ -150,8 +115,8 @@ class RedisStore:
         node_of = self._server.place_of
         self.place_of: Callable[[str], str] | None = node_of and (lambda key: node_of(prefix + key))
         """Of a cluster: the node that holds a key, as far as is known."""
-        self._scripts = True
-        """Whether the server lets us run scripts, as far as is known."""
+        self._scripts = Scripts(self._server)
+        self._lists = OwnerLists(self._server, self._scripts, prefix)
         self._can_replace = False
         """Whether it was asked, before this process has given out a session."""
         self._url = client_or_url if isinstance(client_or_url, str) else ""
@@ -198,6 +163,44 @@ class RedisStore:
             accepted = not self._server.call(("EXISTS", name), deadline)
         return version if accepted else None
 
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,
+    ) -> Hashable | None:
+        """The same, and the record is listed under *owner*, no longer under *was*: one ``EVALSHA``
+        that does all or nothing. In a cluster the lists are in other slots, so *owner*'s list comes
+        first, then the record, then *was*'s list, in up to three commands; a crash between them
+        leaves an entry too many. An entry lives for the time until the next renewal, a tenth of
+        what is left or a day, and a minute longer than the record."""
+        left = _milliseconds_until(expires_at)
+        if not left:
+            owner, was = None, owner if was is None else was
+            if replacing is None:
+                return self.save(key, data, expires_at=expires_at, replacing=None)
+        entry = Entry.of(left, keeps_place=owner == was and replacing is not None)
+        former = None if was == owner else was
+        if not self._server.is_cluster:
+            with contextlib.suppress(CrossSlot):
+                return self._save_at_once(key, data, left, replacing, (owner, former), entry)
+        added = owner is not None and self._lists.put(owner, key, entry)
+        version = self.save(key, data, expires_at=expires_at, replacing=replacing)
+        ghost = former if version is not None else owner if added else None
+        if ghost is not None:
+            self._lists.take_off(ghost, key)
+        return version
+
+    def keys_of(self, owner: str) -> Sequence[str]:
+        """The keys of the live records of *owner*, in the order in which they were listed. One
+        ``ZRANGEBYSCORE``, then one ``EXISTS`` for each, all in one round trip; a third takes off
+        the list what has no record, unless it was listed within the last minute."""
+        return self._lists.keys_of(owner)
+
     def delete(self, key: str) -> None:
         """One ``DEL``."""
         self._server.call(("DEL", self._prefix + key), replicated=True)
@@ -209,34 +212,6 @@ class RedisStore:
             key = name.decode("utf-8", "replace").removeprefix(self._prefix)
             if _KEY.fullmatch(key):
                 yield key
-
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        """One ``EVALSHA`` on the owner's sorted set. Drops what has expired from it."""
-        left = max(_milliseconds_until(expires_at), 1)
-        arguments = (self._owner_list(owner), key, expires_at, time.time(), left)
-        deadline = self._server.deadline()
-        if self._scripts:
-            try:
-                self._run(_LINK, arguments, deadline)
-                return
-            except NotPermitted:
-                self._scripts = False
-        for _ in range(_LINK_ATTEMPTS):
-            if self._transact(watched.link(*arguments), deadline):
-                return
-        raise StoreUnavailable("Redis: the list of an owner is changed too often", busy=True)
-
-    def unlink(self, owner: str, key: str) -> None:
-        """One ``ZREM``."""
-        server = self._server
-        server.call(("ZREM", self._owner_list(owner), key), server.deadline())
-
-    def keys_of(self, owner: str) -> Iterable[str]:
-        """One ``ZRANGEBYSCORE``."""
-        server = self._server
-        command = ("ZRANGEBYSCORE", self._owner_list(owner), f"({time.time()}", "+inf")
-        names = server.call(command, server.deadline())
-        return [name.decode() for name in names]
 
     def ask(self, *command: str) -> Any:
         """The server's reply to any command, for operators: bytes, numbers and lists of these; or
@@ -262,14 +237,9 @@ class RedisStore:
         without the right to it shall be given no session."""
         refused = (name, b"\0", (b"\1", b""), 1)
         try:
-            if self._scripts:
-                try:
-                    self._run(_REPLACE, refused, deadline)
-                except NotPermitted:
-                    self._scripts = False
-            if not self._scripts:
-                self._transact(watched.replace(*refused), deadline)
-                self._transact(watched.probe(name), deadline)
+            self._scripts.run(REPLACE, refused, deadline)
+            if not self._scripts.permitted:
+                self._scripts.transact(watched.probe(name), deadline)
         except StoreUnavailable as error:
             error.applied = False  # nothing was saved
             if not isinstance(error, WrongType):  # then the key is what cannot be used
@@ -278,12 +248,11 @@ class RedisStore:
 
     def _create(self, name: str, value: tuple[bytes, bytes], left: int, deadline: float) -> bool:
         command = ("SET", name, value, "NX", "PX", left)
-        if self._server.call(command, deadline, recognisable=True) is not None:
+        if self._server.call(command, deadline, replicated=True, recognisable=True) is not None:
             return True
         # New ids are random: what is stored is most likely this very save, sent again.
-        front = ("GETRANGE", name, 0, VERSION_BYTES - 1)
         try:
-            there = self._server.call(front, deadline)
+            there = self._server.call(("GETRANGE", name, 0, VERSION_BYTES - 1), deadline)
         except WrongType:
             return False
         except StoreUnavailable as error:
@@ -291,36 +260,41 @@ class RedisStore:
             raise
         return bool(there == value[0])
 
+    def _is_record(self, name: str, deadline: float) -> bool:
+        """Whether *name* is a string, or nothing."""
+        try:
+            self._server.call(("GETRANGE", name, 0, 0), deadline)
+        except WrongType:
+            return False
+        return True
+
     def _replace(self, arguments: Command, deadline: float) -> bool:
         try:
-            if self._scripts:
-                try:
-                    return bool(self._run(_REPLACE, arguments, deadline, is_save=True))
-                except NotPermitted:
-                    self._scripts = False
-            return self._transact(watched.replace(*arguments), deadline)
+            return bool(self._scripts.run(REPLACE, arguments, deadline, is_save=True))
         except WrongType:
             return False
 
-    def _transact(self, transaction: Transaction, deadline: float) -> bool:
-        call = self._server.call
-        return bool(call(transaction, deadline, replicated=True, recognisable=True))
-
-    def _run(
-        self, script: _Script, arguments: Command, deadline: float, *, is_save: bool = False
-    ) -> Any:
-        """Run a script, by its digest, on the key that comes first in *arguments*; a server that
-        does not know it, new or flushed, gets it."""
-        call = self._server.call
+    def _save_at_once(
+        self,
+        key: str,
+        data: bytes,
+        left: int,
+        replacing: Hashable | None,
+        owners: tuple[str | None, str | None],
+        entry: Entry,
+    ) -> bytes | None:
+        """Record and lists, of the owner and of the former one, in one script."""
+        name, version = self._prefix + key, os.urandom(VERSION_BYTES)
+        lists = [name if owner is None else self._lists.name_of(owner) for owner in owners]
+        arguments = (name, *lists, replacing or b"", (version, data), left, key, *entry)
+        deadline = self._server.deadline()
         try:
-            command = ("EVALSHA", script.sha, 1, *arguments)
-            return call(command, deadline, replicated=is_save, recognisable=is_save)
-        except NoScript:
-            command = ("EVAL", script.text, 1, *arguments)
-            return call(command, deadline, replicated=is_save, recognisable=is_save)
-
-    def _owner_list(self, owner: str) -> bytes:
-        return f"{self._prefix}owner:{owner}".encode("utf-8", "surrogatepass")
+            done = self._scripts.run(SAVE_OWNED, arguments, deadline, is_save=True)
+        except WrongType:
+            if self._is_record(name, deadline):
+                raise  # then it is a list
+            return None
+        return version if done else None
 
 
 def _way_to(client_or_url: object) -> Callable[..., Server]:

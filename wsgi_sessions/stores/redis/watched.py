@@ -1,8 +1,9 @@
-"""Compare-and-set where the server permits no scripts: by ``WATCH`` and ``MULTI``.
+"""Conditional writes where the server permits no scripts: by ``WATCH`` and ``MULTI``.
 
-How this works. Managed plans and hardened ACLs refuse ``EVAL``. There the key is watched, its front
-read, and the write sent as a transaction, which the server drops if the key was changed since: on
-one connection and in two round trips, where a script takes one.
+How this works. Managed plans and hardened ACLs refuse ``EVAL``. There the keys are watched, what
+decides is read, and the writes are sent as a transaction, which the server drops if a key was
+changed since: on one connection and in two round trips, where a script takes one. A transaction
+that was dropped is begun again, so that what refuses is what was read, and nothing else.
 
 Rules for maintainers: ``MULTI`` is answered before anything that writes is sent, because a server
 that refuses it would carry out what follows without a condition. What decides is a pure function:
@@ -14,7 +15,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Asking", "Command", "Transaction", "key_of", "link", "probe", "replace"]
+__all__ = [
+    "ATTEMPTS",
+    "Asking",
+    "Command",
+    "Transaction",
+    "key_of",
+    "list_key",
+    "probe",
+    "replace",
+    "save_owned",
+    "unlist",
+]
+
+ATTEMPTS = 16
+"""At a transaction that others disturb: the list of an owner is changed by all of its logins."""
 
 Command = tuple[Any, ...]
 """A command's name and arguments: bytes, ``str`` and numbers; bytes that come in pieces, as a tuple
@@ -22,13 +37,14 @@ of these."""
 
 
 class Transaction(NamedTuple):
-    """What is to be done with one key, if nobody else changes it in the meantime."""
+    """What is to be done with some keys, if nobody else changes them in the meantime."""
 
-    key: Any
-    read: Command
-    """The command whose reply decides."""
-    decide: Callable[[Any], Sequence[Command] | None]
-    """Makes of the reply what is to be sent; nothing if it is done already; ``None`` to refuse."""
+    keys: Sequence[Any]
+    reads: Sequence[Command]
+    """The commands whose replies decide."""
+    decide: Callable[[Sequence[Any]], Sequence[Command] | None]
+    """Makes of the replies what is to be sent; nothing if it is done already; ``None`` to
+    refuse."""
     writes: bool = True
     """Whether it is to be acknowledged by replicas, where these are waited for."""
 
@@ -45,9 +61,9 @@ _KEY_AT = dict.fromkeys(("EVALSHA", "EVAL"), 3) | dict.fromkeys(
 
 
 def key_of(command: Command) -> Any:
-    """The one key of *command*; ``None`` if it has none, or is none of the store's own."""
+    """The first key of *command*; ``None`` if it has none, or is none of the store's own."""
     if type(command) is Transaction:
-        return command.key
+        return command.keys[0]
     at = _KEY_AT.get(command[0])
     return None if at is None else command[at]
 
@@ -55,37 +71,84 @@ def key_of(command: Command) -> Any:
 def probe(name: str) -> Transaction:
     """Reads the key *name* twice: whether this user may do it at all."""
     read = _front(name)
-    return Transaction(name, read, lambda _there: [read], writes=False)
+    return Transaction((name,), (read,), lambda _there: [read], writes=False)
 
 
 def replace(name: str, replacing: Any, value: tuple[bytes, bytes], left: int) -> Transaction:
     """As the script does: the record *name*, if its version is *replacing*, becomes *value* for
     *left* milliseconds, or is deleted for 0."""
+    return save_owned(name, name, name, replacing, value, left)
 
-    def decide(there: Any) -> Sequence[Command] | None:
+
+def save_owned(
+    name: str,
+    listing: Any,
+    former: Any,
+    replacing: Any,
+    value: tuple[bytes, bytes],
+    left: int,
+    key: str = "",
+    *entry: Any,
+) -> Transaction:
+    """As the script does: :func:`replace`, and *key* is put on the list *listing* and taken off the
+    list *former*; *name* stands for none."""
+    lists = listing != name
+
+    def decide(replies: Sequence[Any]) -> Sequence[Command] | None:
+        there, *of_list = replies
         if there == value[0]:
             return ()  # by this very save, whose answer was lost
         if there != replacing:
             return None
-        return [("SET", name, value, "PX", left) if left else ("DEL", name)]
+        commands: list[Command] = [("SET", name, value, "PX", left) if left else ("DEL", name)]
+        if lists:
+            commands += _listing(listing, key, *entry)(of_list)
+        if former != name:
+            commands.append(("ZREM", former, key, f"@{key}"))
+        return commands
 
-    return Transaction(name, _front(name), decide)
+    reads = (_front(name), *(_reads(listing, entry[0]) if lists else ()))
+    return Transaction((name, listing) if lists else (name,), reads, decide)
 
 
-def link(name: bytes, key: str, expires_at: float, now: float, left: int) -> Transaction:
-    """As the script does: *key* is put on the list *name* until *expires_at*; what expired before
-    *now* is dropped. The list lives for *left* milliseconds at least."""
+def list_key(name: bytes, key: str, now: float, *entry: Any) -> Transaction:
+    """As the script does: *key* is put on the list *name*."""
+    return Transaction((name,), _reads(name, now), _listing(name, key, now, *entry))
 
-    def decide(lives: Any) -> Sequence[Command]:
-        commands: list[Command] = [
-            ("ZREMRANGEBYSCORE", name, "-inf", now),
-            ("ZADD", name, expires_at, key),
-        ]
+
+def unlist(name: bytes, before: float, *keys: str) -> Transaction:
+    """As the script does: those of *keys* that were listed *before* are taken off the list."""
+
+    def decide(replies: Sequence[Any]) -> Sequence[Command]:
+        old = {member.decode() for member in replies[0]}
+        gone = [member for key in keys if key in old for member in (key, f"@{key}")]
+        return [("ZREM", name, *gone)] if gone else ()
+
+    return Transaction((name,), (("ZRANGEBYSCORE", name, "(0", f"({before!r}"),), decide)
+
+
+def _reads(listing: bytes, now: float) -> Sequence[Command]:
+    return ("PTTL", listing), ("ZRANGEBYSCORE", listing, f"-{now!r}", "(0", "LIMIT", 0, 100)
+
+
+def _listing(
+    name: bytes, key: str, now: float, ends_at: float, left: int, keeps_place: int
+) -> Callable[[Sequence[Any]], list[Command]]:
+    """Makes of the replies to :func:`_reads` what is to be sent."""
+
+    def decide(replies: Sequence[Any]) -> list[Command]:
+        lives, ended = replies
+        place = ("NX", now, key) if keeps_place else (now, key)
+        commands: list[Command] = [("ZADD", name, *place), ("ZADD", name, -ends_at, f"@{key}")]
+        old = [member.decode() for member in ended]
+        gone = [one for member in old if member[1:] != key for one in (member, member[1:])]
+        if gone:
+            commands.append(("ZREM", name, *gone))
         if lives < left:
             commands.append(("PEXPIRE", name, left))
         return commands
 
-    return Transaction(name, ("PTTL", name), decide)
+    return decide
 
 
 def _front(name: str) -> Command:

@@ -45,12 +45,12 @@ from sqlalchemy.pool import (
     StaticPool,
 )
 
-from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess, around_fork
 from wsgi_sessions.stores.sqlalchemy.faults import Fault, describe
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
-from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES, Statement, Tables
+from wsgi_sessions.stores.sqlalchemy.table import FAMILIES, SessionTable, Statement
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS
 
 __all__ = ["Database", "Result"]
@@ -82,12 +82,12 @@ class Result(NamedTuple):
 
 
 class Database:
-    """An engine, and the tables in it."""
+    """An engine, and the table in it."""
 
     def __init__(
         self,
         engine: Engine,
-        tables: Tables,
+        table: SessionTable,
         limits: Limits,
         *,
         pooler: Pooler | None,
@@ -95,7 +95,7 @@ class Database:
     ) -> None:
         """Over *engine*, which is the store's own if there is a *pooler* to know of."""
         self.engine: Engine = engine
-        self.tables: Tables = tables
+        self.table: SessionTable = table
         self.create: bool = create
         self.limits: Limits = limits
         self._pooler = pooler
@@ -113,8 +113,8 @@ class Database:
         _databases.add(self)
 
     def ddl(self) -> list[str]:
-        """The statements that make the tables."""
-        return self.tables.ddl(self.engine.dialect)
+        """The statements that make the table."""
+        return self.table.ddl(self.engine.dialect)
 
     def close(self) -> None:
         """Close the connections that are not in use, if they are the store's own."""
@@ -139,7 +139,8 @@ class Database:
 
     def run(self, name: str, /, **values: Any) -> Result:
         """Carry out one statement. Raises :exc:`StoreUnavailable` where that cannot be done,
-        without the driver's error as its cause, since a server may quote the row in it."""
+        without the driver's error as its cause, since a server may quote the row in it; and
+        :exc:`ConfigurationError` for a table without the columns of owners."""
         started = monotonic()
         try:
             return self._attempt(name, values)
@@ -178,7 +179,7 @@ class Database:
             self._leave_to_parent()
         with self._count(), self._cursor() as cursor:
             if self._statements is None:  # connected, so the dialect knows the server's version
-                self._statements = self.tables.statements(self.engine.dialect)
+                self._statements = self.table.statements(self.engine.dialect)
             statement = self._statements[name]
             cursor.execute(statement.text, statement.parameters(values))
             rows = cursor.fetchall() if cursor.description else []
@@ -294,8 +295,13 @@ class Database:
         place = f"{url.host}/{url.database}" if url.host else url.database
         return f"{self.engine.dialect.name} {place}"
 
-    def _unavailable(self, failed: _Failed, values: Mapping[str, Any]) -> StoreUnavailable:
+    def _unavailable(self, failed: _Failed, values: Mapping[str, Any]) -> Exception:
         reason = describe(failed.error)
+        if failed.fault is Fault.MISSING_COLUMN:
+            statements = "; ".join(self.table.upgrade(self.engine.dialect))
+            return ConfigurationError(
+                f"{self.name}: the table is of an earlier shape, without owners: run {statements}"
+            )
         if failed.fault is Fault.MISSING_TABLE:
             reason += " (SQLAlchemyStore.ddl has the statements that make the tables"
             reason += "; this user may not, or it takes long)" if self.create else ")"

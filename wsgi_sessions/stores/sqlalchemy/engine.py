@@ -19,7 +19,7 @@ from wsgi_sessions.errors import ConfigurationError, cannot_import
 from wsgi_sessions.stores.place import check_private, create_private
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
-from wsgi_sessions.stores.sqlalchemy.tables import FAMILIES
+from wsgi_sessions.stores.sqlalchemy.table import FAMILIES
 
 MAX_IDLE = 20
 """Connections in the pool, which opens no more."""

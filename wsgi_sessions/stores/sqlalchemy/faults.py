@@ -13,6 +13,7 @@ class Fault(Enum):
     LOST = "the connection was closed; whether the statement was carried out is not known"
     ROLLED_BACK = "a deadlock or a serialization failure: it was not carried out"
     MISSING_TABLE = "there is no such table"
+    MISSING_COLUMN = "the table has another shape"
     READ_ONLY = "this connection cannot write; another one perhaps can"
     BUSY = "a lock that somebody holds, or no space"
     POOLED = "a pooler gave this statement another session than the last: it was not carried out"
@@ -22,8 +23,11 @@ class Fault(Enum):
     @classmethod
     def of(cls, error: BaseException) -> Fault:
         """The fault that the server's error code stands for."""
-        if str(error).startswith("no such table"):  # SQLite has no code for it
+        text = str(error)  # SQLite has no codes for these
+        if text.startswith("no such table"):
             return cls.MISSING_TABLE
+        if text.startswith("no such column") or " has no column named " in text:
+            return cls.MISSING_COLUMN
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_BUSY:
             return cls.BUSY
         return CODES.get(_code(error), cls.OTHER)
@@ -32,6 +36,8 @@ class Fault(Enum):
 CODES = {
     "42P01": Fault.MISSING_TABLE,
     "1146": Fault.MISSING_TABLE,
+    "42703": Fault.MISSING_COLUMN,
+    "1054": Fault.MISSING_COLUMN,
     "40001": Fault.ROLLED_BACK,
     "40P01": Fault.ROLLED_BACK,
     "1213": Fault.ROLLED_BACK,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
 from wsgi_sessions.stores.base import Expired, Stored, system_clock
+from wsgi_sessions.stores.listing import places
 from wsgi_sessions.stores.sqlalchemy.faults import describe
 from wsgi_sessions.stores.sqlalchemy.limits import limits_of
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
@@ -49,9 +50,9 @@ class SQLAlchemyStore:
     ``COMMIT`` after each statement, and what the pool sends when a connection comes back. An engine
     that has one connection for all cannot be used.
 
-    *table* and *schema* name the table; ``{table}_owners`` is beside it. Both are made when they
-    turn out to be missing, also while the process runs. With *create* false they are not:
-    :attr:`ddl` has the statements.
+    *table* and *schema* name the table. It is made when it turns out to be missing, also while the
+    process runs. With *create* false it is not: :attr:`ddl` has the statements. The owner of a
+    session is a column of its row, as a SHA-256, with an index.
 
     The database's clock decides what has expired, for every operation, so hosts whose clocks
     differ agree on it. A host whose clock is wrong gives its own sessions a wrong end, no others.
@@ -79,14 +80,15 @@ class SQLAlchemyStore:
         try:
             from wsgi_sessions.stores.sqlalchemy.database import Database
             from wsgi_sessions.stores.sqlalchemy.engine import engine_of
-            from wsgi_sessions.stores.sqlalchemy.tables import Tables
+            from wsgi_sessions.stores.sqlalchemy.table import SessionTable
         except ImportError as error:
             needs = "SQLAlchemyStore needs SQLAlchemy"
             raise cannot_import(error, needs, "wsgi-sessions[sqlalchemy]") from error
         engine, pooler = engine_of(engine_or_url, limits)
         self._database = Database(
-            engine, Tables(table, schema), limits, pooler=pooler, create=create
+            engine, SessionTable(table, schema), limits, pooler=pooler, create=create
         )
+        self._places = places(system_clock)
         self._mysql = engine.dialect.name in ("mysql", "mariadb")
 
     @classmethod
@@ -113,14 +115,13 @@ class SQLAlchemyStore:
         return self._database.engine
 
     @property
-    def tables(self) -> tuple[Table, Table]:
-        """The table of records and that of owners, for Alembic for example: their ``metadata`` has
-        nothing else in it."""
-        return self._database.tables.records, self._database.tables.owners
+    def table(self) -> Table:
+        """The table, for Alembic for example: its ``metadata`` has nothing else in it."""
+        return self._database.table.records
 
     @property
     def create(self) -> bool:
-        """Whether the store makes its tables where they are missing."""
+        """Whether the store makes its table where it is missing."""
         return self._database.create
 
     def load(self, key: str) -> Stored | None:
@@ -136,31 +137,31 @@ class SQLAlchemyStore:
         """One ``INSERT``, ``UPDATE`` or ``DELETE``.
 
         Raises :exc:`~wsgi_sessions.StoreUnavailable` too if the connection was lost and it is
-        unclear whether this save or another one has changed the stored record.
+        unclear whether this save or another one has changed the stored record, and
+        :exc:`~wsgi_sessions.ConfigurationError`, with the statements to run, for a table of an
+        earlier shape.
         """
-        version = 1 + secrets.randbelow(LAST)  # 0 would be "none" for MySQL's last insert id
-        if expires_at <= system_clock():
-            return version if self._compare_and_delete(key, replacing) else None
-        values = {
-            "this": key.encode(),
-            "version": version,
-            "expires_at": _microseconds(expires_at),
-            "data": data,
-        }
-        if replacing is None:
-            result = self._database.run("create", **values)
-            saved = not result.last_id if self._mysql else result.changed > 0
-        else:
-            result = self._database.run("replace", replacing=replacing, **values)
-            saved = result.changed > 0
-        return version if saved or _refused(result) else None
+        return self._save("replace", key, data, expires_at, replacing, None)
+
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,  # noqa: ARG002 - the row says it
+    ) -> Hashable | None:
+        """The same statement; the owner is a column of the row, and only its SHA-256 is kept."""
+        return self._save("replace_owned", key, data, expires_at, replacing, owner)
 
     def delete(self, key: str) -> None:
         """One ``DELETE``."""
         self._database.run("delete", this=key.encode())
 
     def purge(self, limit: int = 1000) -> int:
-        """Remove up to *limit* expired records, and as many expired entries of owners.
+        """Remove up to *limit* expired records.
 
         In batches of 200 by the index on the expiry, each a transaction of its own. Rows that are
         locked are passed over by PostgreSQL.
@@ -168,7 +169,6 @@ class SQLAlchemyStore:
         removed = 0
         while removed < limit:
             batch = min(BATCH, limit - removed)
-            self._database.run("purge_owners", limit=batch)
             count = self._database.run("purge", limit=batch).changed
             removed += count
             if count < batch:
@@ -183,17 +183,9 @@ class SQLAlchemyStore:
                 last = bytes(key)
                 yield last.decode()
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        """One ``INSERT``. Of *owner* only the SHA-256 is kept."""
-        end = _microseconds(expires_at)
-        self._database.run("link", owner=_digest(owner), this=key.encode(), expires_at=end)
-
-    def unlink(self, owner: str, key: str) -> None:
-        """One ``DELETE``."""
-        self._database.run("unlink", owner=_digest(owner), this=key.encode())
-
-    def keys_of(self, owner: str) -> Iterable[str]:
-        """One ``SELECT``."""
+    def keys_of(self, owner: str) -> Sequence[str]:
+        """The keys of the live records of *owner*, in the order in which they were listed. One
+        ``SELECT``."""
         rows = self._database.run("keys_of", owner=_digest(owner)).rows
         return [bytes(key).decode() for (key,) in rows]
 
@@ -211,6 +203,36 @@ class SQLAlchemyStore:
         """Close the connections that are not in use, except those of the application's own pool.
         The store can still be used."""
         self._database.close()
+
+    def _save(
+        self,
+        replace: str,
+        key: str,
+        data: bytes,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+    ) -> Hashable | None:
+        version = 1 + secrets.randbelow(LAST)  # 0 would be "none" for MySQL's last insert id
+        if expires_at <= system_clock():
+            return version if self._compare_and_delete(key, replacing) else None
+        values: dict[str, Any] = {
+            "this": key.encode(),
+            "version": version,
+            "expires_at": _microseconds(expires_at),
+            "data": data,
+        }
+        if owner is not None:
+            values |= {"owner": _digest(owner), "listed_at": next(self._places)}
+        elif replacing is None or replace == "replace_owned":
+            values |= {"owner": None, "listed_at": None}
+        if replacing is None:
+            result = self._database.run("create", **values)
+            saved = not result.last_id if self._mysql else result.changed > 0
+        else:
+            result = self._database.run(replace, replacing=replacing, **values)
+            saved = result.changed > 0
+        return version if saved or _refused(result) else None
 
     def _compare_and_delete(self, key: str, replacing: Hashable | None) -> bool:
         """Carry out a save that leaves nothing stored."""

@@ -17,6 +17,7 @@ from typing import Any
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Stored, system_clock
 from wsgi_sessions.stores.given import path_of
+from wsgi_sessions.stores.listing import places
 from wsgi_sessions.stores.place import check_writable
 from wsgi_sessions.stores.sqlite.connections import Connections
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
@@ -35,27 +36,35 @@ DDL = (
     key TEXT NOT NULL PRIMARY KEY,
     version INTEGER NOT NULL,
     expires_at REAL NOT NULL,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    owner TEXT,
+    listed_at INTEGER
 )""",
     'CREATE INDEX IF NOT EXISTS "{table}_expires_at" ON "{table}" (expires_at)',
-    """CREATE TABLE IF NOT EXISTS "{table}_owners" (
-    owner TEXT NOT NULL,
-    key TEXT NOT NULL,
-    expires_at REAL NOT NULL,
-    PRIMARY KEY (owner, key)
-)""",
-    'CREATE INDEX IF NOT EXISTS "{table}_owners_expires_at" ON "{table}_owners" (expires_at)',
+    'CREATE INDEX IF NOT EXISTS "{table}_owner" ON "{table}" (owner, listed_at) '
+    "WHERE owner IS NOT NULL",
+)
+
+UPGRADE = (
+    'ALTER TABLE "{table}" ADD COLUMN owner TEXT',
+    'ALTER TABLE "{table}" ADD COLUMN listed_at INTEGER',
 )
 
 STATEMENTS = {
     "load": 'SELECT data, version FROM "{table}" WHERE key = ? AND expires_at > ?',
     "create": """
-        INSERT INTO "{table}" (key, version, expires_at, data) VALUES (?, ?, ?, ?)
+        INSERT INTO "{table}" (key, version, expires_at, data, owner, listed_at)
+        VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (key) DO UPDATE SET
-            version = excluded.version, expires_at = excluded.expires_at, data = excluded.data
+            version = excluded.version, expires_at = excluded.expires_at, data = excluded.data,
+            owner = excluded.owner, listed_at = excluded.listed_at
         WHERE "{table}".expires_at <= ?""",
     "replace": """
         UPDATE "{table}" SET version = ?, expires_at = ?, data = ?
+        WHERE key = ? AND version = ? AND expires_at > ?""",
+    "replace_owned": """
+        UPDATE "{table}" SET version = ?, expires_at = ?, data = ?, owner = ?,
+            listed_at = CASE WHEN owner = ? THEN listed_at ELSE ? END
         WHERE key = ? AND version = ? AND expires_at > ?""",
     "compare_and_delete": 'DELETE FROM "{table}" WHERE key = ? AND version = ? AND expires_at > ?',
     "delete": 'DELETE FROM "{table}" WHERE key = ?',
@@ -65,16 +74,8 @@ STATEMENTS = {
     "purge": """
         DELETE FROM "{table}" WHERE rowid IN (
             SELECT rowid FROM "{table}" WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
-    "link": """
-        INSERT INTO "{table}_owners" (owner, key, expires_at) VALUES (?, ?, ?)
-        ON CONFLICT (owner, key) DO UPDATE SET expires_at = excluded.expires_at""",
-    "unlink": 'DELETE FROM "{table}_owners" WHERE owner = ? AND key = ?',
-    "keys_of": 'SELECT key FROM "{table}_owners" WHERE owner = ? AND expires_at > ?',
-    "expired_owners": 'SELECT 1 FROM "{table}_owners" WHERE expires_at <= ? LIMIT 1',
-    "purge_owners": """
-        DELETE FROM "{table}_owners" WHERE rowid IN (
-            SELECT rowid FROM "{table}_owners"
-            WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
+    "keys_of": """
+        SELECT key FROM "{table}" WHERE owner = ? AND expires_at > ? ORDER BY listed_at""",
 }
 
 
@@ -120,12 +121,14 @@ class SQLiteStore:
         if purge_every < 0:
             raise ConfigurationError(f"purge_every must be 0 or more, not {purge_every}")
         self._ddl = [statement.format(table=table) for statement in DDL]
+        self._upgrade = [text.format(table=table) for text in (*UPGRADE, DDL[-1])]
         self._sql = {name: text.format(table=table) for name, text in STATEMENTS.items()}
         self.table: str = table
         self.create: bool = create
         self._purge_every = purge_every
         self._saves = 0
         self._clock = clock
+        self._places = places(clock)
         self._connections = Connections(
             os.path.abspath(path),
             create=create,
@@ -159,12 +162,11 @@ class SQLiteStore:
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        now = self._clock()
-        version = int.from_bytes(os.urandom(8)) >> 1
+        now, version = self._clock(), _new_version()
         if expires_at <= now:
             accepted = self._compare_and_delete(key, replacing, now)
         elif replacing is None:
-            _, changed = self._run("create", key, version, expires_at, data, now)
+            _, changed = self._run("create", key, version, expires_at, data, None, None, now)
             accepted = changed == 1
         else:
             _, changed = self._run("replace", version, expires_at, data, key, replacing, now)
@@ -172,20 +174,44 @@ class SQLiteStore:
         self._purge_occasionally()
         return version if accepted else None
 
+    def save_owned(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        expires_at: float,
+        replacing: Hashable | None,
+        owner: str | None,
+        was: str | None,  # noqa: ARG002 - the row says it
+    ) -> Hashable | None:
+        """The same statement; the owner is a column of the row."""
+        now, version = self._clock(), _new_version()
+        if expires_at <= now:
+            return self.save(key, data, expires_at=expires_at, replacing=replacing)
+        place = None if owner is None else next(self._places)
+        if replacing is None:
+            row = (key, version, expires_at, data, owner, place, now)
+            _, changed = self._run("create", *row)
+        else:
+            change = (version, expires_at, data, owner, owner, place)
+            _, changed = self._run("replace_owned", *change, key, replacing, now)
+        self._purge_occasionally()
+        return version if changed == 1 else None
+
     def delete(self, key: str) -> None:
         self._run("delete", key)
 
     def purge(self, limit: int = 1000) -> int:
-        """Remove up to *limit* expired records, and as many expired entries of owners; the number
-        of records removed. Between two batches the write lock is free as long as it was held."""
+        """Remove up to *limit* expired records; the number removed. Between two batches the write
+        lock is free as long as it was held."""
         removed, batch = 0, BATCH
         while removed < limit:
             size = min(batch, limit - removed)
             began = time.monotonic()
-            records, owners = self._purge_batch(size)
+            count = self._purge_batch(size)
             took = time.monotonic() - began
-            removed += records
-            if max(records, owners) < size:
+            removed += count
+            if count < size:
                 break
             if took > BATCH_SECONDS:
                 batch = max(1, batch // 2)
@@ -199,13 +225,9 @@ class SQLiteStore:
             yield from (key for (key,) in rows)
             [last] = rows[-1]
 
-    def link(self, owner: str, key: str, *, expires_at: float) -> None:
-        self._run("link", owner, key, expires_at)
-
-    def unlink(self, owner: str, key: str) -> None:
-        self._run("unlink", owner, key)
-
     def keys_of(self, owner: str) -> list[str]:
+        """The keys of the live records of *owner*, in the order in which they were listed. One
+        statement."""
         rows, _ = self._run("keys_of", owner, self._clock())
         return [key for (key,) in rows]
 
@@ -223,16 +245,10 @@ class SQLiteStore:
             with contextlib.suppress(StoreUnavailable):  # the save itself is done
                 self._purge_batch(min(2 * self._purge_every, BATCH))
 
-    def _purge_batch(self, limit: int) -> tuple[int, int]:
-        """Remove up to *limit* expired records and entries of owners. Looks first, which takes no
-        lock."""
+    def _purge_batch(self, limit: int) -> int:
+        """Remove up to *limit* expired records. Looks first, which takes no lock."""
         now = self._clock()
-        records = owners = 0
-        if self._run("expired", now)[0]:
-            records = self._run("purge", now, limit)[1]
-        if self._run("expired_owners", now)[0]:
-            owners = self._run("purge_owners", now, limit)[1]
-        return records, owners
+        return self._run("purge", now, limit)[1] if self._run("expired", now)[0] else 0
 
     def _run(self, name: str, *parameters: Any) -> tuple[list[Any], int]:
         """The rows and the number of rows changed."""
@@ -243,6 +259,11 @@ class SQLiteStore:
             finally:
                 self._connections.release(connection)
         except sqlite3.Error as error:
+            if re.search("no such column|has no column", str(error)):
+                raise ConfigurationError(
+                    f"SQLite database {self._connections.path}: the table is of an earlier shape, "
+                    f"without owners: run {'; '.join(self._upgrade)}"
+                ) from None
             raise StoreUnavailable(
                 f"SQLite database {self._connections.path}: {error}",
                 applied=False,
@@ -271,3 +292,7 @@ class SQLiteStore:
         except BaseException:
             connection.rollback()
             raise
+
+
+def _new_version() -> int:
+    return int.from_bytes(os.urandom(8)) >> 1

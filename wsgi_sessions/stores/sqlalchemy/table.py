@@ -1,4 +1,4 @@
-"""The tables of the SQLAlchemy store, their DDL, and the SQL of each operation.
+"""The table of the SQLAlchemy store, its DDL, and the SQL of each operation.
 
 Rules for maintainers:
 
@@ -54,14 +54,13 @@ class Statement:
         return values if self._order is None else tuple([values[name] for name in self._order])
 
 
-class Tables:
-    """The table of records and that of owners, in a ``MetaData`` of their own."""
+class SessionTable:
+    """The table of records, in a ``MetaData`` of its own."""
 
     def __init__(self, name: str, schema: str | None) -> None:
-        self.metadata: sa.MetaData = sa.MetaData()
         self.records: sa.Table = sa.Table(
             name,
-            self.metadata,
+            sa.MetaData(),
             sa.Column("key", _binary(64), primary_key=True),
             sa.Column("version", sa.BigInteger, nullable=False),
             sa.Column("expires_at", sa.BigInteger, nullable=False),  # microseconds
@@ -70,74 +69,86 @@ class Tables:
                 sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb"),
                 nullable=False,
             ),
+            sa.Column("owner", _binary(32)),  # SHA-256 of the name
+            sa.Column("listed_at", sa.BigInteger),
             schema=schema,
             mysql_engine="InnoDB",
             mariadb_engine="InnoDB",
         )
-        self.owners: sa.Table = sa.Table(
-            f"{name}_owners",
-            self.metadata,
-            sa.Column("owner", _binary(32), primary_key=True),  # SHA-256 of the name
-            sa.Column("key", _binary(64), primary_key=True),
-            sa.Column("expires_at", sa.BigInteger, nullable=False),
-            schema=schema,
-            mysql_engine="InnoDB",
-            mariadb_engine="InnoDB",
+        column = self.records.c
+        owned = column.owner.is_not(None)
+        self._indexes = (
+            sa.Index(f"{name}_expires_at", column.expires_at),
+            sa.Index(
+                *(f"{name}_owner", column.owner, column.listed_at),
+                postgresql_where=owned,
+                sqlite_where=owned,
+            ),
         )
-        for table in (self.records, self.owners):
-            sa.Index(f"{table.name}_expires_at", table.c.expires_at)
 
     def ddl(self, dialect: Dialect) -> list[str]:
-        """The statements that make tables and indexes where they are missing."""
-        statements = []
-        for table in (self.records, self.owners):
-            (index,) = table.indexes
-            text = str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
-            if FAMILIES[dialect.name] == "mysql":
-                # Its DDL commits at once: an index of its own could be left out by a crash.
-                name = dialect.identifier_preparer.quote(str(index.name))
-                columns, _, rest = text.rpartition("\n)")
-                statements.append(f"{columns}, \n\tINDEX {name} (expires_at)\n){rest}")
-            else:
-                create = CreateIndex(index, if_not_exists=True)
-                statements += [text, str(create.compile(dialect=dialect))]
-        return statements
+        """The statements that make table and indexes where they are missing."""
+        create = CreateTable(self.records, if_not_exists=True)
+        text = str(create.compile(dialect=dialect)).strip()
+        if FAMILIES[dialect.name] != "mysql":
+            indexes = [CreateIndex(index, if_not_exists=True) for index in self._indexes]
+            return [text, *(str(index.compile(dialect=dialect)) for index in indexes)]
+        # Its DDL commits at once: an index of its own could be left out by a crash.
+        columns, _, rest = text.rpartition("\n)")
+        quote = dialect.identifier_preparer.quote
+        for index in self._indexes:
+            names = ", ".join(quote(column.name) for column in index.columns)
+            columns += f", \n\tINDEX {quote(str(index.name))} ({names})"
+        return [f"{columns}\n){rest}"]
+
+    def upgrade(self, dialect: Dialect) -> list[str]:
+        """The statements that give a table of an earlier shape the columns of owners."""
+        prepare = dialect.identifier_preparer
+        name, owner = prepare.format_table(self.records), self.records.c.owner.type
+        alter = f"ALTER TABLE {name} ADD COLUMN"
+        columns = [f"{alter} owner {owner.compile(dialect=dialect)}", f"{alter} listed_at BIGINT"]
+        return [*columns, str(CreateIndex(self._indexes[1]).compile(dialect=dialect))]
 
     def statements(self, dialect: Dialect) -> dict[str, Statement]:
         """The operations, for the server that *dialect* has been connected to."""
         return {
             name: Statement(clause.compile(dialect=dialect))  # type: ignore[arg-type]
-            for name, clause in _clauses(self, dialect).items()
+            for name, clause in _clauses(self.records, dialect).items()
         }
 
 
-def _clauses(tables: Tables, dialect: Dialect) -> dict[str, sa.ClauseElement]:
-    family, records, owners = FAMILIES[dialect.name], tables.records.c, tables.owners.c
+def _clauses(table: sa.Table, dialect: Dialect) -> dict[str, sa.ClauseElement]:
+    family, records = FAMILIES[dialect.name], table.c
     now: sa.ColumnElement[int] = sa.literal_column(_NOW[family], sa.BigInteger)
     this = records.key == sa.bindparam("this")
     live = records.expires_at > now
     # The row has the second if this very statement has been carried out before.
     expected = records.version.in_((sa.bindparam("replacing"), sa.bindparam("version")))
     page = sa.select(records.key).where(live, records.key > sa.bindparam("this"))
-    owned = sa.and_(owners.owner == sa.bindparam("owner"), owners.expires_at > now)
-    link = sa.and_(owners.owner == sa.bindparam("owner"), owners.key == sa.bindparam("this"))
+    owned = records.owner == sa.bindparam("owner", type_=records.owner.type)
+    place = sa.case(
+        (owned, records.listed_at), else_=sa.bindparam("listed_at", type_=sa.BigInteger)
+    )
+    replace = table.update().where(this, live, expected)
+    content: list[tuple[Any, Any]] = [
+        (records[name], sa.bindparam(name)) for name in ("version", "expires_at", "data")
+    ]
     return {
         "load": sa.select(records.data, records.version).where(this, live),
-        "create": _create(tables.records, family, now),
-        "replace": tables.records.update()
-        .where(this, live, expected)
-        .values({name: sa.bindparam(name) for name in ("version", "expires_at", "data")}),
-        "compare_and_delete": tables.records.delete().where(
+        "create": _create(table, family, now),
+        "replace": replace.ordered_values(*content),
+        # In this order: MySQL's later assignments see what the earlier ones have assigned.
+        "replace_owned": replace.ordered_values(
+            *content, (records.listed_at, place), (records.owner, sa.bindparam("owner"))
+        ),
+        "compare_and_delete": table.delete().where(
             this, live, records.version == sa.bindparam("replacing")
         ),
-        "delete": tables.records.delete().where(this),
-        "purge": _purge(tables.records, dialect, now),
-        "purge_owners": _purge(tables.owners, dialect, now),
+        "delete": table.delete().where(this),
+        "purge": _purge(table, dialect, now),
         "expired": _expired(records.expires_at, now),
         "keys": page.order_by(records.key).limit(sa.literal_column(str(PAGE))),
-        "link": _link(tables.owners, family),
-        "unlink": tables.owners.delete().where(link),
-        "keys_of": sa.select(owners.key).where(owned),
+        "keys_of": sa.select(records.key).where(owned, live).order_by(records.listed_at),
     }
 
 
@@ -147,7 +158,7 @@ def _create(table: sa.Table, family: str, now: sa.ColumnElement[int]) -> Any:
     MySQL has no condition there and counts an insertion like a row left alone. So for what is in
     the way its version is returned as the "last insert id", which is 0 otherwise.
     """
-    changed = ("version", "expires_at", "data")
+    changed = ("version", "expires_at", "data", "owner", "listed_at")
     row: dict[str, Any] = {name: sa.bindparam(name) for name in changed}
     row["key"] = sa.bindparam("this")
     if family != "mysql":
@@ -167,7 +178,7 @@ def _create(table: sa.Table, family: str, now: sa.ColumnElement[int]) -> Any:
     # Assigned in this order, and each sees what those before have assigned: "free" still holds
     # after the version is the new one, and would not after expires_at is.
     return upsert.on_duplicate_key_update(
-        [(name, taken[name]) for name in ("version", "data", "expires_at")]
+        [(name, taken[name]) for name in ("version", "data", "owner", "listed_at", "expires_at")]
     )
 
 
@@ -186,25 +197,10 @@ def _purge(table: sa.Table, dialect: Dialect, now: sa.ColumnElement[int]) -> sa.
         return sa.text(
             f"DELETE FROM {name} WHERE expires_at <= {now} ORDER BY expires_at LIMIT :limit"
         )
-    keys, limit = list(table.primary_key.columns), sa.bindparam("limit", type_=sa.Integer)
-    expired = sa.select(*keys).where(table.c.expires_at <= now)
+    limit = sa.bindparam("limit", type_=sa.Integer)
+    expired = sa.select(table.c.key).where(table.c.expires_at <= now)
     doomed = expired.order_by(table.c.expires_at).limit(limit)
     if family == "postgresql":  # reads the expression once, but might read a subquery again
         locked = doomed.with_for_update(skip_locked=True).cte("doomed")
-        doomed = sa.select(*locked.c)
-    return table.delete().where(sa.tuple_(*keys).in_(doomed))
-
-
-def _link(table: sa.Table, family: str) -> Any:
-    row: dict[str, Any] = {
-        "owner": sa.bindparam("owner"),
-        "key": sa.bindparam("this"),
-        "expires_at": sa.bindparam("expires_at"),
-    }
-    if family == "mysql":
-        upsert = mysql.insert(table).values(row)
-        return upsert.on_duplicate_key_update(expires_at=upsert.inserted.expires_at)
-    insert = (postgresql if family == "postgresql" else sqlite).insert(table).values(row)
-    return insert.on_conflict_do_update(
-        index_elements=["owner", "key"], set_={"expires_at": insert.excluded.expires_at}
-    )
+        doomed = sa.select(locked.c.key)
+    return table.delete().where(table.c.key.in_(doomed))

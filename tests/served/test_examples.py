@@ -1,0 +1,143 @@
+"""Every example, started as it says itself: a login, two requests that overlap, a logout."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import os
+import re
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import ServerProcess, accepts_connections, free_port
+from tests.support.patience import patient_url
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*_app.py"))
+
+TOGETHER = '''
+"""Loaded by each worker: two requests that put the first item of each into the cart are committed
+together, neither before the other has put its own."""
+from threading import Barrier
+
+from wsgi_sessions.manager import SessionManager
+
+finish, both = SessionManager.finish, Barrier(2)
+
+
+def finish_together(self, session, *arguments, **options):
+    puts = session.modified and "cart" in session._state.draft.changes
+    items = session.get("cart", {}) if puts else {}
+    if sum(item.startswith("together") for item in items) == 1:
+        both.wait(30)
+    return finish(self, session, *arguments, **options)
+
+
+SessionManager.finish = finish_together
+'''
+
+
+def documented_command(example: str) -> list[str]:
+    """The one that starts the example, out of its docstring."""
+    text = (ROOT / "examples" / f"{example}.py").read_text()
+    [line] = re.findall(rf"^    ((?:gunicorn|uvicorn) .*{example}:app)$", text, re.MULTILINE)
+    return str(line).split()
+
+
+@contextmanager
+def served(example: str, directory: Path) -> Iterator[str]:
+    """The URL of the example, by its own command, but with one worker, where two requests meet."""
+    program, *arguments = documented_command(example)
+    port = free_port()
+    (directory / "together.py").write_text(TOGETHER)
+    start = f"import together, runpy; runpy.run_module({program!r}, run_name='__main__')"
+    command = [sys.executable, "-c", start, *arguments]
+    if program == "gunicorn":
+        command[3:] = [*arguments, "--bind", f"127.0.0.1:{port}", "-w", "1", "--no-control-socket"]
+    else:
+        command += ["--port", str(port)]
+    command = [
+        str(ROOT / one) if one == "examples" else one  # it runs in another directory
+        for one in command
+    ]
+    environment = {
+        "PYTHONPATH": f"{directory}{os.pathsep}{ROOT}",
+        "WSGI_SESSIONS_STORE": patient_url(f"sqlite:///{directory}/sessions.db"),
+    }
+    server = ServerProcess(
+        command, log=directory / "server.log", env=os.environ | environment, cwd=str(directory)
+    )
+    server.start(lambda: accepts_connections(port))
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop()
+
+
+class Browser:
+    """A visitor with a cookie jar; every request is a new connection."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.jar = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self.jar), urllib.request.ProxyHandler({})
+        )
+
+    def open(self, path: str, form: dict[str, str] | None = None) -> str:
+        data = None if form is None else urllib.parse.urlencode(form).encode()
+        with self._opener.open(self.url + path, data) as response:
+            return str(response.read().decode())
+
+    def twin(self) -> Browser:
+        twin = Browser(self.url)
+        for cookie in self.jar:
+            twin.jar.set_cookie(cookie)
+        return twin
+
+
+def cart_on(page: str) -> dict[str, int]:
+    return {
+        item: int(count) for count, item in re.findall(r"<li>(\d+) (?:&times;|×) (\S+)</li>", page)
+    }
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_logs_in_loses_nothing_and_logs_out(example: str, tmp_path: Path) -> None:
+    """After which the cookie from before opens nothing, whoever has kept it."""
+    with served(example, tmp_path) as url:
+        browser = Browser(url)
+        assert "<b>ann</b>" not in browser.open("/")
+        assert not list(browser.jar)
+        assert cart_on(browser.open("/add", {"item": "pen"})) == {"pen": 1}
+        before = browser.twin()
+        assert "Hello, <b>ann</b>" in browser.open("/login", {"user": "ann"})
+        assert "<b>ann</b>" not in before.open("/")
+        twins = [browser.twin(), browser.twin()]
+        with ThreadPoolExecutor(2) as threads:
+            forms = [{"item": "together-1"}, {"item": "together-2"}]
+            list(threads.map(Browser.open, twins, ["/add", "/add"], forms))
+        assert cart_on(browser.open("/")) == {"pen": 1, "together-1": 1, "together-2": 1}
+        stolen = browser.twin()
+        page = browser.open("/logout", {})
+        assert "<b>ann</b>" not in page
+        assert cart_on(page) == {}
+        assert "<b>ann</b>" not in stolen.open("/")
+        assert cart_on(stolen.open("/")) == {}
+
+
+def test_each_framework_has_an_example() -> None:
+    frameworks = "bottle cherrypy falcon fastapi flask pyramid werkzeug wsgi"
+    assert {f"{name}_app" for name in frameworks.split()} <= set(EXAMPLES)
+
+
+def test_the_example_of_asgi_is_short_and_says_why_by_threads() -> None:
+    text = (ROOT / "examples" / "fastapi_app.py").read_text()
+    assert len(text.splitlines()) <= 120
+    assert "the event loop" in text
