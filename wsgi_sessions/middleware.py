@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Unpack
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from wsgi_sessions.cookie import Headers
+from wsgi_sessions.cookie import Headers, personal
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.manager import (
     Body,
@@ -33,7 +33,7 @@ from wsgi_sessions.manager import (
     document_options,
     store_of,
 )
-from wsgi_sessions.session import Session, close_untouched, is_open, open_session
+from wsgi_sessions.session import Session, close_unloaded, is_open, open_session
 
 __all__ = ["SessionMiddleware"]
 
@@ -86,15 +86,18 @@ class SessionMiddleware:
         response.stage = NOTHING
         try:
             body = app(environ, response.start)
+            if type(body) is list and response.stage is RECORDED and close_unloaded(session):
+                # Most requests: what send() does, for half of the instructions.
+                headers = response.headers
+                response.stage = SENT
+                response.server_write = start_response(
+                    response.status, personal(headers, False) if session.accessed else headers
+                )
+                return body
         except BaseException as error:
             if response.replaces(error):
                 return response.unavailable()
             raise
-        if type(body) is list and not session.accessed and response.stage is RECORDED:
-            close_untouched(session)  # most requests: a tenth less than by send()
-            response.stage = SENT
-            start_response(response.status, response.headers)
-            return body
         return response.send(body)
 
 

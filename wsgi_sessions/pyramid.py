@@ -145,7 +145,7 @@ class SessionFactory:
         if is_open(session):
             if self._is_configured:
                 self.manager.note_outer(session)
-            adopt_login_keys(session, LOGIN_KEYS)
+            adopt_login_keys(session, self.manager.options.login_keys)
             if "retry.attempts" in request.environ:
                 request.add_finished_callback(partial(_forget_attempt, session))
         else:

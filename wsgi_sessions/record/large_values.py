@@ -84,7 +84,8 @@ class LargeValues(dict[str, StoredValue]):
         merged.update(other)
         merged.large, merged.unchanged = self.large, self.unchanged
         for key, value in other.items():
-            if is_large(value) or self.get(key) == ELSEWHERE:
+            large = type(value) is bytes and len(value) >= LARGE
+            if large or self.get(key) == ELSEWHERE:
                 merged.unchanged = False
         return merged
 

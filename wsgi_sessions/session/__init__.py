@@ -13,7 +13,7 @@ from wsgi_sessions.session.repository import DEFAULT_MAX_BYTES, SessionRepositor
 from wsgi_sessions.session.session import (
     Session,
     check_key,
-    close_untouched,
+    close_unloaded,
     has_rivals,
     is_loaded,
     is_open,
@@ -45,7 +45,7 @@ __all__ = [
     "SessionRepository",
     "Snapshot",
     "check_key",
-    "close_untouched",
+    "close_unloaded",
     "find_by_id",
     "has_rivals",
     "is_loaded",

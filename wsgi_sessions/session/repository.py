@@ -218,7 +218,7 @@ class SessionRepository:
             renews = active or _renewing(snapshot.record, record)
             saved_at = now if renews else snapshot.record.saved_at
             if self._replace(snapshot, record, saved_at):
-                return Outcome.ENDED if record.is_empty else SAVED
+                return SAVED if record.values or not record.is_empty else Outcome.ENDED
             # Waits that grow outlast a worker that saves again and again without a pause. (If they
             # doubled, 1 of 100 requests by eight contenders would take 1.1 s; so it takes 0.2.)
             took = max(self.now() - now, 0.001)
@@ -265,7 +265,7 @@ class SessionRepository:
 
     def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:
         """One attempt to make *record* the stored one, as if it was saved then."""
-        if record.is_empty:
+        if not record.values and record.is_empty:
             data, expires_at = ENDED, 0.0  # a compare-and-delete
         else:
             record = record if record.saved_at == saved_at else record.saved(saved_at)

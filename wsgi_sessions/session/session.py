@@ -39,7 +39,7 @@ from wsgi_sessions.session.views import Items, Keys, Values
 __all__ = [
     "Session",
     "check_key",
-    "close_untouched",
+    "close_unloaded",
     "has_rivals",
     "is_loaded",
     "is_open",
@@ -213,14 +213,17 @@ class Session(MutableMapping[str, Any]):
             record = (state.snapshot or state.load()).record
             if record is None:
                 raise KeyError(key)
-            value = record.values[key]
+            values = record.values
+            value = values[key]
             if type(value) is not bytes:
                 return value  # a scalar: 7 k instructions less
             draft = state.look()
         elif key in draft.live:
             return draft.live[key]
+        else:
+            values = state.load().values
         try:
-            return draft.get(key, state.load().values)
+            return draft.get(key, values)
         except ValueError:
             state.replace_undecodable()
             raise KeyError(key) from None
@@ -544,11 +547,15 @@ def open_session(
     return session
 
 
-def close_untouched(session: Session) -> None:
-    """The request is over, and nothing has looked at its session: most requests."""
+def close_unloaded(session: Session) -> bool:
+    """The request is over, if nothing has looked at its session, or at most asked for a key at a
+    first visit; whether that is so. Most requests."""
     state = session._state
+    if session.accessed and (state.cookie_header or state.snapshot or state.draft):
+        return False
     state.phase = OVER
     state.environ = None
+    return True
 
 
 state_of: Callable[[Session], RequestState] = attrgetter("_state")

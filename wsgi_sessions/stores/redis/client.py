@@ -14,7 +14,7 @@ from wsgi_sessions.stores.given import check_client
 from wsgi_sessions.stores.redis.borrowed import AGAIN, NOT_LENT, lender_of, start_over
 from wsgi_sessions.stores.redis.packets import Wait
 from wsgi_sessions.stores.redis.replies import disturbed, first_reply, unavailable
-from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Transaction, key_of
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Reads, Transaction, key_of
 from wsgi_sessions.stores.redis.wire import argument
 from wsgi_sessions.stores.timeouts import Timeouts
 
@@ -27,9 +27,8 @@ _PACKAGES = ("redis", "valkey", "hiredis")
 class Server(Protocol):
     """What the store needs: the reply to one command, in one round trip."""
 
-    @property
-    def is_cluster(self) -> bool:
-        """Whether a command may name keys of one slot only."""
+    is_cluster: bool
+    """Whether a command may name keys of one slot only."""
 
     @property
     def place_of(self) -> Callable[[str], str] | None:
@@ -49,7 +48,8 @@ class Server(Protocol):
         """The reply to *command*; a string that is large perhaps as a view. Without a *deadline*,
         the operation begins now. Of a transaction, which has to be sent as *replicated*, in two
         round trips: the reply to its first write, ``True`` if there was nothing to do, ``False``
-        if it is refused.
+        if it is refused. Of several reads: the list of the replies, in one round trip, of a cluster
+        in one for each node.
 
         *replicated*: a write that as many replicas as configured have to acknowledge.
         *recognisable*: a save, which recognises its own work and so may be sent again after its
@@ -58,10 +58,6 @@ class Server(Protocol):
         Raises :exc:`NoScript`, :exc:`NotPermitted`, :exc:`WrongType`, :exc:`CrossSlot`, and for
         all else ``StoreUnavailable``.
         """
-
-    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
-        """The replies to several commands that only read, in one round trip to each node; an error
-        reply among them is raised as :meth:`call` does."""
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         """The names of all keys that match."""
@@ -77,12 +73,11 @@ class Client:
         self._lender = lender_of(client)
         _check(client, wait_replicas and not self._lender)
         self._client = client
-        self.is_cluster = hasattr(client, "get_node_from_key")
-        self.place_of = self._node_of if self.is_cluster else None
+        self.is_cluster = hasattr(client, "get_primaries")
+        self.place_of = self._node_of if hasattr(client, "get_node_from_key") else None
         # Half the time for an answer is for the replicas, the other half for the network. The
         # client's own socket_timeout has to be longer.
         self._wait = Wait(wait_replicas, int(timeouts.answer * 500))
-        self._none = Wait(0, 0)
 
     def deadline(self) -> float:
         return float("inf")  # the client's own timeouts count
@@ -95,18 +90,13 @@ class Client:
         replicated: bool = False,
         recognisable: bool = False,  # noqa: ARG002 - and its own retries
     ) -> Any:
-        transacted = type(command) is Transaction
-        wait = self._wait if transacted or (replicated and self._wait.replicas) else None
-        return self._reported(self._call, command, wait)
-
-    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:  # noqa: ARG002
-        replies: list[Any] = self._reported(self._call_all, tuple(commands))
-        return replies
-
-    def _reported(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """What *call* returns; what it raises as the store's own."""
+        several = type(command) is not tuple
+        wait = self._wait if several or (replicated and self._wait.replicas) else None
         try:
-            return call(*arguments)
+            reply = self._borrowed(command, wait)
+            if reply is AGAIN or reply is NOT_LENT:
+                return self._called(command, wait, lost=reply is AGAIN)
+            return reply
         except SessionError:
             raise
         except BaseException as error:
@@ -115,22 +105,6 @@ class Client:
                 if self._lender is not None or not isinstance(error, Exception):
                     raise
             raise unavailable(error) from None
-
-    def _call(self, command: Command, wait: Wait | None) -> Any:
-        reply = self._borrowed(command, wait)
-        if reply is AGAIN or reply is NOT_LENT:
-            return self._called(command, wait, lost=reply is AGAIN)
-        return reply
-
-    def _call_all(self, commands: Command) -> Any:
-        if not self.is_cluster:
-            reply = self._borrowed(commands, self._none)
-            if reply is not AGAIN and reply is not NOT_LENT:
-                return reply
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*_joined(command))
-        return pipeline.execute()
 
     def _node_of(self, name: str) -> str:
         try:
@@ -150,11 +124,13 @@ class Client:
         """The reply by the client's own methods. *lost*: an earlier one perhaps was."""
         if type(command) is Transaction:
             return self._transacted(command, lost=lost)
+        if type(command) is Reads:
+            return self._all_replies(command.commands)
         if wait is None:
             if command[0] == "GET":  # the method names the key to a client-side cache
                 return self._client.get(command[1])
             return self._client.execute_command(*_joined(command))
-        if self.is_cluster:
+        if self.place_of is not None:
             return self._replicated_elsewhere(command, wait)
         pipeline = self._client.pipeline(transaction=False)
         pipeline.execute_command(*_joined(command))
@@ -169,6 +145,12 @@ class Client:
         if reply is AGAIN or reply is NOT_LENT:
             raise StoreUnavailable("no node of the Redis Cluster has taken the write")
         return reply
+
+    def _all_replies(self, commands: Sequence[Command]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*_joined(command))
+        return list(pipeline.execute())
 
     def _transacted(self, transaction: Transaction, *, lost: bool) -> Any:
         if self._wait.replicas:

@@ -14,16 +14,21 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.redis.client import UNKNOWN_NODE
 from wsgi_sessions.stores.redis.connections import Connections
-from wsgi_sessions.stores.redis.replies import Elsewhere, NoScript, NotPermitted, WrongType
+from wsgi_sessions.stores.redis.replies import (
+    CrossSlot,
+    Elsewhere,
+    NoScript,
+    NotPermitted,
+    WrongType,
+)
 from wsgi_sessions.stores.redis.several import Place, hosts_of
-from wsgi_sessions.stores.redis.watched import Asking, Command, Transaction, key_of
+from wsgi_sessions.stores.redis.watched import Asking, Command, Reads, Transaction, key_of
 from wsgi_sessions.stores.timeouts import Timeouts
 
 __all__ = ["ClusterConnections"]
@@ -74,6 +79,8 @@ class ClusterConnections:
         recognisable: bool = False,
     ) -> Any:
         deadline = deadline or self.deadline()
+        if type(command) is Reads:
+            return self._all_replies(command.commands, deadline)
         name = key_of(command)
         if name is None:
             return self._ask_any(command, deadline)
@@ -88,7 +95,7 @@ class ClusterConnections:
                 if attempt == _ATTEMPTS - 1 or (error.asking and type(command) is Transaction):
                     raise
                 place, sent = self._redirected(slot, place, command, error, deadline)
-            except (NoScript, NotPermitted, WrongType):
+            except (NoScript, NotPermitted, WrongType, CrossSlot):
                 raise
             except StoreUnavailable as error:
                 was, place = place, self._learned(slot, deadline, failed=place)
@@ -97,27 +104,6 @@ class ClusterConnections:
                     raise
                 sent = command
         raise AssertionError("the last attempt returns or raises")
-
-    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
-        """In one round trip to each node, one after the other."""
-        if not any(self._table):
-            self._learn(deadline)
-        nodes: dict[Place | None, list[int]] = {}
-        for number, command in enumerate(commands):
-            nodes.setdefault(self._table[_slot_of(key_of(command))], []).append(number)
-        replies: dict[int, Any] = {}
-        for place, numbers in nodes.items():
-            asked = [commands[number] for number in numbers]
-            replies.update(zip(numbers, self._all_of(place, asked, deadline), strict=True))
-        return [replies[number] for number in range(len(commands))]
-
-    def _all_of(
-        self, place: Place | None, commands: Sequence[Command], deadline: float
-    ) -> list[Any]:
-        if place is not None:
-            with suppress(Elsewhere):  # one of the keys is being moved
-                return self._at(place).call_all(commands, deadline)
-        return [self.call(command, deadline) for command in commands]
 
     def scan(self, pattern: str) -> Iterator[bytes]:
         if not any(self._table):
@@ -183,6 +169,21 @@ class ClusterConnections:
             return
         failure.applied = False
         raise failure
+
+    def _all_replies(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        """In one round trip for each node; one command after the other, where that fails."""
+        at: dict[Place, list[Command]] = {}
+        for command in commands:
+            slot = _slot_of(key_of(command))
+            at.setdefault(self._table[slot] or self._learned(slot, deadline), []).append(command)
+        replies: dict[Command, Any] = {}
+        for place, its in at.items():
+            try:
+                found = self._at(place).call(Reads(its), deadline, recognisable=True)
+            except StoreUnavailable:
+                found = [self.call(command, deadline, recognisable=True) for command in its]
+            replies.update(zip(its, found, strict=True))
+        return [replies[command] for command in commands]
 
     def _ask_any(self, command: Command, deadline: float) -> Any:
         """The reply of whichever node answers first, those that were named first."""

@@ -25,7 +25,7 @@ Rules for maintainers:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from os import getpid
 from time import monotonic
 from typing import Any
@@ -110,10 +110,6 @@ class Connections:
             )
         return reply
 
-    def call_all(self, commands: Sequence[Command], deadline: float) -> list[Any]:
-        replies: list[Any] = self.call(tuple(commands), deadline, recognisable=True)
-        return replies
-
     def scan(self, pattern: str) -> Iterator[bytes]:
         cursor = b"0"
         while True:
@@ -151,7 +147,7 @@ class Connections:
             wire = connection.wire
             wire.used_at, latest = now, now + self._answer
             wire.deadline = latest if latest < deadline else deadline
-            if replicated or type(command[0]) is not str:
+            if replicated or type(command) is not tuple:
                 reply = talk(connection, command, self._wait, replicated=replicated)
             else:
                 reply = wire.ask(packed(command))

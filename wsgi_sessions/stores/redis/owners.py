@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.redis.client import Server
 from wsgi_sessions.stores.redis.scripts import LIST, UNLIST, Scripts
-from wsgi_sessions.stores.redis.watched import Command
+from wsgi_sessions.stores.redis.watched import Command, Reads
 
 __all__ = ["GHOST_SECONDS", "Entry", "OwnerLists"]
 
@@ -77,18 +77,17 @@ class OwnerLists:
             self._server.call(command, self._server.deadline())
 
     def keys_of(self, owner: str) -> Sequence[str]:
-        """The keys of the live records of *owner*, in order. Two round trips, a third where
-        something is listed that has no record."""
+        """The keys of the live records of *owner*, in order. Two round trips (in a cluster one and
+        one for each node), another where something is listed that has no record."""
         name, deadline = self.name_of(owner), self._server.deadline()
-        found = self._server.call(("ZRANGEBYSCORE", name, "(0", "+inf"), deadline)
-        keys = [one.decode() for one in found]
+        listed = self._server.call(("ZRANGEBYSCORE", name, "(0", "+inf"), deadline)
+        keys = [one.decode() for one in listed]
         if not keys:
             return []
-        there: list[Any] = self._server.call_all(
-            [("EXISTS", self._prefix + key) for key in keys], deadline
-        )
-        ghosts = [key for key, exists in zip(keys, there, strict=True) if not exists]
+        exists = Reads([("EXISTS", self._prefix + key) for key in keys])
+        there: list[Any] = self._server.call(exists, deadline, recognisable=True)
+        ghosts = [key for key, found in zip(keys, there, strict=True) if not found]
         if ghosts:
             arguments = (name, time.time() - GHOST_SECONDS, *ghosts[:_GHOSTS_AT_ONCE])
             self._scripts.run(UNLIST, arguments, deadline)
-        return [key for key, exists in zip(keys, there, strict=True) if exists]
+        return [key for key, found in zip(keys, there, strict=True) if found]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from wsgi_sessions.stores.redis.replies import disturbed, first_reply
-from wsgi_sessions.stores.redis.watched import ATTEMPTS, Asking, Command, Transaction
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Asking, Command, Reads, Transaction
 from wsgi_sessions.stores.redis.wire import packed
 
 __all__ = ["Line", "Wait", "talk"]
@@ -41,23 +41,24 @@ class Wait(NamedTuple):
 
 
 def talk(line: Line, command: Command, wait: Wait, *, replicated: bool = True) -> Any:
-    """The reply to *command*, or the replies to several commands, if it consists of these; of a
-    transaction that to its first write, ``True`` if there was nothing to do, ``False`` if it is
-    refused. Raises an error that was the reply, and :exc:`~wsgi_sessions.StoreUnavailable` where
-    replicas do not confirm what has to be *replicated*."""
+    """The reply to *command*. Of a transaction: that to its first write, ``True`` if there was
+    nothing to do, ``False`` if it is refused. Of several reads: the list of replies. Raises an
+    error that was the reply, and :exc:`~wsgi_sessions.StoreUnavailable` where replicas do not
+    confirm, or a transaction is disturbed too often."""
     if type(command) is Transaction:
         return _transacted(line, command, wait)
-    several = type(command) is tuple and type(command[0]) is tuple
-    commands: Sequence[Command] = command if several else (command,)
+    if type(command) is Reads:
+        return _each(_replies(line, command.commands))
+    commands: list[Command] = [command]
     if type(command) is Asking:
-        commands = (("ASKING",), command.command)
+        commands = [("ASKING",), command.command]
     if wait.replicas and replicated:
-        return first_reply(_replies(line, (*commands, wait.command()))[-2:], wait.replicas)
-    replies = _replies(line, commands)
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    return replies if several else replies[-1]
+        commands.append(wait.command())
+        return first_reply(_replies(line, commands)[-2:], wait.replicas)
+    reply = _replies(line, commands)[-1]
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 def _transacted(line: Line, transaction: Transaction, wait: Wait) -> Any:
@@ -88,10 +89,17 @@ def _accepted(line: Line, commands: Sequence[Command]) -> list[Any]:
 
 
 def _accept(line: Line, replies: Sequence[Any]) -> None:
+    if any(isinstance(reply, Exception) for reply in replies):
+        line.spent = True
+        _each(replies)
+
+
+def _each(replies: Sequence[Any]) -> Sequence[Any]:
+    """*replies*, of which the first error is raised."""
     for reply in replies:
         if isinstance(reply, Exception):
-            line.spent = True
             raise reply
+    return replies
 
 
 def _replies(line: Line, commands: Sequence[Command]) -> list[Any]:

@@ -206,8 +206,9 @@ class RedisStore:
 
     def keys_of(self, owner: str) -> Sequence[str]:
         """The keys of the live records of *owner*, in the order in which they were listed. One
-        ``ZRANGEBYSCORE``, then one ``EXISTS`` for each, all in one round trip; a third takes off
-        the list what has no record, unless it was listed within the last minute."""
+        ``ZRANGEBYSCORE``, then one ``EXISTS`` for each, all in one round trip, of a cluster in one
+        for each node; another takes off the list what has no record, unless it was listed within
+        the last minute."""
         return self._lists.keys_of(owner)
 
     def delete(self, key: str) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "ATTEMPTS",
     "Asking",
     "Command",
+    "Reads",
     "Transaction",
     "key_of",
     "list_key",
@@ -49,6 +50,12 @@ class Transaction(NamedTuple):
     """Whether it is to be acknowledged by replicas, where these are waited for."""
 
 
+class Reads(NamedTuple):
+    """Several *commands* that only read, and whose replies, a list, are to come together."""
+
+    commands: Sequence[Command]
+
+
 class Asking(NamedTuple):
     """*command*, sent to the node of a cluster that is about to get the key."""
 
@@ -61,9 +68,10 @@ _KEY_AT = dict.fromkeys(("EVALSHA", "EVAL"), 3) | dict.fromkeys(
 
 
 def key_of(command: Command) -> Any:
-    """The first key of *command*; ``None`` if it has none, or is none of the store's own."""
-    if type(command) is Transaction:
-        return command.keys[0]
+    """The key that says to which node of a cluster *command* goes; ``None`` if it has none, is none
+    of the store's own, or consists of several."""
+    if type(command) is not tuple:
+        return command.keys[0] if type(command) is Transaction else None
     at = _KEY_AT.get(command[0])
     return None if at is None else command[at]
 

@@ -1,0 +1,1 @@
+"""Seven frameworks in one process, under one middleware, with one session."""
