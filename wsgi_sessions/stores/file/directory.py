@@ -66,22 +66,25 @@ class Directory:
     @contextlib.contextmanager
     def shard(self, name: str, *, make: bool = False, lock: bool = False) -> Iterator[Any]:
         """The open shard, or None if there is none. Faults become StoreUnavailable."""
+        shard = None
         try:
             path = f"{self.path}{os.sep}{name}"
             try:
-                self._check()
-                shard = shards.open_shard(path, self._seconds)
-            except FileNotFoundError:
-                shard = self._make_shard(path) if make else None
-            try:
+                try:
+                    self._check()
+                    shard = shards.open_shard(path, self._seconds)
+                except FileNotFoundError:
+                    shard = self._make_shard(path) if make else None
                 if lock and shard is not None:
                     shards.lock_shard(shard, self._seconds)
                 yield shard
             finally:
-                if shard is not None:
-                    if lock:
+                try:
+                    if lock and shard is not None:
                         shards.unlock_shard(shard)
-                    shards.close_shard(shard)
+                finally:
+                    if shard is not None:
+                        shards.close_shard(shard)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise StoreUnavailable(
@@ -93,11 +96,12 @@ class Directory:
     @contextlib.contextmanager
     def live(self, shard: Any, key: str, size: int = HEADER) -> Iterator[_Record | None]:
         """The open record with its first *size* bytes, or None if there is no live one."""
-        file = None if shard is None else shards.open_record(shard, name_of(key))
-        if file is None:
-            yield None
-            return
+        file = None
         try:
+            file = None if shard is None else shards.open_record(shard, name_of(key))
+            if file is None:
+                yield None
+                return
             status = os.fstat(file)
             record = None
             if stat.S_ISREG(status.st_mode) and status.st_mtime > self._clock():
@@ -106,7 +110,8 @@ class Directory:
                     record = _Record(file, status.st_size, status.st_mtime, head)
             yield record
         finally:
-            os.close(file)
+            if file is not None:
+                os.close(file)
 
     def write(self, shard: Any, key: str, data: bytes, expires_at: float) -> bytes:
         """Put a record into the locked *shard*; its version."""

@@ -5,7 +5,8 @@ How this works, and the rules for maintainers:
 * Statements go over the driver's own cursor on a connection checked out of the engine's pool; going
   through SQLAlchemy's Core would double the cost of an operation.
 * Any exception, ``BaseException`` too (a gevent timeout, ``KeyboardInterrupt``), costs the
-  connection it came over: an answer may still arrive over it.
+  connection it came over: an answer may still arrive over it. One that comes while the pool is at
+  work costs the pool.
 * A connection that turns out to be closed, or to be to a server that only reads since a failover,
   is likely not the only one. So the idle ones are dropped too, and the statement is sent once more
   over a new one, if little time has gone by. All statements are such that this does no harm; the
@@ -29,8 +30,8 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from threading import Condition, Lock
-from time import monotonic
+from threading import Lock
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Engine
@@ -55,6 +56,7 @@ from wsgi_sessions.stores.timeouts import IDLE_SECONDS
 __all__ = ["Database", "Result"]
 
 CREATE_ATTEMPTS = 4
+_TICK_SECONDS = 0.0005  # by which a thread and a fork look whether the other is done
 
 logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
@@ -120,7 +122,7 @@ class Database:
             self.engine.dispose()
 
     def _count(self) -> AbstractContextManager[object]:
-        return _running.get() if self._is_sqlite else nullcontext()
+        return _running.get()() if self._is_sqlite else nullcontext()
 
     def _leave_to_parent(self) -> None:
         """In a child: use no connection of the parent's. They are kept, since collecting one might
@@ -207,11 +209,16 @@ class Database:
         """
         try:
             pool, connection = self._acquire()
+            kept = USED_AT in connection.info
+            driver: Any = connection.dbapi_connection
         except self._errors as error:
+            if isinstance(error, OSError):  # not of the driver: a signal handler's, perhaps
+                self._start_over()
             waited = isinstance(error, PoolTimeout)  # for others, who will say what is wrong
             raise _Failed(Fault.BUSY if waited else Fault.OTHER, error) from error
-        kept = USED_AT in connection.info
-        driver: Any = connection.dbapi_connection
+        except BaseException:
+            self._start_over()
+            raise
         try:
             borrowed = self._borrows_autocommit and not driver.autocommit
             if borrowed:
@@ -228,13 +235,11 @@ class Database:
         except BaseException:
             connection.invalidate()
             raise
-        if self._pooler is not None and self._pooler.wants_back:
-            connection.invalidate()
-        else:
-            connection.info[USED_AT] = monotonic()
-            connection.close()
-        if self.engine.pool is not pool:  # another thread has dropped it: close what came back
-            pool.dispose()
+        try:
+            self._release(pool, connection)
+        except BaseException:
+            self._start_over()
+            raise
 
     def _acquire(self) -> tuple[Pool, PoolProxiedConnection]:
         """A connection and the pool that it is of; a new one if that was idle for too long."""
@@ -253,6 +258,21 @@ class Database:
             self.engine.dispose()
         pool = self.engine.pool
         return pool, pool.connect()
+
+    def _release(self, pool: Pool, connection: PoolProxiedConnection) -> None:
+        if self._pooler is not None and self._pooler.wants_back:
+            connection.invalidate()
+        else:
+            connection.info[USED_AT] = monotonic()
+            connection.close()
+        if self.engine.pool is not pool:  # another thread has dropped it: close what came back
+            pool.dispose()
+
+    def _start_over(self) -> None:
+        """Take a new pool: the other was broken off in the middle of its books, and may count a
+        connection as in use forever."""
+        if self._has_pool:
+            self.engine.dispose()
 
     def _discard(self, connection: PoolProxiedConnection, pool: Pool, error: Exception) -> Fault:
         """Close a connection after an error; what the error means."""
@@ -305,27 +325,36 @@ class _Failed(Exception):
 
 
 class _Running:
-    """Counts the threads that are in SQLite. Nobody gets in during a fork."""
+    """Counts the threads that are in SQLite. Nobody gets in during a fork.
+
+    Without a lock, which a signal handler that raises could leave held: a thread puts its mark
+    first and looks then whether a fork is under way, the fork the other way round."""
 
     def __init__(self) -> None:
-        self._condition = Condition()
-        self._threads = 0
+        self._marks: dict[object, None] = {}
+        self._forking = False
 
-    def __enter__(self) -> None:
-        with self._condition:
-            self._threads += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._condition:
-            self._threads -= 1
-            self._condition.notify_all()
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        mark = object()
+        try:
+            self._marks[mark] = None
+            while self._forking:
+                self._marks.pop(mark, None)
+                sleep(_TICK_SECONDS)
+                self._marks[mark] = None
+            yield
+        finally:
+            self._marks.pop(mark, None)
 
     def before_fork(self, seconds: float) -> None:
-        self._condition.acquire()
-        self._condition.wait_for(lambda: not self._threads, seconds)
+        self._forking = True
+        deadline = monotonic() + seconds
+        while self._marks and monotonic() < deadline:
+            sleep(_TICK_SECONDS)
 
     def after_fork(self) -> None:
-        self._condition.release()
+        self._forking = False
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
