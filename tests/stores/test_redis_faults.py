@@ -439,7 +439,7 @@ def test_interrupted_anywhere(redis_server: RedisServer) -> None:
         if left > 0:
             break
         assert data_of(store, two) == b"two"
-    assert steps > 12
+    assert steps > 8
     store.close()
 
 

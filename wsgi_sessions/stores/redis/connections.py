@@ -173,7 +173,7 @@ class Connections:
         replied = isinstance(failure, self._errors.ResponseError)
         again = recognisable or (kept and command[0] == "GET")
         if not (lost or (again and not replied)):
-            raise unavailable(failure, self._server)
+            raise unavailable(failure, self._server) from None
         unsent = isinstance(failure, BrokenPipeError)  # it was closed before the command came
         reply = self._call_again(command, deadline, replicated, unsent=unsent)
         if not reply and reply is not None and (recognisable or replicated):
