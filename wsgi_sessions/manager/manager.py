@@ -50,6 +50,7 @@ from wsgi_sessions.session import (
     Lifetimes,
     ObservedRepository,
     RequestState,
+    Resolve,
     Session,
     SessionRepository,
     close_unloaded,
@@ -136,7 +137,7 @@ class SessionManager:
         self._adopts = self.repository.identity is None
         self._adopted: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
         self._owners = Owners(self.repository)
-        self.resolve = self._resolver(encrypted, settings.migrate_from).resolve
+        self.resolve: Resolve = self._resolver(encrypted, settings.migrate_from).resolve
         """Finds the session that a ``Cookie`` header stands for."""
 
     @staticmethod
