@@ -271,7 +271,8 @@ class SessionManager:
 
     def claimed_key(self, session: Session) -> str | None:
         """The key that *session* has if what it was opened by is still good: what :meth:`key_of`
-        says, for where nothing may be loaded, as in a coroutine. No I/O."""
+        says, for where nothing may be loaded, as in a coroutine. No I/O, but that of a process's
+        first cookie that is signed with none of its keys."""
         state = state_of(session)
         if state.snapshot is not None:
             return self.key_of(session)
