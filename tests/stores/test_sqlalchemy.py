@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -360,13 +361,28 @@ def test_what_cannot_work_is_refused(url, message):
     assert "secret" not in str(caught.value)
 
 
-def test_an_engine_with_one_connection_is_refused():
-    """The store would commit what the application has begun on it."""
-    for options in ({}, {"poolclass": StaticPool}):
-        engine = sa.create_engine("sqlite://", **options)
-        with pytest.raises(ConfigurationError, match="one connection for all"):
-            SQLAlchemyStore(engine)
-        engine.dispose()
+@pytest.mark.parametrize("options", [{}, {"poolclass": StaticPool}], ids=["thread", "static"])
+def test_an_engine_with_one_connection_is_used_as_it_is(options: dict[str, Any]) -> None:
+    """The application's tables in memory are in the same database, and stay after an error."""
+    engine = sa.create_engine("sqlite://", **options)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE theirs (x)"))
+    store = SQLAlchemyStore(engine)
+    version = store.save("key", b"data", expires_at=4e9, replacing=None)
+    assert store.save("key", b"more", expires_at=4e9, replacing=version)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE sessions RENAME TO away"))
+    with pytest.raises(StoreUnavailable):
+        SQLAlchemyStore(engine, create=False).load("key")
+    with engine.begin() as connection:
+        assert connection.execute(sa.text("SELECT * FROM theirs")).all() == []
+        connection.execute(sa.text("ALTER TABLE away RENAME TO sessions"))
+    found = store.load("key")
+    assert found is not None
+    assert found.data == b"more"
+    store.close()
+    assert store.load("key") == found
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,9 @@ class Database:
         self._pooler = pooler
         self._own = own = pooler is not None
         self._has_pool = isinstance(engine.pool, QueuePool)
+        self._has_one = isinstance(engine.pool, StaticPool | SingletonThreadPool)
+        """One connection for all or for each thread, the application's: it may be all that a
+        database in memory lives in, so it is never closed."""
         self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
@@ -132,7 +135,7 @@ class Database:
         with self._renewing.get():
             if self._process == os.getpid():
                 return
-            if not isinstance(self.engine.pool, StaticPool | SingletonThreadPool):
+            if not self._has_one:
                 self._inherited.append(self.engine.pool)
                 self.engine.dispose(close=self._is_sqlite)
             self._process = os.getpid()
@@ -233,7 +236,7 @@ class Database:
         except self._errors as error:
             raise _Failed(self._discard(connection, pool, error), error, kept=kept) from error
         except BaseException:
-            connection.invalidate()
+            self._give_up(connection)
             raise
         try:
             self._release(pool, connection)
@@ -268,6 +271,13 @@ class Database:
         if self.engine.pool is not pool:  # another thread has dropped it: close what came back
             pool.dispose()
 
+    def _give_up(self, connection: PoolProxiedConnection) -> None:
+        """Close it, or roll back the only one."""
+        if self._has_one:
+            connection.close()
+        else:
+            connection.invalidate()
+
     def _start_over(self) -> None:
         """Take a new pool: the other was broken off in the middle of its books, and may count a
         connection as in use forever."""
@@ -281,7 +291,7 @@ class Database:
             error, driver, None
         )
         fault = Fault.LOST if lost else Fault.of(error)
-        connection.invalidate()
+        self._give_up(connection)
         if fault is Fault.POOLED and self._pooler is not None:
             self._pooler.present = True
         if fault in WITH_ALL and self._has_pool and self.engine.pool is pool:

@@ -13,7 +13,7 @@ from weakref import ref
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Dialect, Engine
-from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
+from sqlalchemy.pool import QueuePool
 
 from wsgi_sessions.errors import ConfigurationError, cannot_import
 from wsgi_sessions.stores.place import check_private, create_private
@@ -125,11 +125,6 @@ def _check(engine: Engine) -> None:
         )
     if engine.dialect.is_async:
         raise ConfigurationError("SQLAlchemyStore needs an engine with a synchronous driver")
-    if isinstance(engine.pool, StaticPool | SingletonThreadPool):
-        raise ConfigurationError(
-            "this engine has one connection for all, and the store would commit the application's "
-            "transactions: use a database in a file, a URL, or MemoryStore()"
-        )
 
 
 def _build(url: URL, limits: Limits, pooler: Pooler) -> Engine:
