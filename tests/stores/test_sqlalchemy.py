@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import StaticPool
 
 from tests.support.owners import listed
@@ -37,7 +38,7 @@ def url(request, tmp_path) -> str:
 
 def ordinary_engine(url: str, **options) -> sa.Engine:
     """An engine as an application makes it."""
-    url = sa.make_url(url)
+    url = make_url(url)
     drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
     name = drivers.get(url.drivername, url.drivername)
     return sa.create_engine(url.set(drivername=name, query={}), **options)
@@ -45,7 +46,7 @@ def ordinary_engine(url: str, **options) -> sa.Engine:
 
 def at(url: str) -> dict[str, str]:
     """Where an application names the schema that is in *url*."""
-    schema = sa.make_url(url).query.get("schema")
+    schema = make_url(url).query.get("schema")
     return {"schema": schema} if schema else {}
 
 
