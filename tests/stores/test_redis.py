@@ -15,7 +15,6 @@ import pytest
 import redis
 import redis.asyncio
 import valkey
-from redis.cluster import LoadBalancingStrategy
 from redis.sentinel import Sentinel
 
 from tests.servers.proxy import FaultProxy
@@ -381,7 +380,7 @@ def test_prefixes_are_plain(prefix: str) -> None:
 def test_cluster_clients_that_could_not_keep_the_rules(redis_cluster: RedisCluster) -> None:
     """Reading from replicas, which may be behind; waiting for them, which a class that is not
     redis-py's own cannot."""
-    strategy = LoadBalancingStrategy.ROUND_ROBIN
+    strategy = redis.cluster.LoadBalancingStrategy.ROUND_ROBIN
 
     class Traced(redis.RedisCluster):
         pass

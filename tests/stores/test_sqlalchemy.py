@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import StaticPool
 
 from tests.support.owners import listed
@@ -38,7 +39,7 @@ def url(request, tmp_path) -> str:
 
 def ordinary_engine(url: str, **options) -> sa.Engine:
     """An engine as an application makes it."""
-    url = sa.make_url(url)
+    url = make_url(url)
     drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
     name = drivers.get(url.drivername, url.drivername)
     return sa.create_engine(url.set(drivername=name, query={}), **options)
@@ -46,7 +47,7 @@ def ordinary_engine(url: str, **options) -> sa.Engine:
 
 def at(url: str) -> dict[str, str]:
     """Where an application names the schema that is in *url*."""
-    schema = sa.make_url(url).query.get("schema")
+    schema = make_url(url).query.get("schema")
     return {"schema": schema} if schema else {}
 
 

@@ -32,18 +32,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import (
-    Pool,
-    PoolProxiedConnection,
-    QueuePool,
-    SingletonThreadPool,
-    StaticPool,
-)
+from sqlalchemy.pool import Pool, QueuePool, SingletonThreadPool, StaticPool
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess, around_fork
@@ -52,6 +46,9 @@ from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.table import FAMILIES, SessionTable, Statement
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import PoolProxiedConnection  # SQLAlchemy 1.4 has no such name
 
 __all__ = ["Database", "Result"]
 
@@ -104,7 +101,9 @@ class Database:
         self._has_one = isinstance(engine.pool, StaticPool | SingletonThreadPool)
         """One connection for all or for each thread, the application's: it may be all that a
         database in memory lives in, so it is never closed."""
-        self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
+        driver: Any = engine.dialect.dbapi  # "loaded_dbapi", but SQLAlchemy 1.4 has no such name
+        self._driver_error: Any = driver.Error
+        self._errors = (self._driver_error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
         self._statements: dict[str, Statement] | None = None
@@ -287,9 +286,7 @@ class Database:
     def _discard(self, connection: PoolProxiedConnection, pool: Pool, error: Exception) -> Fault:
         """Close a connection after an error; what the error means."""
         dialect, driver = self.engine.dialect, connection.dbapi_connection
-        lost = isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(
-            error, driver, None
-        )
+        lost = isinstance(error, self._driver_error) and dialect.is_disconnect(error, driver, None)
         fault = Fault.LOST if lost else Fault.of(error)
         self._give_up(connection)
         if fault is Fault.POOLED and self._pooler is not None:
