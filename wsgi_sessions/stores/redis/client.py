@@ -73,8 +73,10 @@ class Client:
         self._lender = lender_of(client)
         _check(client, wait_replicas and not self._lender)
         self._client = client
-        self.is_cluster = hasattr(client, "get_primaries")
-        self.place_of = self._node_of if hasattr(client, "get_node_from_key") else None
+        self.is_cluster: bool = hasattr(client, "get_primaries")
+        self.place_of: Callable[[str], str] | None = (
+            self._node_of if hasattr(client, "get_node_from_key") else None
+        )
         # Half the time for an answer is for the replicas, the other half for the network. The
         # client's own socket_timeout has to be longer.
         self._wait = Wait(wait_replicas, int(timeouts.answer * 500))
