@@ -151,6 +151,7 @@ class SessionFactory:
         else:
             _check_router(request)
             session = self.manager.open(request.environ.get("HTTP_COOKIE"), request.environ)
+            request.environ[self._environ_key] = session  # for what is mounted inside Pyramid
             commit = Commit(self.manager, session)
             setattr(session, _COMMIT, commit)
             request.add_response_callback(commit.respond)

@@ -38,7 +38,6 @@ from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.redis.connections import Connections
 from wsgi_sessions.stores.redis.store import RedisStore
-from wsgi_sessions.stores.redis.wire import Wire
 from wsgi_sessions.testing.contract import new_key
 from wsgi_sessions.testing.forks import forked
 
@@ -220,16 +219,14 @@ def test_an_answer_is_awaited_twice_at_most(
     store = RedisStore(url(proxy.port, answer))
     answered(lambda: store.load("key"))
     waited = []
-    ask = Wire.ask
+    settle = Connections._settle
 
-    def noted(wire: Wire, command: bytes) -> Any:
-        try:
-            return ask(wire, command)
-        except TimeoutError:
-            waited.append(wire._socket.gettimeout())
-            raise
+    def noted(self: Connections, connection: Any, error: BaseException) -> None:
+        if isinstance(error, TimeoutError):
+            waited.append(connection.wire._socket.gettimeout())
+        settle(self, connection, error)
 
-    monkeypatch.setattr(Wire, "ask", noted)
+    monkeypatch.setattr(Connections, "_settle", noted)
     proxy.stall()
     with pytest.raises(StoreUnavailable):
         STEPS[step][0](store, new_key(), b"12345678")
@@ -442,7 +439,7 @@ def test_interrupted_anywhere(redis_server: RedisServer) -> None:
         if left > 0:
             break
         assert data_of(store, two) == b"two"
-    assert steps > 12
+    assert steps > 8
     store.close()
 
 

@@ -556,7 +556,8 @@ def test_a_deadlock_is_tried_again(mariadb_server):
     with closing(SQLAlchemyStore(mariadb_server.new_place(name), timeouts=PATIENT)) as store:
         store.load(new_key())
         mariadb_server.execute(
-            f"INSERT INTO {name}.sessions VALUES ('a', 1, 1, 'x'), ('b', 1, 2, 'x')"
+            f"INSERT INTO {name}.sessions (`key`, version, expires_at, data) "
+            "VALUES ('a', 1, 1, 'x'), ('b', 1, 2, 'x')"
         )
         with closing(mariadb_server.connect(name)) as other:
             cursor = other.cursor()

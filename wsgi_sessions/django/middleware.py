@@ -172,7 +172,7 @@ def _cookie_header(request: HttpRequest, manager: SessionManager) -> str:
     put = vars(request).get("COOKIES", {}).get(name)
     if put is not None and put not in header:
         header = f"{name}={put}"
-    if name in header:
+    if test_keys.are_noted() and name in header:
         given = request.COOKIES.get(name, "")
         meant = test_keys.cookie_for(request, given)
         return header if meant is given else f"{name}={meant}"

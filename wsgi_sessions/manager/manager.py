@@ -50,6 +50,7 @@ from wsgi_sessions.session import (
     Lifetimes,
     ObservedRepository,
     RequestState,
+    Resolve,
     Session,
     SessionRepository,
     close_unloaded,
@@ -136,7 +137,7 @@ class SessionManager:
         self._adopts = self.repository.identity is None
         self._adopted: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
         self._owners = Owners(self.repository)
-        self.resolve = self._resolver(encrypted, settings.migrate_from).resolve
+        self.resolve: Resolve = self._resolver(encrypted, settings.migrate_from).resolve
         """Finds the session that a ``Cookie`` header stands for."""
 
     @staticmethod
@@ -270,7 +271,8 @@ class SessionManager:
 
     def claimed_key(self, session: Session) -> str | None:
         """The key that *session* has if what it was opened by is still good: what :meth:`key_of`
-        says, for where nothing may be loaded, as in a coroutine. No I/O."""
+        says, for where nothing may be loaded, as in a coroutine. No I/O, but that of a process's
+        first cookie that is signed with none of its keys."""
         state = state_of(session)
         if state.snapshot is not None:
             return self.key_of(session)

@@ -177,12 +177,15 @@ class Client:
 
     def _attempt(self, transaction: Transaction) -> Any:
         with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.watch(*transaction.keys)
-            replies = [pipeline.execute_command(*_joined(read)) for read in transaction.reads]
+            if transaction.watches:
+                pipeline.watch(*transaction.keys)
+            read = pipeline if transaction.watches else self._client
+            replies = [read.execute_command(*_joined(command)) for command in transaction.reads]
             commands = transaction.decide(replies)
             if not commands:
                 return commands is not None
-            pipeline.multi()
+            if transaction.watches:
+                pipeline.multi()
             for command in commands:
                 pipeline.execute_command(*_joined(command))
             return pipeline.execute()[0]

@@ -75,7 +75,8 @@ class RedisStore:
 
     Where scripts are not permitted (``+eval +evalsha``, as on some managed plans), the store
     notices it before it gives out a session, and compares and sets by ``WATCH`` and ``MULTI`` in
-    two round trips; that takes ``+watch +multi +exec +discard +unwatch`` instead.
+    two round trips; that takes ``+watch +multi +exec +discard +unwatch`` instead. The list of an
+    owner then lives for 400 days after the last login.
 
     (``scan`` is for listing only, ``select`` for a database other than 0, ``wait`` for
     *wait_replicas*; in a cluster ``+cluster`` is needed as well, and by a client ``+command``.)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from os import getpid
 from time import monotonic
 from typing import Any
 
 from wsgi_sessions.stores.redis.watched import Command
 
-_CHUNK = 65_536
+CHUNK = 65_536
+LARGE = 4096
+"""Bytes from which on a string is copied as little as can be."""
 _INCOMPLETE = object()
 
 
@@ -21,15 +24,16 @@ _FRONTS = [_front(size) for size in range(160)]
 
 
 def packed(command: Command) -> bytes:
-    """*command* as the server reads it. What most requests do is written out: redis-py's packers
-    take twice as many instructions, and copy a large value three times."""
-    if command[0] == "GET":
+    """*command* as the server reads it, by one copy. What most requests do is written out:
+    redis-py's packers take twice as many instructions, and copy a large value three times."""
+    verb = command[0]
+    if verb == "GET":
         name = command[1].encode()
-        return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name)
-    if command[0] == "EVALSHA" and type(command[5]) is tuple:  # a compare-and-set
+        return b"".join((b"*2\r\n$3\r\nGET", _FRONTS[len(name)], name, b"\r\n"))
+    if verb == "EVALSHA" and type(command[5]) is tuple:  # a compare-and-set
         _, digest, _, key, replacing, (version, data), left = command
         name, milliseconds = key.encode(), repr(left).encode()
-        parts = (
+        parts: Iterable[bytes] = (
             b"*7\r\n$7\r\nEVALSHA\r\n$40\r\n",
             digest,
             b"\r\n$1\r\n1",
@@ -45,9 +49,29 @@ def packed(command: Command) -> bytes:
             b"\r\n",
         )
         return b"".join(parts)
+    if verb == "SET" and command[3] == "NX":  # a creation
+        _, key, (version, data), _, _, left = command
+        name, milliseconds = key.encode(), repr(left).encode()
+        parts = (
+            b"*6\r\n$3\r\nSET",
+            _FRONTS[len(name)],
+            name,
+            _front(len(version) + len(data)),
+            version,
+            data,
+            b"\r\n$2\r\nNX\r\n$2\r\nPX",
+            _FRONTS[len(milliseconds)],
+            milliseconds,
+            b"\r\n",
+        )
+        return b"".join(parts)
     pieces = [b"*%d" % len(command)]
-    for part in map(argument, command):
-        pieces += (_front(len(part)), part)
+    for part in command:
+        if type(part) is tuple:
+            pieces += (_front(sum(map(len, part))), *part)
+        else:
+            piece = argument(part)
+            pieces += (_front(len(piece)), piece)
     pieces.append(b"\r\n")
     return b"".join(pieces)
 
@@ -70,12 +94,16 @@ class Wire:
 
     __slots__ = (
         "_answer",
-        "_reader",
-        "_shortened",
+        "_feed",
+        "_gets",
         "_socket",
         "deadline",
         "error",
         "has_data",
+        "pid",
+        "receive",
+        "send",
+        "shortened",
         "used_at",
     )
 
@@ -86,48 +114,56 @@ class Wire:
         self.deadline: float = deadline
         self.used_at: float = 0.0
         """When its last exchange began; monotonic."""
-        self._shortened = True
-        self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        self.pid: int = getpid()
+        """The process that has opened it."""
+        self.shortened: bool = True
+        """Whether the timeout may be another than that for an answer; then :meth:`limit`."""
+        reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        self._feed, self._gets = reader.feed, reader.gets
+        self.send: Callable[[bytes], None] = socket.sendall
+        self.receive: Callable[[int], bytes] = socket.recv
         self.error: type[Exception] = hiredis.ReplyError
-        self.has_data: Callable[[], bool] = self._reader.has_data
+        self.has_data: Callable[[], bool] = reader.has_data
 
     def ask(self, command: bytes) -> Any:
         """Send a packed command and read its reply, as :meth:`read` does. Raises ``OSError``."""
         self.limit()
-        self._socket.sendall(command)
-        data = self._socket.recv(_CHUNK)
-        if data[:1] == b"$":  # a string: hiredis would copy it twice
-            end = data.find(b"\r\n")
-            size = data[1:end]
-            if size.isdigit() and len(data) == end + int(size) + 4:
-                return data[end + 2 : -2] if end < 5 else memoryview(data)[end + 2 : -2]
-        self._feed(data)
-        return self.read()
+        self.send(command)
+        return self.reply_in(self.receive(CHUNK))
 
     def read(self) -> Any:
         """The next reply, whole; an error reply too is returned, a large string as a view."""
-        reply = self._reader.gets()
+        reply = self._gets()
         while reply is _INCOMPLETE:
             self.limit()
-            self._feed(self._socket.recv(_CHUNK))
-            reply = self._reader.gets()
+            data = self.receive(CHUNK)
+            if not data:
+                raise ConnectionResetError("the server closed the connection")
+            self._feed(data)
+            reply = self._gets()
         return reply
 
-    def _feed(self, data: bytes) -> None:
-        if not data:
-            raise ConnectionResetError("the server closed the connection")
-        self._reader.feed(data)
+    def reply_in(self, data: bytes) -> Any:
+        """The reply of which *data* is the beginning, as :meth:`read` returns it."""
+        if len(data) > LARGE and data[:1] == b"$":  # a string: hiredis would copy it twice
+            end = data.find(b"\r\n")
+            size = data[1:end]
+            if size.isdigit() and len(data) == end + int(size) + 4:
+                return memoryview(data)[end + 2 : -2]
+        self._feed(data)
+        reply = self._gets()
+        return self.read() if reply is _INCOMPLETE else reply
 
     def limit(self) -> None:
         """Set the timeout, unless the one that is set is right to a tenth: a system call less."""
         left = self.deadline - monotonic()
         if left > 0.9 * self._answer:
-            if self._shortened:
+            if self.shortened:
                 self._socket.settimeout(self._answer)
-                self._shortened = False
+                self.shortened = False
         elif left > 0:
             self._socket.settimeout(left)
-            self._shortened = True
+            self.shortened = True
         else:
             raise TimeoutError
 
