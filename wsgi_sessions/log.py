@@ -7,6 +7,7 @@ cookies, damaged records and dropped changes. Sessions are named by id, never by
 from __future__ import annotations
 
 import logging
+import sys
 import time
 
 __all__ = ["ThrottledLog"]
@@ -21,11 +22,12 @@ class ThrottledLog:
     the same moment may overrun the bound by a line.
     """
 
-    __slots__ = ("_logger", "_written")
+    __slots__ = ("_failures", "_logger", "_written")
 
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
         self._written: dict[str, tuple[int, int]] = {}
+        self._failures: dict[str, tuple[int, int]] = {}
 
     def log(self, level: int, message: str, *args: object, exc_info: bool = False) -> None:
         """As :meth:`logging.Logger.log`."""
@@ -49,5 +51,16 @@ class ThrottledLog:
         self.log(logging.WARNING, message, *args)
 
     def error(self, message: str, *args: object) -> None:
-        """With the traceback of the exception that is being handled."""
-        self.log(logging.ERROR, message, *args, exc_info=True)
+        """With the exception that is being handled: of all but a store's its traceback. Of a store
+        that is unavailable each request has one, and they are alike: one line a second."""
+        error = sys.exc_info()[1]
+        if not hasattr(error, "applied"):  # that of StoreUnavailable
+            self.log(logging.ERROR, message, *args, exc_info=True)
+            return
+        second, left_out = self._failures.get(message, (-1, 0))
+        now = int(time.monotonic())
+        self._failures[message] = now, left_out + 1 if second == now else 0
+        if second != now:
+            more = f" ({left_out} more since the last entry)" if left_out else ""
+            what = f"{type(error).__name__}: {error}{more}"
+            self._logger.log(logging.ERROR, message + ": %s", *args, what)

@@ -209,9 +209,9 @@ def _is_reported(error: BaseException) -> bool:
 
 
 def _joined(command: Command) -> Command:
-    """*command* as the packages take it. Its arguments are bytes: hiredis, which would make text of
-    a number, crashes if a signal handler raises at that moment."""
-    return (command[0], *map(argument, command[1:]))
+    """*command* as the packages take it. Without numbers: hiredis, which would make text of them,
+    crashes if a signal handler raises at that moment."""
+    return tuple(one if type(one) in (str, bytes) else argument(one) for one in command)
 
 
 def _check(client: Any, wait_replicas: int) -> None:
