@@ -51,7 +51,7 @@ class _Large:
         self._values = values
         self._sizes = sizes
         self._found: dict[str, Place] = {}
-        self.table = table
+        self.table: Sequence[bytes] = table
         """Their sizes and checksums as they are written."""
 
     @property
