@@ -167,7 +167,7 @@ def _check_large_records(store: RedisStore) -> Iterator[Finding]:
             yield Finding(
                 Level.WARNING,
                 "the user may not RENAME",
-                "a script writes large records, and keeps the server busy 80 times as long",
+                "a script writes large records, and keeps the server busy up to 170 times as long",
                 "+rename, as in the ACL line of RedisStore's documentation",
             )
 
