@@ -18,7 +18,7 @@ SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs pictures test full servers servers-full wsgi-servers mutants fuzz bench bench-quick bench-instructions \
-        soak lint format clean
+        soak lint format clean upstream
 
 help:  ## show the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -75,6 +75,9 @@ full: lint servers-full $(BENCH) $(WSGI_SERVERS)  ## everything, about two hours
 	$(BIN)/python -m tests.security.fuzz --seconds $(SECONDS)
 	$(BIN)/python -m tests.soak --seconds $(SECONDS)
 	$(MAKE) mutants
+
+upstream: servers-full $(TOOLS)  ## the tests of Flask, Django and packages for them, and real applications, with our sessions, an hour
+	$(BIN)/python -m pytest -m "full or not full" tests/upstream $(ARGS)
 
 servers:
 	@sh tests/servers/install.sh

@@ -29,7 +29,7 @@ def test_its_ten_lines_remember(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_its_first_screen_says_what_it_is_for() -> None:
     first_screen = README[:1000]
     assert "WSGI; ASGI by threads only" in first_screen
-    assert "docs/images/demo.png" in first_screen
+    assert "docs/images/race.png" in first_screen
 
 
 PROMISES = README.partition("## Six promises")[2].partition("\n## ")[0]

@@ -145,12 +145,13 @@ class SessionFactory:
         if is_open(session):
             if self._is_configured:
                 self.manager.note_outer(session)
-            adopt_login_keys(session, LOGIN_KEYS)
+            adopt_login_keys(session, self.manager.options.login_keys)
             if "retry.attempts" in request.environ:
                 request.add_finished_callback(partial(_forget_attempt, session))
         else:
             _check_router(request)
             session = self.manager.open(request.environ.get("HTTP_COOKIE"), request.environ)
+            request.environ[self._environ_key] = session  # for what is mounted inside Pyramid
             commit = Commit(self.manager, session)
             setattr(session, _COMMIT, commit)
             request.add_response_callback(commit.respond)

@@ -334,6 +334,10 @@ def test_redis_that_drops_sessions(policy: str, start_redis: Callable[..., Redis
     server = start_redis("--maxmemory", "3mb", "--maxmemory-policy", policy)
     line = the_line(check(server.url, 1), "warning", f"maxmemory-policy is {policy}")
     assert "noeviction" in line
+    none: dict[str, str | None] = {"WSGI_SESSIONS_SECRET": None}
+    words = "a key that this server may drop"
+    the_line(check(server.url, 1, none), "error", words)
+    assert words not in check(server.url, 1)
     with server.admin() as client:
         for number in range(40):
             client.set(f"filler{number}", b"x" * 100_000, ex=1000)

@@ -95,6 +95,26 @@ def test_a_change_inside_a_value_is_noticed(client: Client, store: RecordingStor
     assert read(client) == "{'cart': {'items': [7]}}"
 
 
+def test_modified_false_saves_nothing_of_the_request(client: Client, store: RecordingStore) -> None:
+    """As Wagtail's logout has it; what is changed afterwards is saved with all that was before."""
+    visited(client, store, cart=[])
+
+    def change(request: HttpRequest, *, again: bool) -> None:
+        request.session["lost"] = 1
+        request.session["cart"].append(1)
+        request.session.modified = False
+        if again:
+            request.session["kept"] = 1
+
+    answer(lambda request: change(request, again=False))
+    client.get("/")
+    first = read(client)
+    answer(lambda request: change(request, again=True))
+    client.get("/")
+
+    assert (first, read(client)) == ("{'cart': []}", "{'cart': [1], 'lost': 1, 'kept': 1}")
+
+
 def test_overlapping_requests_that_change_different_keys_both_survive(
     client: Client, store: RecordingStore
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def engine(
         yield request.param
 
 
-def begun(engine: str, user: User | None = None, expiry: int | None = None) -> Client:
+def begun(engine: str, user: User | None = None, expiry: Any = None) -> Client:
     """A visitor with a session of the former engine."""
 
     def view(request: Any) -> None:
@@ -127,14 +128,17 @@ def test_a_cookie_of_nobodys_is_anonymous(engine: str, store: RecordingStore) ->
 
 
 @pytest.mark.parametrize("engine", [f"{BACKENDS}db"], indirect=True)
-def test_an_expiry_that_was_set_is_kept(engine: str) -> None:
-    client = begun(engine, expiry=0)
+@pytest.mark.parametrize(
+    ("expiry", "seconds"), [(0, ""), (900, 900), (timedelta(hours=1), pytest.approx(3600, abs=60))]
+)
+def test_an_expiry_that_was_set_is_kept(engine: str, expiry: Any, seconds: Any) -> None:
+    client = begun(engine, expiry=expiry)
 
     with override_settings(WSGI_SESSIONS_MIGRATE_FROM=[engine]):
         answer(lambda request: request.session["cart"])
         response = client.get("/")
 
-    assert response.cookies["sessionid"]["max-age"] == ""
+    assert response.cookies["sessionid"]["max-age"] == seconds
 
 
 @pytest.mark.parametrize("engine", [f"{BACKENDS}db"], indirect=True)

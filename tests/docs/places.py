@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.patience import SECONDS
+
 Fixture = pytest.FixtureRequest
+SQLITE = re.compile(r"sqlite:///sessions\.db(?=[\"\s]|$)")
 
 
 def _redis(request: Fixture) -> str:
@@ -46,7 +49,9 @@ SERVERS: dict[str, Callable[[Fixture], str]] = {
 
 
 def at_our_servers(text: str, request: Fixture) -> str:
-    """*text* with the servers that it names replaced by those of the tests."""
+    """*text* with the servers that it names replaced by those of the tests, and time for a busy
+    machine where it names a file of SQLite."""
+    text = SQLITE.sub(lambda found: f"{found[0]}?answer_timeout={SECONDS}", text)
     for named, place in SERVERS.items():
         if re.search(named, text):
             where = place(request)

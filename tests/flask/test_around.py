@@ -9,13 +9,16 @@ import pytest
 from flask import Flask, request, session
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.debug import DebuggedApplication
+from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
-from tests.support.flask_apps import WAYS, counting, give_sessions, set_cookie
-from wsgi_sessions import ConfigurationError, MemoryStore
+from tests.support.flask_apps import SECRET, WAYS, counting, give_sessions, set_cookie
+from tests.support.recording import RecordingStore
+from wsgi_sessions import ConfigurationError, MemoryStore, SessionMiddleware
 from wsgi_sessions.flask import FlaskSessionInterface, FlaskSessions
+from wsgi_sessions.testing import ManualClock
 
 # Factories
 
@@ -153,3 +156,35 @@ def test_an_interface_that_is_replaced_is_not_asked() -> None:
     FlaskSessions(app, store=MemoryStore())
     client = app.test_client()
     assert [client.get("/").text[-1] for _ in range(2)] == ["1", "2"]
+
+
+@pytest.mark.parametrize("way", ["extension", "interface"])
+def test_a_login_key_is_a_login_in_an_application_that_is_mounted(
+    way: str, store: RecordingStore, clock: ManualClock
+) -> None:
+    """Under a middleware that names no keys: the cookie from before the login is dead."""
+    app = Flask("mounted")
+    app.config.update(TESTING=True, SECRET_KEY=SECRET)
+    if way == "extension":
+        FlaskSessions(app, store=MemoryStore())
+    else:
+        app.session_interface = FlaskSessionInterface()
+
+    @app.get("/put/<key>/<value>")
+    def put(key: str, value: str) -> str:
+        session[key] = value
+        return str(session.owner)  # type: ignore[attr-defined]
+
+    @app.get("/owner")
+    def owner() -> str:
+        return str(session.owner)  # type: ignore[attr-defined]
+
+    mounted = DispatcherMiddleware(NotFound(), {"/shop": app})
+    client = Client(SessionMiddleware(mounted, store, secret=SECRET, clock=clock))
+    client.get("/shop/put/cart/pen")
+    before = client.get_cookie("sid")
+    assert before is not None
+    client.get("/shop/put/_user_id/7")
+    assert client.get("/shop/owner").text == "7"
+    client.set_cookie("sid", before.value)
+    assert client.get("/shop/owner").text == "None"

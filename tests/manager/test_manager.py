@@ -492,7 +492,7 @@ def test_a_record_that_cannot_be_read_costs_that_session(
 
 
 @pytest.mark.parametrize(
-    ("damaged", "why"), [("text", "not bytes"), (b"\x01" * (2 << 20), "larger than max_bytes")]
+    ("damaged", "why"), [("text", "not bytes"), (b"\x01" * (17 << 20), "larger than max_bytes")]
 )
 def test_the_log_says_why_a_record_cannot_be_used(
     visitor: Visitor,
@@ -807,3 +807,19 @@ def test_a_renewal_that_was_superseded_by_a_login_sends_no_cookie(
         login.login("o")
     assert twin.respond(session) is None
     assert visitor.open().owner == "o"
+
+
+def test_a_record_that_is_larger_than_a_lowered_limit_is_read(
+    store: RecordingStore, clock: ManualClock
+) -> None:
+    """Also where it was larger than the limit that is the default; it cannot be saved any more."""
+    options: Any = {"secret": "the signing secret of the tests", "clock": clock}
+    generous = Visitor(SessionManager(store, max_bytes=8 << 20, **options))
+    with generous.request() as session:
+        session["x"] = b"x" * (3 << 20)
+    strict = Visitor(SessionManager(store, max_bytes=1 << 20, **options), generous.cookie)
+    assert strict.read() == {"x": b"x" * (3 << 20)}
+    session = strict.open()
+    session["y"] = 2
+    with pytest.raises(SessionTooLarge):
+        strict.respond(session)

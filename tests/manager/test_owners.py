@@ -23,7 +23,7 @@ from wsgi_sessions.manager.device import browser_and_system
 from wsgi_sessions.testing import ManualClock
 
 SECRET = "the signing secret of the tests"
-INDEXED = [name for name in STORES if name not in ("memcached", "file", "dynamodb")]
+INDEXED = [name for name in STORES if name != "memcached"]
 
 
 @pytest.fixture

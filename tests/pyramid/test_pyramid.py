@@ -514,12 +514,10 @@ def test_a_file_is_sent_as_it_is(
         assert bodies[0] is bodies[1]
 
 
-def test_a_subrequest_with_the_same_environ_uses_the_same_session(
-    store: RecordingStore, clock: ManualClock
-) -> None:
-    site = Site("inside the middleware", store, clock)
+def test_a_subrequest_with_the_same_environ_uses_the_same_session(site: Site) -> None:
 
     def act(request: Any) -> str:
+        assert request.session.new  # alone, the copy is of an environ that has the session
         inner = request.copy()
         site.acts.append(put(inner=1))
         request.invoke_subrequest(inner)
@@ -528,6 +526,22 @@ def test_a_subrequest_with_the_same_environ_uses_the_same_session(
 
     site.get(act)
     assert site.read() == {"inner": 1, "outer": 1}
+
+
+def test_a_wsgi_application_inside_pyramid_has_the_session_too(site: Site) -> None:
+    """As a devices page that is mounted there."""
+
+    def inner(environ: Any, start_response: Any) -> list[bytes]:
+        environ["wsgi.session"]["inner"] = 1
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"inner"]
+
+    def act(request: Any) -> Any:
+        request.session["outer"] = 1
+        return request.get_response(inner)
+
+    assert site.get(act).text == "inner"
+    assert site.read() == {"outer": 1, "inner": 1}
 
 
 @pytest.mark.parametrize("answered", [False, True])

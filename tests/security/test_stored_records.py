@@ -273,7 +273,7 @@ def test_the_size_is_checked_before_anything_is_decoded(
 ) -> None:
     """A record that is sound in all else, and larger than any that would have been saved."""
     victim = Victim(InMemory(request))
-    large = replaced(victim.record, values={"x": bytes(1 << 20)})
+    large = replaced(victim.record, values={"x": bytes(16 << 20)})
     victim.plant(large)
     monkeypatch.setattr("wsgi_sessions.session.repository.unpack", pytest.fail)
     with LogWatch() as log:

@@ -87,32 +87,52 @@ class RedisServer:
 
 
 class RedisCluster:
-    """Three servers that share the 16384 slots."""
+    """Three servers that share the 16384 slots; with *replicas* each has one. One that was silent
+    for *down_after* ms is down."""
 
     LIMITS = (0, 5461, 10923, 16384)
 
-    def __init__(self, directory: Path) -> None:
-        buses = [free_port() for _ in range(3)]
-        self.nodes = [
+    def __init__(
+        self, directory: Path, *, replicas: bool = False, down_after: int = 20_000
+    ) -> None:
+        self._count = 6 if replicas else 3
+        buses = [free_port() for _ in range(self._count)]
+        servers = [
             RedisServer(
                 directory / str(number),
                 *("--cluster-enabled", "yes", "--cluster-port", bus),
-                *("--cluster-node-timeout", "20000"),  # a node that was slow is not down
+                *("--cluster-node-timeout", down_after),
+                *("--cluster-require-full-coverage", "no"),
+                *("--repl-ping-replica-period", "1"),
             ).start()
             for number, bus in enumerate(buses)
         ]
+        self.nodes, self.replicas = servers[:3], servers[3:]
         self._moved: dict[int, RedisServer] = {}
         for number, node in enumerate(self.nodes):
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             node.ask("CLUSTER", "ADDSLOTSRANGE", self.LIMITS[number], self.LIMITS[number + 1] - 1)
             node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, buses[0])
-        for node in self.nodes:
+        for number, replica in enumerate(self.replicas, 3):
+            replica.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            replica.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, buses[0])
+        for node in servers:
             wait_until(partial(self._is_complete, node), "the nodes know each other", seconds=20)
+        for node, replica in zip(self.nodes, self.replicas, strict=False):
+            replica.ask("CLUSTER", "REPLICATE", node.ask("CLUSTER", "MYID").decode())
+        for node in self.nodes[: len(self.replicas)]:
+            with node.admin() as client:
+                wait_until(partial(_is_replicated, client), "the replica follows", seconds=20)
 
-    @staticmethod
-    def _is_complete(node: RedisServer) -> bool:
-        info = node.ask("CLUSTER", "INFO")
-        return b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info
+    def _is_complete(self, node: RedisServer) -> bool:
+        info = node.ask("CLUSTER", "INFO").decode()
+        return "cluster_state:ok" in info and f"cluster_known_nodes:{self._count}" in info
+
+    @property
+    def url(self) -> str:
+        """That of the store, all nodes named."""
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in (*self.nodes, *self.replicas))
+        return f"redis+cluster://{hosts}"
 
     def client(self, **options: Any) -> redis.RedisCluster:
         return redis.RedisCluster("127.0.0.1", self.nodes[0].port, **options)
@@ -147,8 +167,12 @@ class RedisCluster:
         moved()
 
     def stop(self) -> None:
-        for node in self.nodes:
+        for node in (*self.nodes, *self.replicas):
             node.stop()
+
+
+def _is_replicated(client: redis.Redis) -> bool:
+    return client.info("replication")["connected_slaves"] == 1
 
 
 class RedisSentinel:

@@ -10,13 +10,23 @@ from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from wsgi_sessions import Session, SessionMiddleware, StoreError, open_store
+from wsgi_sessions import (
+    ConfigurationError,
+    Session,
+    SessionMiddleware,
+    StoreError,
+    open_store,
+)
 
 SHOWN = ("canary", "left", "right", "size", "count")
 
 
+def owner_of(word: str) -> str:
+    return f"user of {word}"
+
+
 def login(session: Session, word: str) -> None:
-    session.login(f"user of {word}")
+    session.login(owner_of(word))
     session.update(canary=word, left=0, right=0, text="", count=0)
 
 
@@ -40,11 +50,21 @@ def shown(session: Session) -> dict[str, Any]:
     }
 
 
+def sessions_of(owner: str) -> dict[str, Any] | None:
+    """The ids of its live sessions; nothing where the store lists none."""
+    try:
+        return {"ids": [info.id for info in app.manager.sessions_of(owner)]}
+    except ConfigurationError:
+        return None
+
+
 def respond(environ: WSGIEnvironment) -> tuple[str, dict[str, Any] | None]:
     path, session = environ["PATH_INFO"], environ["wsgi.session"]
     word = parse_qs(environ["QUERY_STRING"]).get("word", [""])[0]
     if path == "/plain":
         return "200 OK", None
+    if path == "/sessions":
+        return "200 OK", sessions_of(owner_of(word))
     if path == "/login":
         login(session, word)
         return "200 OK", None

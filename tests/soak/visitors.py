@@ -160,6 +160,7 @@ class Visitor:
         self._notes = notes
         self._anonymous = anonymous
         self._dead: list[str] = []  # cookies whose end was confirmed
+        self._left: list[str] = []  # canaries of sessions whose logout was confirmed
         self._forget()
 
     def _forget(self) -> None:
@@ -243,6 +244,7 @@ class Visitor:
         answer = self._browser.ask("logout", cookie=self._cookie)
         if answer.status == 200:
             self._dead.append(self._cookie)
+            self._left.append(self._canary)
         expired = "Max-Age=0" in (answer.set_cookie or "")
         if answer.status and not expired and not self._replaced:
             self._wrong(f"a logout answered {answer.status} leaves the cookie")
@@ -293,10 +295,20 @@ class Visitor:
         if not self._until(lambda: not self._cookie or self._read() == 200):
             self._wrong("a session is not found again")
         self._notes.checked += bool(self._cookie)
+        if self._cookie and not self._until(lambda: self._lists(self._canary, self._cookie[:22])):
+            self._wrong("a session is not listed under its owner, or not alone")
+        for canary in self._left[-3:]:
+            if not self._until(lambda canary=canary: self._lists(canary)):
+                self._wrong("a session that was logged out is listed")
         for cookie in self._dead:
             if not self._until(lambda cookie=cookie: self._bury(cookie) not in (0, 503)):
                 self._wrong("the store is not found again")
         self._notes.dead += len(self._dead)
+
+    def _lists(self, canary: str, *ids: str) -> bool:
+        """Whether these are the live sessions of this owner, where owners are listed."""
+        answer = self._browser.ask("sessions", canary)
+        return answer.status == 200 and (answer.told is None or answer.told["ids"] == list(ids))
 
     def _until(self, done: Callable[[], bool]) -> bool:
         """Whether it is, sooner or later."""

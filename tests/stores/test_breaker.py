@@ -85,6 +85,15 @@ def test_five_failures_in_ten_seconds_open_it_for_one(
     opened(breaker, fail)  # it counts from the beginning
 
 
+def test_long_limits_open_it_as_soon(breaker: Breaker, fail: Callable[..., None]) -> None:
+    """Five failures of one worker that take four seconds each, with nothing in between."""
+    for _ in range(4):
+        fail(4.0)
+    assert not breaker.open
+    fail(4.0)
+    assert breaker.open
+
+
 def test_failures_further_apart_do_not_open_it(
     breaker: Breaker, fail: Callable[..., None], clock: ManualClock
 ) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-import wsgi_sessions.stores.file.store as file_store
+import wsgi_sessions.stores.file.directory as file_directory
 from tests.support.owners import listed
 from tests.support.patience import PATIENT, answered
 from wsgi_sessions.errors import StoreUnavailable
@@ -38,7 +38,7 @@ WAYS = {"descriptors": descriptors, "paths": paths}
 @pytest.fixture(autouse=True, params=WAYS)
 def way(request, monkeypatch):
     """How shards are worked in: as on POSIX, and as on Windows."""
-    monkeypatch.setattr(file_store, "shards", WAYS[request.param])
+    monkeypatch.setattr(file_directory, "shards", WAYS[request.param])
     return request.param
 
 
@@ -111,7 +111,7 @@ def test_building_and_reading_make_nothing(store, directory):
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
 def test_everything_is_for_the_owner_alone(directory, monkeypatch, umask):
     """0700 and 0600, whatever the umask. (Windows has no modes.)"""
-    monkeypatch.setattr(file_store, "shards", descriptors)
+    monkeypatch.setattr(file_directory, "shards", descriptors)
     store = FileStore(directory, timeouts=PATIENT)
     before = os.umask(umask)
     try:
@@ -466,7 +466,7 @@ class InUse(PermissionError):
 @pytest.mark.parametrize("call", ["replace", "open", "unlink"])
 def test_a_file_that_another_process_has_open_is_tried_again(directory, monkeypatch, call):
     """Windows refuses to replace, to open and to remove it for that moment."""
-    monkeypatch.setattr(file_store, "shards", paths)
+    monkeypatch.setattr(file_directory, "shards", paths)
     store, refused = FileStore(directory, timeouts=PATIENT), []
     save(store)
     real = getattr(os, call)
@@ -489,7 +489,7 @@ def test_a_file_that_another_process_has_open_is_tried_again(directory, monkeypa
 
 def test_a_refusal_that_is_no_matter_of_others_is_not_tried_again(directory, monkeypatch):
     """No permission stays no permission."""
-    monkeypatch.setattr(file_store, "shards", paths)
+    monkeypatch.setattr(file_directory, "shards", paths)
     store, calls = FileStore(directory, timeouts=PATIENT), []
 
     def refuse(*arguments):
@@ -536,7 +536,7 @@ def test_a_process_killed_between_the_writes_leaves_what_reading_removes(store, 
     listed(store, "before")
     child = os.fork()
     if child == 0:
-        store.save = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+        store._save = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         listed(store, "ghost")
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
@@ -556,7 +556,7 @@ def test_a_save_that_fails_leaves_the_list_as_it_was(store, monkeypatch):
         raise StoreUnavailable("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "save", fail)
+        patch.setattr(store, "_save", fail)
         with pytest.raises(StoreUnavailable):
             listed(store, "key", "ann", replacing=version, was="bob")
     assert (store.keys_of("ann"), store.keys_of("bob")) == (["kept"], ["key"])
@@ -571,3 +571,17 @@ def test_what_is_no_list_is_an_empty_one(store, directory, content):
     assert store.keys_of("ann") == []
     listed(store, "next")
     assert store.keys_of("ann") == ["next"]
+
+
+def test_a_list_that_nobody_reads_is_cleaned_by_logins(tmp_path):
+    """Of what has ended; a session that is alive stays listed, in its place."""
+    clock = ManualClock(time.time())
+    store = FileStore(tmp_path / "sessions", timeouts=PATIENT, clock=clock)
+    ends = {"replacing": None, "owner": "ann", "was": None}
+    assert store.save_owned("alive", b"", expires_at=clock() + 9e6, **ends)
+    for number in range(500):
+        assert store.save_owned(f"key{number}", b"", expires_at=clock() + 100, **ends)
+        clock.advance(10)
+    [path] = lists_of(tmp_path / "sessions")
+    assert path.stat().st_size < 5000
+    assert store.keys_of("ann") == ["alive", *(f"key{number}" for number in range(491, 500))]

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import pymongo
 import pytest
 from bson.int64 import Int64
-from pymongo import AsyncMongoClient, MongoClient
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
@@ -322,7 +323,7 @@ def test_options_in_the_url_win(mongodb_url: str) -> None:
 @pytest.mark.parametrize(
     "client",
     [
-        AsyncMongoClient(connect=False),
+        pymongo.AsyncMongoClient(connect=False),
         MongoClient(connect=False)["db"],
         MongoClient(connect=False)["db"]["sessions"],
         b"mongodb://host",

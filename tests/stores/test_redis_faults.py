@@ -685,10 +685,13 @@ def test_cut_again_and_again_under_load(store: RedisStore, proxy: FaultProxy) ->
     assert final >= sum(done) - len(failed) > 0
 
 
-def test_slots_move_under_load(redis_cluster: RedisCluster) -> None:
-    """A cluster client follows, step by step, and nothing is lost."""
+@pytest.mark.parametrize("way", ["url", "client"])
+def test_slots_move_under_load(redis_cluster: RedisCluster, way: str) -> None:
+    """The store follows, step by step, and nothing is lost."""
     with redis_cluster.client() as client:
-        store = RedisStore(client, prefix=f"session:{secrets.token_hex(8)}:")
+        patient = "socket_timeout=20&socket_connect_timeout=10"
+        target = client if way == "client" else f"{redis_cluster.url}?{patient}"
+        store = RedisStore(target, prefix=f"session:{secrets.token_hex(8)}:")
         key = new_key()
         create(store, key, b"0")
         with load_from(3, lambda: increment(store, key)) as done:

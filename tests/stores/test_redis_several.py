@@ -5,17 +5,23 @@ from __future__ import annotations
 import secrets
 import signal
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.servers.process import free_port
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import RedisCluster, RedisSentinel
-from tests.support.patience import wait_until
+from tests.support.patience import answered, wait_until
 from wsgi_sessions import ConfigurationError, RedisStore, StoreUnavailable, open_store
 from wsgi_sessions.cli.checks.redis import check
+from wsgi_sessions.log import ThrottledLog
+from wsgi_sessions.stores import GuardedStore, Timeouts
 
 LATER = 4_000_000_000.0
 IN_TIME = 4.5
@@ -140,3 +146,112 @@ def test_check_knows_a_cluster_by_its_url(redis_cluster: RedisCluster) -> None:
     with closing(unique(f"redis://127.0.0.1:{redis_cluster.nodes[0].port}?{PATIENT}")) as store:
         [finding] = [finding for finding in check(store) if "mode" in finding.what]
         assert "redis+cluster://" in str(finding)
+
+
+def on_nodes(store: RedisStore, count: int = 60) -> dict[str, list[str]]:
+    """New records, by the node that has them."""
+    found: dict[str, list[str]] = {}
+    assert store.place_of is not None
+    for _ in range(count):
+        key = secrets.token_hex(8)
+        assert store.save(key, key.encode(), expires_at=LATER, replacing=None)
+        found.setdefault(store.place_of(key), []).append(key)
+    return found
+
+
+@contextmanager
+def cluster_store(cluster: RedisCluster, way: str, **options: Any) -> Iterator[RedisStore]:
+    prefix = f"session:{secrets.token_hex(8)}:"
+    waits = "wait_replicas" in options
+    short = {"socket_timeout": 20 if waits else 0.5, "socket_connect_timeout": 0.25}
+    if way == "url":
+        with closing(RedisStore(cluster.url, prefix=prefix, **options)) as store:
+            yield store
+    else:
+        with cluster.client(retry=Retry(NoBackoff(), 1), **short) as client:
+            yield RedisStore(client, prefix=prefix, **options)
+
+
+@pytest.mark.parametrize("way", ["url", "client"])
+def test_of_a_cluster_whose_node_is_dead_the_other_sessions_never_fail(
+    way: str, tmp_path: Path
+) -> None:
+    """Hung, then dead: who asks for a session of that node fails, in a moment while its breaker is
+    open, and all others are served; a new session is put on another node."""
+    cluster = RedisCluster(tmp_path)
+    try:
+        with cluster_store(cluster, way) as store:
+            keys = on_nodes(store)
+            assert len(keys) == 3
+            place = f"127.0.0.1:{cluster.nodes[1].port}"
+            others = [key for at, there in keys.items() if at != place for key in there]
+            guarded = GuardedStore(store, ThrottledLog("test"))
+            cluster.nodes[1].process.signal(signal.SIGSTOP)
+            for after in ("hung", "dead"):
+                for key in [key for pair in zip(keys[place], others, strict=False) for key in pair]:
+                    if key in others:
+                        assert guarded.load(key) is not None, after
+                    else:
+                        with pytest.raises(StoreUnavailable):
+                            guarded.load(key)
+                fresh = guarded.reachable(keys[place][0], lambda: secrets.token_hex(8))
+                assert fresh is not None
+                assert after == "dead" or store.place_of(fresh) != place
+                cluster.nodes[1].process.kill()
+            assert {key for key in others if guarded.load(key)} == set(others)
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.parametrize("way", ["url", "client"])
+def test_replicas_of_the_keys_node_confirm_a_write_in_a_cluster(way: str, tmp_path: Path) -> None:
+    """In the packet of the write, the first save of a session too; without a replica a write is
+    not confirmed, and reads go on."""
+    cluster = RedisCluster(tmp_path, replicas=True)
+    timeouts = Timeouts(answer=2)
+    try:
+        with cluster_store(cluster, way, wait_replicas=1, timeouts=timeouts) as store:
+            for key in (secrets.token_hex(8) for _ in range(6)):
+                version = store.save(key, b"one", expires_at=LATER, replacing=None)
+                assert store.save(key, b"two", expires_at=LATER, replacing=version)
+            for replica in cluster.replicas:
+                replica.process.kill()
+            version = store.load(key).version  # type: ignore[union-attr]
+            for name, replacing in ((key, version), (secrets.token_hex(8), None)):
+                with pytest.raises(StoreUnavailable, match="0 of 1 Redis replicas") as caught:
+                    store.save(name, b"three", expires_at=LATER, replacing=replacing)
+                assert caught.value.busy
+                assert caught.value.applied is None
+            assert store.load(key).data == b"three"  # type: ignore[union-attr]
+    finally:
+        cluster.stop()
+
+
+def test_a_cluster_is_followed_when_a_replica_takes_over(tmp_path: Path) -> None:
+    """Without a new store, by those that asked the dead master and by those that did not."""
+    cluster = RedisCluster(tmp_path, replicas=True, down_after=1000)
+    try:
+        with cluster_store(cluster, "url", wait_replicas=1) as store:
+            keys = [key for there in on_nodes(store, 12).values() for key in there]
+            cluster.nodes[0].process.kill()
+            for key in keys:
+                found = answered(lambda key=key: store.load(key), seconds=60)
+                assert found is not None
+                assert found.data == key.encode()
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.parametrize("way", ["url", "client"])
+def test_a_load_from_a_cluster_is_one_command_on_one_connection(
+    redis_cluster: RedisCluster, way: str
+) -> None:
+    with cluster_store(redis_cluster, way) as store:
+        keys = [key for there in on_nodes(store, 6).values() for key in there]
+        before = redis_cluster.calls()
+        for key in keys:
+            assert store.load(key)
+        after = redis_cluster.calls()
+        sent = {name: count - before.get(name, 0) for name, count in after.items()}
+        background = ("info", "ping", "publish", "cluster|info", "hello")
+        assert {n: c for n, c in sent.items() if c and n not in background} == {"get": 6}

@@ -15,6 +15,7 @@ import redis
 
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import RedisCluster, RedisServer
+from tests.support.owners import listed
 from wsgi_sessions import RedisStore, StoreUnavailable
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.testing import StoreContract
@@ -187,6 +188,43 @@ def test_a_save_whose_reply_was_lost_finds_its_own_work(
             found = store.load("key")
             assert found is not None
             assert (found.data, found.version) == (b"new", version)
+
+
+@pytest.mark.parametrize("handed_in", [False, True])
+@pytest.mark.parametrize("replies", range(2))
+def test_a_login_whose_reply_was_lost_is_done_and_listed_once(
+    server: RedisServer, handed_in: bool, replies: int
+) -> None:
+    """The reply to the first packet or to the second, cut anywhere."""
+    for cut in itertools.chain([0], range(1, 60, 7)):
+        with ExitStack() as stack:
+            proxy = stack.enter_context(FaultProxy(server.port))
+            target: Any = url(proxy.port)
+            if handed_in:
+                target = stack.enter_context(redis.Redis(port=proxy.port, **LOGIN))
+            store = open_store(target)
+            stack.callback(store.close)
+            assert listed(store, "other")
+            version = listed(store, "key", "bob")
+            proxy.cut_reply_after(cut + 50 * replies)
+            version = listed(store, "key", replacing=version, was="bob")
+            assert version is not None
+            assert store.load("key") == (b"data", version)
+            assert store.keys_of("bob") == []
+            assert store.keys_of("ann") == ["other", "key"]
+
+
+def test_a_login_takes_two_round_trips_on_one_connection(server: RedisServer) -> None:
+    with FaultProxy(server.port) as proxy:
+        store = open_store(url(proxy.port))
+        assert listed(store, "key")
+        before = server.calls()
+        assert listed(store, "other")
+        after = server.calls()
+        sent = ("watch", "multi", "exec")
+        assert [after[name] - before[name] for name in sent] == [1, 1, 1]
+        assert proxy.accepted == 1
+        store.close()
 
 
 def test_writers_at_once_lose_nothing(store: RedisStore) -> None:

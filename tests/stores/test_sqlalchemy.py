@@ -10,9 +10,11 @@ import sys
 import time
 import traceback
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import StaticPool
 
 from tests.support.owners import listed
@@ -37,7 +39,7 @@ def url(request, tmp_path) -> str:
 
 def ordinary_engine(url: str, **options) -> sa.Engine:
     """An engine as an application makes it."""
-    url = sa.make_url(url)
+    url = make_url(url)
     drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
     name = drivers.get(url.drivername, url.drivername)
     return sa.create_engine(url.set(drivername=name, query={}), **options)
@@ -45,7 +47,7 @@ def ordinary_engine(url: str, **options) -> sa.Engine:
 
 def at(url: str) -> dict[str, str]:
     """Where an application names the schema that is in *url*."""
-    schema = sa.make_url(url).query.get("schema")
+    schema = make_url(url).query.get("schema")
     return {"schema": schema} if schema else {}
 
 
@@ -360,13 +362,28 @@ def test_what_cannot_work_is_refused(url, message):
     assert "secret" not in str(caught.value)
 
 
-def test_an_engine_with_one_connection_is_refused():
-    """The store would commit what the application has begun on it."""
-    for options in ({}, {"poolclass": StaticPool}):
-        engine = sa.create_engine("sqlite://", **options)
-        with pytest.raises(ConfigurationError, match="one connection for all"):
-            SQLAlchemyStore(engine)
-        engine.dispose()
+@pytest.mark.parametrize("options", [{}, {"poolclass": StaticPool}], ids=["thread", "static"])
+def test_an_engine_with_one_connection_is_used_as_it_is(options: dict[str, Any]) -> None:
+    """The application's tables in memory are in the same database, and stay after an error."""
+    engine = sa.create_engine("sqlite://", **options)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE theirs (x)"))
+    store = SQLAlchemyStore(engine)
+    version = store.save("key", b"data", expires_at=4e9, replacing=None)
+    assert store.save("key", b"more", expires_at=4e9, replacing=version)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE sessions RENAME TO away"))
+    with pytest.raises(StoreUnavailable):
+        SQLAlchemyStore(engine, create=False).load("key")
+    with engine.begin() as connection:
+        assert connection.execute(sa.text("SELECT * FROM theirs")).all() == []
+        connection.execute(sa.text("ALTER TABLE away RENAME TO sessions"))
+    found = store.load("key")
+    assert found is not None
+    assert found.data == b"more"
+    store.close()
+    assert store.load("key") == found
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
 import wsgi_sessions.stores.sqlalchemy.engine as engine_module
 import wsgi_sessions.stores.sqlalchemy.store as store_module
@@ -444,7 +444,7 @@ def test_no_such_schema(server):
 
 @contextmanager
 def read_only(server, url):
-    database, schema = sa.make_url(url).database, sa.make_url(url).query.get("schema")
+    database, schema = make_url(url).database, make_url(url).query.get("schema")
     if schema:
         server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     else:
@@ -495,7 +495,7 @@ def test_larger_than_the_packet(mariadb_server):
 @contextmanager
 def locked(server, url, key):
     """Another transaction has changed the row and does not end."""
-    schema, database = sa.make_url(url).query.get("schema"), sa.make_url(url).database
+    schema, database = make_url(url).query.get("schema"), make_url(url).database
     table = f"{schema or database}.sessions"
     with closing(server.connect()) as connection:
         cursor = connection.cursor()
@@ -556,7 +556,8 @@ def test_a_deadlock_is_tried_again(mariadb_server):
     with closing(SQLAlchemyStore(mariadb_server.new_place(name), timeouts=PATIENT)) as store:
         store.load(new_key())
         mariadb_server.execute(
-            f"INSERT INTO {name}.sessions VALUES ('a', 1, 1, 'x'), ('b', 1, 2, 'x')"
+            f"INSERT INTO {name}.sessions (`key`, version, expires_at, data) "
+            "VALUES ('a', 1, 1, 'x'), ('b', 1, 2, 'x')"
         )
         with closing(mariadb_server.connect(name)) as other:
             cursor = other.cursor()
@@ -596,7 +597,7 @@ def test_sqlite_is_locked(tmp_path):
 def test_the_index_is_missing(server, url, direct):
     """Purging is slower then, and that is all."""
     direct.save(key := new_key(), b"data", expires_at=LATER, replacing=None)
-    schema, database = sa.make_url(url).query.get("schema"), sa.make_url(url).database
+    schema, database = make_url(url).query.get("schema"), make_url(url).database
     if schema:
         server.execute(f"DROP INDEX {schema}.sessions_expires_at")
     else:

@@ -133,7 +133,7 @@ def test_a_process_that_is_killed_releases_its_lock(tmp_path: Path) -> None:
     url = f"file://{tmp_path}/sessions"
     holding = """
 import time
-import wsgi_sessions.stores.file.store as file_store
+import wsgi_sessions.stores.file.directory as file_directory
 from wsgi_sessions import open_store
 
 store = open_store(sys.argv[1])
@@ -141,7 +141,7 @@ store.save("counter", b"0", expires_at=time.time() + 600, replacing=None)
 def hold(*_):
     print("holding", flush=True)
     time.sleep(600)
-file_store.shards.write_record = hold
+file_directory.shards.write_record = hold
 store.save("counter", b"1", expires_at=time.time() + 600, replacing=store.load("counter").version)
 """
     command = [sys.executable, "-c", WITHOUT_POSIX + holding, url]

@@ -40,7 +40,8 @@ class SessionMiddleware:
         configuration = Configuration(config or {}, options)
         kept = configuration.store() if store is None else store
         ours = configuration.options(keeps_records=not isinstance(kept, CookieStore))
-        self.app = self.wrap_app = wrap_app
+        self.app: WSGIApplication = wrap_app
+        self.wrap_app: WSGIApplication = wrap_app
         self.environ_key = environ_key
         self._variable = configuration.variable
         self._middleware = middleware.SessionMiddleware(self._attached, kept, **ours)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from wsgi_sessions.cli.checks import Finding, Level, check_store
+from wsgi_sessions.cli.checks import EVICTION, Finding, Level, check_store
 from wsgi_sessions.cli.output import json_option, print_json
 from wsgi_sessions.cli.target import is_application, opened_manager, store_option
 from wsgi_sessions.manager import SessionManager
@@ -62,7 +62,18 @@ def _findings(manager: SessionManager) -> Iterator[Finding]:
     yield _check_secret(manager.store, name, secret)
     if not secret and not evicts(manager.store):
         yield _SHARED_LOGINS
-    yield from check_store(manager.store)
+    for finding in check_store(manager.store):
+        yield finding
+        if not secret and finding.what.startswith(EVICTION) and finding.level > Level.OK:
+            yield _EVICTED_SECRET
+
+
+_EVICTED_SECRET = Finding(
+    Level.ERROR,
+    "without a secret the workers share a key that this server may drop",
+    "those that start later would make another one, and log everybody out",
+    "WSGI_SESSIONS_SECRET, or secret= in the program; or a maxmemory-policy that keeps it",
+)
 
 
 def _check_secret(store: Store, name: str, secret: str | bytes | None) -> Finding:

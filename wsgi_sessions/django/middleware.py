@@ -137,6 +137,8 @@ class Opened:
     def _save_all(self, session: Any) -> None:
         """What a view has put in the place of the first session has to be saved, and each request
         renews the session if the settings say so."""
+        if not self._store.keeps_changes:
+            self._session.rollback()
         if settings.SESSION_SAVE_EVERY_REQUEST and not self._store.is_empty():
             self._session.renew()
         if getattr(session, "session", session) is self._session or not hasattr(session, "save"):
@@ -170,7 +172,7 @@ def _cookie_header(request: HttpRequest, manager: SessionManager) -> str:
     put = vars(request).get("COOKIES", {}).get(name)
     if put is not None and put not in header:
         header = f"{name}={put}"
-    if name in header:
+    if test_keys.are_noted() and name in header:
         given = request.COOKIES.get(name, "")
         meant = test_keys.cookie_for(request, given)
         return header if meant is given else f"{name}={meant}"

@@ -50,9 +50,8 @@ class SessionStore(SessionBase):
     """
 
     def __init__(self, session_key: str | None = None) -> None:
-        self._modified = False
-        self._is_of_request = False
-        self._cookie = ""
+        self._modified, self.keeps_changes = False, True
+        self._is_of_request, self._cookie = False, ""
         self._manager = session_manager()
         self.session: Session = self._opened(str(session_key) if session_key else "")
         """The :class:`~wsgi_sessions.Session` itself: ``id``, ``owner``, ``increment()``, …"""
@@ -61,7 +60,8 @@ class SessionStore(SessionBase):
     def of_request(cls, session: Session, manager: SessionManager) -> SessionStore:
         """That of a request whose end the middleware commits."""
         store = cls.__new__(cls)
-        store._modified, store._is_of_request, store._cookie = False, True, ""
+        store._modified, store.keeps_changes = False, True
+        store._is_of_request, store._cookie = True, ""
         store._manager, store.session = manager, session
         return store
 
@@ -97,6 +97,9 @@ class SessionStore(SessionBase):
             await sync_to_async(bool)(self.session)
         return self.session
 
+    keeps_changes: bool
+    """Whether the request is to save what was changed."""
+
     @property
     def accessed(self) -> bool:
         """Whether anything has looked at the session."""
@@ -108,13 +111,13 @@ class SessionStore(SessionBase):
 
     @property
     def modified(self) -> bool:
-        """Whether anything was changed, inside a value too. May be set; what is equal to what is
-        stored is not written."""
-        return self._modified or self.session.modified
+        """Whether anything was changed, inside a value too. May be set: after ``False`` the request
+        saves nothing, as in Django, unless something is changed afterwards."""
+        return self._modified or (self.keeps_changes and self.session.modified)
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        self._modified = value
+        self._modified = self.keeps_changes = bool(value)
 
     @property
     def session_key(self) -> str | None:

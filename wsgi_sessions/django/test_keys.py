@@ -13,7 +13,7 @@ import sys
 from collections import OrderedDict
 from typing import Any
 
-__all__ = ["cookie_for", "note"]
+__all__ = ["are_noted", "cookie_for", "note"]
 
 _MOST = 10_000
 _cookies: OrderedDict[str, str] = OrderedDict()
@@ -25,6 +25,11 @@ def note(session_key: str | None, cookie: str) -> None:
         _cookies[session_key] = cookie
         while len(_cookies) > _MOST:
             _cookies.popitem(last=False)
+
+
+def are_noted() -> bool:
+    """Whether there are any: in tests only."""
+    return bool(_cookies)
 
 
 def cookie_for(request: Any, value: str) -> str:

@@ -26,7 +26,7 @@ from wsgi_sessions.flask.configuration import (
 )
 from wsgi_sessions.flask.outage import let_outages_leave
 from wsgi_sessions.flask.session import FlaskSession
-from wsgi_sessions.manager import SessionManager, Settings, layers_of
+from wsgi_sessions.manager import SessionManager, Settings, adopt_login_keys, layers_of
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.session import Session, is_open
 
@@ -100,17 +100,21 @@ class FlaskSessionInterface(SessionInterface):
             )
         self._environ_key = environ_key
         self._prepared: flask.Flask | None = None
+        self._is_guest = False
+        """Whether the middleware is around an application that is around this one."""
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
         """The session of *request*. No I/O."""
         if self._prepared is not app:
             self._prepare(app)
-        session = request.environ.get(self._environ_key)
+        session: Any = request.environ.get(self._environ_key)
         if not is_open(session):
             manager = _manager_of(app)
             if manager is None:
                 return NoSession(_problem_of(app))
             session = manager.open(request.environ.get("HTTP_COOKIE"), request.environ)
+        elif self._is_guest:
+            adopt_login_keys(session, LOGIN_KEYS, FRESH_KEYS)
         session.__class__ = FlaskSession
         return session
 
@@ -151,6 +155,7 @@ class FlaskSessionInterface(SessionInterface):
         manager = _manager_of(app)
         if by_hand and manager is not None:
             manager.adopt_login_keys(LOGIN_KEYS, FRESH_KEYS)
+        self._is_guest = manager is None
         self._prepared = app
 
 

@@ -33,7 +33,7 @@ from wsgi_sessions.errors import ConfigurationError, StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.manager.migrate import Migration
-from wsgi_sessions.manager.nested import ignored_options, register
+from wsgi_sessions.manager.nested import adopt_login_keys, ignored_options, register
 from wsgi_sessions.manager.options import Options, Settings, document_options, settings_of
 from wsgi_sessions.manager.owners import OpenedSession, Owners, SessionInfo
 from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolver
@@ -50,6 +50,7 @@ from wsgi_sessions.session import (
     Lifetimes,
     ObservedRepository,
     RequestState,
+    Resolve,
     Session,
     SessionRepository,
     close_unloaded,
@@ -133,8 +134,10 @@ class SessionManager:
         keys = [] if settings.secret is None else [settings.secret, *settings.fallback_secrets]
         self._session_keys = SessionKeys(keys) if keys and not encrypted else None
         self._noted_outer = False
+        self._adopts = self.repository.identity is None
+        self._adopted: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
         self._owners = Owners(self.repository)
-        self.resolve = self._resolver(encrypted, settings.migrate_from).resolve
+        self.resolve: Resolve = self._resolver(encrypted, settings.migrate_from).resolve
         """Finds the session that a ``Cookie`` header stands for."""
 
     @staticmethod
@@ -229,12 +232,17 @@ class SessionManager:
         self.repository.lifetimes = Lifetimes(*settings.lifetimes)
 
     def adopt_login_keys(self, login_keys: Sequence[str], fresh_keys: Sequence[str]) -> None:
-        """A framework's own, if the options name none. They count from now on."""
-        if self.repository.identity is None:
-            self.options = replace(
-                self.options, login_keys=tuple(login_keys), fresh_keys=tuple(fresh_keys)
-            )
-            self.repository.identity = self._identity(self.options)
+        """A framework's own, if the options name none. They count from now on, beside those of
+        other frameworks under the same middleware, in an order that is the same in all workers."""
+        keys = tuple(login_keys), tuple(fresh_keys)
+        if not self._adopts or keys in self._adopted:
+            return
+        self._adopted = sorted({*self._adopted, keys})
+        logins, fresh = zip(*self._adopted, strict=True)
+        self.options = replace(
+            self.options, login_keys=sum(logins, ()), fresh_keys=tuple(sorted({*sum(fresh, ())}))
+        )
+        self.repository.identity = self._identity(self.options)
 
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
@@ -263,7 +271,8 @@ class SessionManager:
 
     def claimed_key(self, session: Session) -> str | None:
         """The key that *session* has if what it was opened by is still good: what :meth:`key_of`
-        says, for where nothing may be loaded, as in a coroutine. No I/O."""
+        says, for where nothing may be loaded, as in a coroutine. No I/O, but that of a process's
+        first cookie that is signed with none of its keys."""
         state = state_of(session)
         if state.snapshot is not None:
             return self.key_of(session)
@@ -298,6 +307,7 @@ class SessionManager:
         if self._noted_outer or state_of(session).repository is self.repository:
             return
         self._noted_outer = True
+        adopt_login_keys(session, self.options.login_keys, self.options.fresh_keys)
         names = ignored_options(session, self.options, self.store)
         if names:
             self.log.warning(
@@ -335,7 +345,7 @@ class SessionManager:
         if state.phase is SENT:
             if not streams:  # otherwise the application may yet raise, and nothing of it is saved
                 self.save_late(session)
-        elif state.draft is not None or state.snapshot is not None:
+        elif state.draft is not None or (state.snapshot is not None and not state.snapshot.new):
             try:
                 state.save()
             except StoreError:
@@ -352,8 +362,8 @@ class SessionManager:
             headers = setting_cookie(headers, ours, self._cookie.name, self._overridden)
         if streams:
             state.phase = SENT
-        else:
-            state.close()
+        else:  # close(), without the call
+            state.phase, state.environ = OVER, None
         return _new_tuple(Finished, (status, headers, None))
 
     def _finish_untouched(

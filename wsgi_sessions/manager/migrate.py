@@ -48,7 +48,7 @@ from typing import Any, NamedTuple, Protocol
 from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, hash_secret, new_id
 from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
 from wsgi_sessions.manager.former_store import FormerStore
-from wsgi_sessions.record import PERMANENT, Record, StoredValue
+from wsgi_sessions.record import OWN_LIFETIME, PERMANENT, Record, StoredValue
 from wsgi_sessions.session import SAVED, SessionRepository, Snapshot, check_key, is_owner
 
 __all__ = ["Migration", "OldSession", "Reader"]
@@ -67,6 +67,8 @@ class OldSession(NamedTuple):
     expires_at: float | None = None
     """When what is there now has certainly expired, if it says so itself, in seconds since the
     epoch: later than after the reader's ``lifetime``."""
+    lifetime: float | None = None
+    """Idle seconds that this session had of its own; ``None`` for those of all."""
 
 
 class Reader(Protocol):
@@ -199,9 +201,11 @@ class Migration:
         def fill(blank: Record, now: float) -> Record:
             if record is not None:
                 return record._replace(secret_hash=blank.secret_hash, saved_at=now, superseded=())
-            return blank._replace(
-                values=values, flags=PERMANENT if old.permanent else 0, owner=owner
-            )
+            flags = PERMANENT if old.permanent else 0
+            idle = blank.idle
+            if isinstance(old, OldSession) and old.lifetime is not None:
+                flags, idle = flags | OWN_LIFETIME, old.lifetime
+            return blank._replace(values=values, flags=flags, owner=owner, idle=idle)
 
         try:
             outcome = self._repository.update(snapshot, fill)

@@ -35,7 +35,8 @@ def adopt_login_keys(
 ) -> None:
     """The framework that uses *session*, which is another middleware's, logs in by these keys: they
     count for that one if its options name none."""
-    if state_of(session).repository.identity is None:
+    identity = state_of(session).repository.identity
+    if identity is None or not all(map(identity.decides, login_keys)):
         manager = manager_of(session)
         if manager is not None:
             manager.adopt_login_keys(login_keys, fresh_keys)
@@ -50,7 +51,9 @@ def ignored_options(session: Session, settings: Settings, store: Any) -> list[st
     others, outer_store = outer.options, outer.store
     names = ["store"] if store is not outer_store else []
     for field in fields(Settings):
-        mine = getattr(settings, field.name)
-        if mine != field.default and mine != getattr(others, field.name):
+        mine, theirs = getattr(settings, field.name), getattr(others, field.name)
+        if field.name in ("login_keys", "fresh_keys") and {*mine} <= {*theirs}:
+            continue
+        if mine not in (field.default, theirs):
             names.append(field.name)
     return names

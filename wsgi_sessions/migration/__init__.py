@@ -24,6 +24,7 @@ from wsgi_sessions.migration.flask_session import (
 )
 from wsgi_sessions.migration.flask_session_memcached import FlaskSessionMemcachedReader
 from wsgi_sessions.migration.jwt import JWTReader
+from wsgi_sessions.migration.pyramid_cookie import PyramidCookieReader
 from wsgi_sessions.migration.values import django_session
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "FlaskSessionSQLAlchemyReader",
     "JWTReader",
     "OldSession",
+    "PyramidCookieReader",
     "Reader",
     "django_session",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import ormsgpack
@@ -15,12 +17,14 @@ from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import OldSession
 from wsgi_sessions.migration.msgpack import loads as unpack_any_keys
 from wsgi_sessions.migration.restricted_pickle import loads as unpickle
+from wsgi_sessions.stores import CENTURY
 
 __all__ = ["as_bytes", "decode", "django_session", "flask_session", "seconds"]
 
 _MSGPACK = ormsgpack.OPT_DATETIME_AS_TIMESTAMP_EXT
 _END = os.urandom(16)
 _PACKED_END: bytes = ormsgpack.packb(_END)
+_SHORTEST = 1e-6  # seconds: a session whose time is over already
 _log = ThrottledLog("wsgi_sessions")
 
 
@@ -67,12 +71,19 @@ def flask_session(values: Any) -> OldSession | None:
 
 
 def django_session(values: Any, *, permanent: bool) -> OldSession | None:
-    """A session of Django's; who is logged in is its owner."""
+    """A session of Django's; who is logged in is its owner. What ``set_expiry()`` was given is
+    its lifetime: seconds, or 0 for until the browser is closed, or a time."""
     if type(values) is not dict:
         return None
-    if "_session_expiry" in values:  # 0: until the browser is closed
-        permanent = values["_session_expiry"] != 0
-    return OldSession(values, permanent, _text(values.get("_auth_user_id")))
+    expiry, lifetime = values.get("_session_expiry"), None
+    if expiry is not None:
+        permanent = expiry != 0
+    if isinstance(expiry, str):
+        with suppress(ValueError):
+            expiry = datetime.fromisoformat(expiry).timestamp() - time.time()
+    if isinstance(expiry, (int, float)) and expiry != 0:
+        lifetime = min(max(float(expiry), _SHORTEST), CENTURY)
+    return OldSession(values, permanent, _text(values.get("_auth_user_id")), lifetime=lifetime)
 
 
 def _text(user: object) -> str | None:

@@ -84,7 +84,9 @@ def same(one: Any, other: Any) -> bool:
     if kind is other_kind and (kind is str or kind is bytes or kind is int):
         return bool(one == other)
     if kind is float is other_kind:
-        return packb(one) == packb(other)
+        if one != other and one == one:  # not a number is not equal to itself
+            return False
+        return packb(one) == packb(other)  # -0.0 equals 0.0
     return False
 
 

@@ -21,7 +21,7 @@ from wsgi_sessions.session.session import (
     state_of,
 )
 from wsgi_sessions.session.snapshot import FOREIGN, SAVED, UNAVAILABLE, Edit, Outcome, Snapshot
-from wsgi_sessions.session.state import EXPIRE, ISSUE, OPEN, OVER, SENT, RequestState
+from wsgi_sessions.session.state import EXPIRE, ISSUE, OPEN, OVER, SENT, RequestState, Resolve
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
@@ -41,6 +41,7 @@ __all__ = [
     "ObservedRepository",
     "Outcome",
     "RequestState",
+    "Resolve",
     "Session",
     "SessionRepository",
     "Snapshot",

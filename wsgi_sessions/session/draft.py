@@ -72,19 +72,20 @@ class Draft:
         """What was assigned where the value, which is mutable, is another."""
         self._saved: tuple[tuple[Changes, Collection[str]], ...] = ()
         """The changes that were stored, with those of their keys that were changed in place."""
-        self.forget()
-
-    def forget(self) -> None:
-        """Start with no changes; values that were handed out stay watched."""
         self.changes: Changes = _NO_CHANGES
-        self._in_place: Collection[str] = ()
-        """The keys among them that this request has not put, but changed inside their values."""
         self.header: Header = UNCHANGED
         """Read it here; to change it, ask :meth:`change_header` for it."""
+        self._in_place: Collection[str] = ()
+        """The keys among the changes that this request has not put, but changed inside."""
         self._bases = _NO_BASES
         """For merge keys: what the application had in hand before it changed the value; ``None``
         if it had not looked, so that its change is one of what was loaded."""
         self._loaded: Values | None = None
+
+    def forget(self) -> None:
+        """Start with no changes; values that were handed out stay watched."""
+        self.changes, self._in_place = _NO_CHANGES, ()
+        self.header, self._bases, self._loaded = UNCHANGED, _NO_BASES, None
 
     def has_changes(self) -> bool:
         """Whether anything is to be stored. See :meth:`collect`."""
@@ -124,7 +125,10 @@ class Draft:
         except NotRestored as error:
             _log.warning("a value was left alone: %s", error)
             raise KeyError(key) from None
-        self._keep(key, value, data)
+        if type(value) in _CONTAINERS and not self._originals:
+            self.live[key], self._known[key] = value, data  # as _keep() does, a call less
+        else:
+            self._keep(key, value, data)
         return value
 
     def has(self, key: str, stored: Values) -> bool:

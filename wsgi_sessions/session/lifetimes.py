@@ -11,7 +11,7 @@ from datetime import timedelta
 from wsgi_sessions.record import OWN_LIFETIME, PERMANENT, Record
 from wsgi_sessions.stores import CENTURY
 
-__all__ = ["Lifetimes", "checked_lifetime", "is_over", "renewal_due"]
+__all__ = ["Lifetimes", "checked_lifetime", "falls_short", "is_over", "renewal_due"]
 
 _DAY = 86_400.0
 _HOUR = 3_600.0
@@ -20,16 +20,15 @@ _HOUR = 3_600.0
 class Lifetimes:
     """Idle lifetimes of ordinary and permanent sessions, and the absolute one; in seconds."""
 
-    __slots__ = ("_absolute", "_ordinary", "_permanent")
+    __slots__ = ("_absolute", "idles")
 
     def __init__(self, ordinary: float, permanent: float, absolute: float | None) -> None:
-        self._ordinary = ordinary
-        self._permanent = permanent
+        self.idles: tuple[float, float] = (ordinary, permanent)
         self._absolute = absolute
 
     def idle(self, *, permanent: bool) -> float:
         """Seconds of idle lifetime that no session has of its own."""
-        return self._permanent if permanent else self._ordinary
+        return self.idles[permanent]
 
     def end_of(self, created_at: float) -> float | None:
         """When a session that begins then, or whose owner logs in, ends whatever happens."""
@@ -66,6 +65,18 @@ def renewal_due(record: Record, issued_at: float, now: float) -> bool:
     if -_HOUR <= age < 0:
         return False
     return abs(age) > _DAY or abs(age) > record.idle / 10
+
+
+def falls_short(record: Record, idle: float, now: float) -> bool:
+    """Whether a session that is used *now* ends too early for a service whose idle lifetime is
+    *idle*, since another one, whose is shorter, has made or renewed it: what is used here lives
+    nine tenths of that at least, or all but a day."""
+    if record.flags & OWN_LIFETIME:
+        return False
+    wanted = now + idle - min(idle / 10, _DAY)
+    if record.ends_at is not None:
+        wanted = min(wanted, record.ends_at)
+    return record.saved_at + record.idle < wanted
 
 
 def checked_lifetime(value: object) -> float:

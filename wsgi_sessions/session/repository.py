@@ -58,7 +58,10 @@ from wsgi_sessions.stores import GuardedStore, Stored
 __all__ = ["DEFAULT_MAX_BYTES", "SessionRepository"]
 
 DEFAULT_MAX_BYTES = 1 << 20
-"""Bytes of a record. One that is larger is looked at only if ``max_bytes`` is larger too."""
+"""Bytes of a record that is saved."""
+MOST_LOADED_BYTES = 16 << 20
+"""A record that is larger is looked at only if ``max_bytes`` is larger too. So what was saved
+before ``max_bytes`` was lowered is read, and what was planted costs no more than that."""
 
 _ATTEMPTS = 32  # at a compare-and-set before ConflictError
 _RENEWAL_PAUSE = 1.0  # seconds without a renewal, after one that failed
@@ -111,7 +114,7 @@ class SessionRepository:
         """Hears what happens rarely: see :mod:`wsgi_sessions.session.observed`."""
         self._cipher = cipher
         self._max_bytes = max_bytes
-        self._most_loaded = max(max_bytes, DEFAULT_MAX_BYTES)
+        self._most_loaded = max(max_bytes, MOST_LOADED_BYTES)
         self.before_create = before_create
         self._said_no_index = False
         self._unrenewed_at = -_RENEWAL_PAUSE
@@ -218,7 +221,7 @@ class SessionRepository:
             renews = active or _renewing(snapshot.record, record)
             saved_at = now if renews else snapshot.record.saved_at
             if self._replace(snapshot, record, saved_at):
-                return Outcome.ENDED if record.is_empty else SAVED
+                return SAVED if record.values or not record.is_empty else Outcome.ENDED
             # Waits that grow outlast a worker that saves again and again without a pause. (If they
             # doubled, 1 of 100 requests by eight contenders would take 1.1 s; so it takes 0.2.)
             took = max(self.now() - now, 0.001)
@@ -265,7 +268,7 @@ class SessionRepository:
 
     def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:
         """One attempt to make *record* the stored one, as if it was saved then."""
-        if record.is_empty:
+        if not record.values and record.is_empty:
             data, expires_at = ENDED, 0.0  # a compare-and-delete
         else:
             record = record if record.saved_at == saved_at else record.saved(saved_at)

@@ -213,14 +213,17 @@ class Session(MutableMapping[str, Any]):
             record = (state.snapshot or state.load()).record
             if record is None:
                 raise KeyError(key)
-            value = record.values[key]
+            values = record.values
+            value = values[key]
             if type(value) is not bytes:
                 return value  # a scalar: 7 k instructions less
             draft = state.look()
         elif key in draft.live:
             return draft.live[key]
+        else:
+            values = state.load().values
         try:
-            return draft.get(key, state.load().values)
+            return draft.get(key, values)
         except ValueError:
             state.replace_undecodable()
             raise KeyError(key) from None

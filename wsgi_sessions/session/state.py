@@ -26,6 +26,7 @@ from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
 from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.lifetimes import falls_short
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.rights import NeedsCookie, Rights
 from wsgi_sessions.session.snapshot import (
@@ -298,7 +299,11 @@ class RequestState:
         if snapshot.detached_from:
             self._save_detached(snapshot)
             return
-        due = self.phase is OPEN and snapshot.renewal_due() and self.repository.may_renew()
+        due, record = self.phase is OPEN and snapshot.renewal_due(), snapshot.record
+        if not due and record is not None and self.phase is OPEN:
+            idle = self.repository.lifetimes.idles[record.flags & PERMANENT]
+            due = record.idle < idle and falls_short(record, idle, snapshot.opened_at)
+        due = due and self.repository.may_renew()
         due = due or (renews and snapshot.record is not None)
         if changed or due:
             active = (self.repository.renews is None and self.phase is not BY_ID) or self.counts()

@@ -2,7 +2,8 @@
 
 How this works. A store's own timeouts bound how long one request waits for it; a crowd of requests
 would still wait, each as long, with all workers held. After five calls that failed slowly within
-ten seconds the breaker opens: for one second the store is not called, every call raises
+ten seconds (or twice the time that these calls took, if that is longer, as with long time limits)
+the breaker opens: for one second the store is not called, every call raises
 :exc:`~wsgi_sessions.StoreUnavailable` at once. Then one call is let through, the probe, and the
 others go on failing until it has ended. If it succeeds the breaker closes, else another second
 starts.
@@ -82,7 +83,7 @@ class Breaker:
         """Closed, with a lock that nobody holds and no probe under way: as at the beginning, and in
         a child, where the thread that probed does not exist."""
         self._lock = threading.Lock()
-        self._failures: deque[float] = deque(maxlen=_FAILURES)
+        self._failures: deque[tuple[float, float]] = deque(maxlen=_FAILURES)  # begin and end
         self._probe_at = 0.0  # while open: nobody is let through before
         self._process = os.getpid()
         self.open: bool = False
@@ -117,8 +118,11 @@ class Breaker:
             self._start_over()
         if now - started < _SLOW or self.open:
             return
-        self._failures.append(now)
-        if len(self._failures) == _FAILURES and now - self._failures[0] <= _WITHIN:
+        failures = self._failures
+        failures.append((started, now))
+        took = sum(end - begin for begin, end in failures)
+        within = max(_WITHIN, 2 * took)  # of one worker, five may take longer than ten seconds
+        if len(failures) == _FAILURES and now - failures[0][1] <= within:
             self._trip(now)
 
     def _is_admitted(self, now: float) -> bool:

@@ -151,7 +151,7 @@ class MemoryStore:
         found = self._live(key, now)
         if (None if found is None else found.version) != replacing:
             return None
-        if found is None or expires_at <= now:
+        if key in self._records and (found is None or expires_at <= now):
             self._drop(key)  # with the owner of what has expired there
         version = next(self._versions)
         if expires_at > now:

@@ -58,7 +58,8 @@ def session_of(app: object, cookie: str) -> Session:
 def manager_of(app: object) -> SessionManager:
     """The manager of the sessions of *app*: a Flask or Pyramid application, a middleware, what is
     wrapped around one and keeps it as ``app``, ``application`` or ``wsgi_app`` (a test client of
-    WebTest or Flask too), what has one as ``manager``, or the manager itself.
+    WebTest or Flask too), what has one as ``manager``, or the manager itself; of a Django project
+    that is ``wsgi_sessions.django.session_manager()``.
 
     Raises :exc:`~wsgi_sessions.ConfigurationError` where none is found.
     """

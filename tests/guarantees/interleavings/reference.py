@@ -13,8 +13,11 @@ The model reads the history of store calls and keeps plain dicts:
 * A cookie is sent by who made the session, replaced the secret, renewed it, or changed
   ``permanent``. (Where two do the last, or a save meets it, either may tell the browser.) It is
   expired by who ended the session, or failed to, or tried to and found none.
-* A request that meets a failure is told so. Where its last save or deletion failed after it was
-  done, it is done all the same, and then there may be a session whose cookie nobody got.
+* A request that meets a failure is told so, in a response that sets the cookie which its earlier
+  saves have promised. Where its last save or deletion failed after it was done, it is done
+  nevertheless, and then there may be a session whose cookie nobody got. So that no login is lost
+  that way, a save with a new secret whose answer was lost is taken for done: its cookie is sent,
+  and opens nothing if it was not.
 
 The browser may get the responses in any order. The cookie it then holds opens the newest state of
 the session. There is one exception, which no server can avoid, because HTTP has no conditional
@@ -81,6 +84,8 @@ class Request:
     cookie: Cookie | None = None
     cookie_since: int = -1
     may_be_silent: bool = False
+    in_doubt: bool = False
+    """Its cookie is that of a save whose answer was lost."""
 
     @property
     def me(self) -> str:
@@ -118,6 +123,7 @@ class Reference:
             request = self.requests[call.request]
             request.failed |= call.fate is not Fate.DONE
             request.unheard |= call.fate is Fate.UNHEARD and call.operation in ("save", "delete")
+            promised = request.cookie, request.cookie_since
             if call.operation == "load" and call.fate is Fate.DONE:
                 self._load(request, call, at)
             elif call.fate is not Fate.LOST:
@@ -125,6 +131,11 @@ class Reference:
                     self._save(request, call, at)
                 elif call.operation == "delete":
                     self._end(request, call.key, at)
+            if call.fate is not Fate.DONE:
+                request.cookie, request.cookie_since = promised
+                if call.operation == "save" and request.script.new_secret:
+                    request.cookie, request.cookie_since = Cookie(call.key, request.number), at
+                    request.in_doubt = True
 
     def _load(self, request: Request, call: Call, at: int) -> None:
         state = self.sessions.get(call.key)
@@ -201,9 +212,9 @@ class Reference:
         ends = ends or (empties and is_empty(request.after_save()))
         tried = self.stage.first and ends and response.status == 503
         found_none = not (request.attached or request.superseded)
-        return (
-            EXPIRED if tried and (request.attached or request.seen is None or found_none) else None
-        )
+        if tried and (request.attached or request.seen is None or found_none):
+            return EXPIRED
+        return None if ends else request.cookie
 
     def _check_cookies(self, responses: Sequence[Response]) -> None:
         """Each is what the model says, and opens what it stands for and nothing else."""
@@ -250,6 +261,8 @@ class Reference:
         """The browser that gets the responses in this order holds the newest session."""
         cookie = order[-1].cookie if order else Cookie(self.stage.first[:22], BROWSER)
         if cookie == EXPIRED or outrun(order) or any(one.unheard for one in self.requests):
+            return
+        if order and order[-1].in_doubt:
             return
         assert self.opened_by(cookie) is not None, "the browser holds a dead cookie"
 

@@ -16,13 +16,14 @@ from tests.servers.redis import RedisServer
 from tests.upstream.apps.application import Application, Database, Place, Served
 from tests.upstream.apps.browser import Browser
 from tests.upstream.apps.calibreweb import CalibreWeb
+from tests.upstream.apps.django import Oscar, Wagtail
 from tests.upstream.apps.environment import environment_with
 from tests.upstream.apps.moin import Moin
 from tests.upstream.apps.pgadmin import PgAdmin
 
 pytestmark = pytest.mark.full
 
-APPLICATIONS = (CalibreWeb(), Moin(), PgAdmin())
+APPLICATIONS = (CalibreWeb(), Moin(), PgAdmin(), Wagtail(), Oscar())
 TABS = 8
 
 

@@ -34,7 +34,6 @@ ALL = (
 
 NO_COOKIE = "it sends the session_key as the cookie, which ours never accepts"
 FLAGS = "it expects a cookie to be expired without HttpOnly; ours has the flags it was set with"
-MODIFIED = "it sets `modified = False` after a change, which is to be saved nevertheless"
 QUERIES = "it counts the database's queries, of which our sessions make none"
 
 MIDDLEWARE_TESTS = "sessions_tests.tests.SessionMiddlewareTests"
@@ -47,14 +46,6 @@ CANNOT_APPLY = {
     f"{MIDDLEWARE_TESTS}.{SAVE_EVERY}": NO_COOKIE,
     f"{MIDDLEWARE_TESTS}.test_session_delete_on_end": FLAGS,
     f"{MIDDLEWARE_TESTS}.test_session_delete_on_end_with_custom_domain_and_path": FLAGS,
-    f"{ENGINE_TESTS}.test_has_key": MODIFIED,
-    f"{ENGINE_TESTS}.test_has_key_async": MODIFIED,
-    f"{ENGINE_TESTS}.test_items": MODIFIED,
-    f"{ENGINE_TESTS}.test_items_async": MODIFIED,
-    f"{ENGINE_TESTS}.test_keys": MODIFIED,
-    f"{ENGINE_TESTS}.test_keys_async": MODIFIED,
-    f"{ENGINE_TESTS}.test_values": MODIFIED,
-    f"{ENGINE_TESTS}.test_values_async": MODIFIED,
     f"{ENGINE_TESTS}.test_session_key_valid_string_saved": "it makes up a session_key",
     "auth_tests.test_middleware.TestLoginRequiredMiddleware"
     ".test_protected_view_logged_in_performance": QUERIES,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from wsgi_sessions.cli.checks.dispatch import check_store
-from wsgi_sessions.cli.checks.finding import Finding, Level
+from wsgi_sessions.cli.checks.finding import EVICTION, Finding, Level
 
-__all__ = ["Finding", "Level", "check_store"]
+__all__ = ["EVICTION", "Finding", "Level", "check_store"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-__all__ = ["Finding", "Level"]
+__all__ = ["EVICTION", "Finding", "Level"]
+
+EVICTION = "maxmemory-policy"
+"""With what the finding begins that says whether a server drops keys."""
 
 
 class Level(IntEnum):

@@ -16,7 +16,7 @@ from wsgi_sessions.cli.checks.checks import (
     new_key,
     not_checked,
 )
-from wsgi_sessions.cli.checks.finding import Finding, Level
+from wsgi_sessions.cli.checks.finding import EVICTION, Finding, Level
 from wsgi_sessions.errors import StoreError, StoreUnavailable
 from wsgi_sessions.stores import Route
 from wsgi_sessions.stores.redis import RedisStore
@@ -127,7 +127,7 @@ def _check_server(info: dict[str, str]) -> Iterator[Finding]:
 
 def _check_eviction(policy: str, maxmemory: int) -> Finding:
     limit = f"maxmemory {maxmemory:,} bytes" if maxmemory else "no maxmemory"
-    what = f"maxmemory-policy is {policy}, {limit}"
+    what = f"{EVICTION} is {policy}, {limit}"
     if policy in ("noeviction", "volatile-ttl"):
         return Finding(Level.OK, what)
     return Finding(

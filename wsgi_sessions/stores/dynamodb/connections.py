@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.errors import StoreError, StoreUnavailable
 from wsgi_sessions.stores.dynamodb.client import (
     Refused,
     RepeatableFault,
@@ -23,6 +23,7 @@ from wsgi_sessions.stores.dynamodb.client import (
     own_table,
 )
 from wsgi_sessions.stores.dynamodb.table import ensure_table, request_for
+from wsgi_sessions.stores.shelter import sheltered
 from wsgi_sessions.stores.timeouts import Timeouts
 
 __all__ = ["Command", "Connections"]
@@ -83,12 +84,12 @@ class Connections:
 
     def run(self, command: Command[_T]) -> _T:
         """The answer to *command*, which is given a second time if that may help."""
-        return self._ask(command, command)[0]
+        return sheltered(self._ask, command, command)[0]
 
     def accepted(self, write: Command[bool], again: Command[bool] | None = None) -> bool:
         """Whether *write* was accepted. If its answer was lost, *again* may know (by default
         *write* itself); where it does not, nobody does."""
-        answer, lost = self._ask(write, again or write)
+        answer, lost = sheltered(self._ask, write, again or write)
         if lost and not answer:
             raise StoreUnavailable(
                 "DynamoDB's answer was lost: the write may or may not have happened", applied=None
@@ -101,7 +102,7 @@ class Connections:
         if not self._to_prepare:
             return
         try:
-            self._ensure()
+            sheltered(self._ensure)
         except Refused as error:
             self._to_prepare = False
             logger.warning(
@@ -159,7 +160,9 @@ class Connections:
             self._kept = self._kept or not fault.connection
             raise
         except BaseException as error:
-            if not isinstance(error, Exception):  # a lock of urllib3's pool may be held for good
+            if not isinstance(
+                error, StoreError
+            ):  # of somebody else, at any moment: a lock of urllib3's pool may be held for good
                 self._tables.pop(os.getpid(), None)
             raise
         self._kept = True

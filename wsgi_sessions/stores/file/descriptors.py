@@ -18,6 +18,7 @@ from wsgi_sessions.stores.file.layout import (
     UNFINISHED,
     clamped,
     name_aside,
+    opened,
     records_among,
 )
 
@@ -32,7 +33,7 @@ close_shard: Callable[[int], None] = os.close
 
 
 def open_shard(path: str, _seconds: float) -> int:
-    return os.open(path, OPEN_SHARD)
+    return opened(path, OPEN_SHARD)
 
 
 def lock_shard(shard: int, seconds: float) -> None:
@@ -55,7 +56,7 @@ def unlock_shard(shard: int) -> None:
 
 def open_record(shard: int, name: str) -> int | None:
     try:
-        return os.open(name, OPEN_RECORD, dir_fd=shard)
+        return opened(name, OPEN_RECORD, directory=shard)
     except OSError as error:
         if isinstance(error, FileNotFoundError) or error.errno in NOT_A_FILE:
             return None
@@ -64,13 +65,14 @@ def open_record(shard: int, name: str) -> int | None:
 
 def write_record(shard: int, name: str, content: bytes, expires_at: float, mode: int) -> None:
     remove(shard, UNFINISHED)
-    try:
-        file = os.open(UNFINISHED, CREATE, mode, dir_fd=shard)
-    except FileExistsError:
-        _move_aside(shard, UNFINISHED)
-        file = os.open(UNFINISHED, CREATE, mode, dir_fd=shard)
+    file = None
     try:
         try:
+            try:
+                file = opened(UNFINISHED, CREATE, mode, directory=shard)
+            except FileExistsError:
+                _move_aside(shard, UNFINISHED)
+                file = opened(UNFINISHED, CREATE, mode, directory=shard)
             os.fchmod(file, mode)  # the umask may have taken something away
             _allocate(file, len(content))
             rest = memoryview(content)
@@ -79,7 +81,8 @@ def write_record(shard: int, name: str, content: bytes, expires_at: float, mode:
             expires_at = clamped(expires_at)
             os.utime(file, (expires_at, expires_at))
         finally:
-            os.close(file)
+            if file is not None:
+                os.close(file)
         try:
             os.replace(UNFINISHED, name, src_dir_fd=shard, dst_dir_fd=shard)
         except IsADirectoryError:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
+from itertools import starmap
 from typing import Any, Protocol
 
 MARK = b"wss1"
@@ -47,6 +49,14 @@ class Shards(Protocol):
 
     def listing(self, shard: Any, /) -> list[tuple[str, float]]:
         """The key and the expiry of each record in the shard; none for ``None``."""
+
+
+def opened(path: str, flags: int, mode: int = 0o777, *, directory: int | None = None) -> int:
+    """A descriptor, as of ``os.open``. It is open only if the caller gets it: after a call Python
+    runs signal handlers before it stores the result, and one that raises would leave it open; not
+    so while the result is unpacked."""
+    [descriptor] = starmap(partial(os.open, dir_fd=directory), ((path, flags, mode),))
+    return descriptor
 
 
 def name_aside(name: str) -> str:

@@ -1,39 +1,157 @@
-"""The list of an owner: which keys were listed under it, in that order, and until when."""
+"""The lists of owners: which keys were listed under whom, in that order, and until when.
+
+How this works. The list of an owner is a file, ``<directory>/owners-<shard>/<digest>``, which
+expires with its last entry. Its shard is locked before that of a record, never after, and stays
+locked until the record is written: so what has no record while it is locked was left by a process
+that was killed, or the record is gone.
+
+A line is a key and when its entry ends; a later one of the same key moves that, and ``!`` and the
+key takes it off. So a login adds lines and reads none, however many there are; it writes the file
+as a whole, like a record. The first line says at which size the file is cleaned of what has ended.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
 
-__all__ = ["Listing", "ending", "listing_of", "name_of_owner", "packed"]
+from wsgi_sessions.errors import StoreUnavailable
+from wsgi_sessions.stores.file.directory import FIRST_READ, Directory, shard_of
+from wsgi_sessions.stores.listing import entry_end
 
-DAY = 86_400.0
+__all__ = ["OwnerLists"]
 
-Listing = dict[str, float]
+_SHARD = "owners-"
+_CLEANED_AT = 4096
+"""Bytes of a short list: about 60 logins."""
+
+_Listing = dict[str, float]
 """The end of each entry by its key, the first that was listed first."""
 
 
-def name_of_owner(owner: str) -> str:
+class OwnerLists:
+    """Those in *directory*."""
+
+    def __init__(self, directory: Directory, clock: Callable[[], float]) -> None:
+        self._directory = directory
+        self._clock = clock
+
+    def save(
+        self,
+        owner: str,
+        key: str,
+        expires_at: float,
+        save: Callable[[], Hashable | None],
+        *,
+        keeps_place: bool,
+    ) -> Hashable | None:
+        """List *key* and *save* its record, whose version that returns. If it is refused or fails,
+        the list is as it was."""
+        name, version = _name_of(owner), None
+        with self._directory.shard(_shard_of(name), make=True, lock=True) as shard:
+            now = self._clock()
+            before, end = self._read(shard, name)
+            ends_at = entry_end(expires_at, now)
+            line = f"{key} {ends_at!r}\n" if keeps_place else f"!{key}\n{key} {ends_at!r}\n"
+            after = _cleaned(before, now) + line.encode()
+            self._write(shard, name, after, max(end, ends_at))
+            try:
+                version = save()
+            finally:
+                if version is None:
+                    self._write(shard, name, before, end)
+        return version
+
+    def take_off(self, owner: str, key: str) -> None:
+        """That it failed is no error: the entry goes when the list is read, or ends."""
+        with contextlib.suppress(StoreUnavailable), self._locked(owner) as listing:
+            listing.pop(key, None)
+
+    def keys_of(self, owner: str) -> Sequence[str]:
+        """The keys of the live records, in order. Takes off the list what has none."""
+        name = _name_of(owner)
+        with self._directory.shard(_shard_of(name)) as shard:
+            listing = _listing_of(self._read(shard, name)[0])
+        live = [key for key in listing if self._is_live(key)]
+        if len(live) < len(listing):
+            with contextlib.suppress(StoreUnavailable):  # the answer is right as it is
+                self._take_off_dead(owner, listing.keys() - set(live))
+        return live
+
+    def purge(self, number: str, limit: int) -> None:
+        """Remove up to *limit* lists of the shard *number* all of whose entries have ended."""
+        self._directory.purge(_SHARD + number, limit)
+
+    def _take_off_dead(self, owner: str, keys: Iterable[str]) -> None:
+        """Those of *keys* that still have no record, now that no writer is at work."""
+        with self._locked(owner) as listing:
+            for key in keys:
+                if not self._is_live(key):
+                    listing.pop(key, None)
+
+    @contextlib.contextmanager
+    def _locked(self, owner: str) -> Iterator[_Listing]:
+        """The list, which is written afterwards."""
+        name = _name_of(owner)
+        with self._directory.shard(_shard_of(name), lock=True) as shard:
+            listing = _listing_of(self._read(shard, name)[0])
+            yield listing
+            if shard is not None:
+                self._write(shard, name, _packed(listing), max(listing.values(), default=0.0))
+
+    def _read(self, shard: Any, name: str) -> tuple[bytes, float]:
+        """The file and when it expires; nothing, if there is none."""
+        with self._directory.live(shard, name, FIRST_READ) as record:
+            return (b"", 0.0) if record is None else (record.data, record.expires_at)
+
+    def _write(self, shard: Any, name: str, content: bytes, expires_at: float) -> None:
+        """Whole, in one step; without entries it is removed."""
+        if content:
+            self._directory.write(shard, name, content, expires_at)
+        else:
+            self._directory.remove(shard, name)
+
+    def _is_live(self, key: str) -> bool:
+        with (
+            self._directory.shard(shard_of(key)) as shard,
+            self._directory.live(shard, key) as record,
+        ):
+            return record is not None
+
+
+def _name_of(owner: str) -> str:
     """A digest: an owner is any text, and nobody's business who can read the directory."""
     return hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def ending(expires_at: float, now: float) -> float:
-    """When the entry of a record ends: until the next renewal an ordinary save may move the
-    record's end by the time that has passed, a tenth of what is left or a day; and a minute."""
-    return expires_at + min(max(expires_at - now, 0.0) / 10, DAY) + 60.0
+def _shard_of(name: str) -> str:
+    return _SHARD + shard_of(name)
 
 
-def packed(listing: Listing) -> bytes:
-    return "".join(f"{key} {end!r}\n" for key, end in listing.items()).encode()
+def _cleaned(content: bytes, now: float) -> bytes:
+    """*content* without what has ended, if it has grown to the size that its first line names."""
+    limit = content[1 : content.find(b"\n")]
+    if content[:1] == b"#" and limit.isdigit() and len(content) < int(limit):
+        return content
+    alive = {key: end for key, end in _listing_of(content).items() if end > now}
+    return _packed(alive) or b"#%d\n" % _CLEANED_AT
 
 
-def listing_of(content: bytes) -> Listing:
-    """What :func:`packed` wrote. Other lines are passed over."""
-    found: Listing = {}
+def _packed(listing: _Listing) -> bytes:
+    """Nothing, if the list is empty."""
+    lines = "".join(f"{key} {end!r}\n" for key, end in listing.items())
+    return f"#{max(2 * len(lines), _CLEANED_AT)}\n{lines}".encode() if lines else b""
+
+
+def _listing_of(content: bytes) -> _Listing:
+    """What is in a file. Lines that are no entries are passed over."""
+    found: _Listing = {}
     for line in content.decode("ascii", "replace").splitlines():
         key, _, end = line.partition(" ")
-        try:
+        if key.startswith("!"):
+            found.pop(key[1:], None)
+        with contextlib.suppress(ValueError):
             found[key] = float(end)
-        except ValueError:
-            continue
     return found

@@ -30,6 +30,7 @@ from wsgi_sessions.stores.file.layout import (
     UNFINISHED,
     clamped,
     name_aside,
+    opened,
     records_among,
 )
 
@@ -106,7 +107,7 @@ def open_record(shard: Shard, name: str) -> int | None:
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
-        return _patiently(shard, lambda: os.open(path, OPEN_RECORD))
+        return _patiently(shard, lambda: opened(path, OPEN_RECORD))
     except FileNotFoundError:
         return None
 
@@ -117,14 +118,16 @@ def write_record(shard: Shard, name: str, content: bytes, expires_at: float, mod
     for place in (unfinished, path):
         if os.path.isdir(place) and not os.path.islink(place):
             os.rename(place, name_aside(place))
-    file = os.open(unfinished, CREATE, mode)
+    file = None
     try:
         try:
+            file = opened(unfinished, CREATE, mode)
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(file, rest) :]
         finally:
-            os.close(file)
+            if file is not None:
+                os.close(file)
         expires_at = clamped(expires_at)
         os.utime(unfinished, (expires_at, expires_at))
         _patiently(shard, lambda: os.replace(unfinished, path))

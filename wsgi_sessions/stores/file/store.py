@@ -9,8 +9,7 @@ record *expires*, so that a purge need not open it.
 * Writers lock the shard for as long as the write takes. The lock of a killed writer goes with it.
   The unfinished file it may leave has one fixed name in each shard, and the next writer there
   removes it.
-* The list of an owner is a file too, ``<directory>/owners-<shard>/<digest>``, which expires with
-  its last entry. Its shard is locked before that of a record, never after.
+* The list of an owner is a file too: see :mod:`~wsgi_sessions.stores.file.owners`.
 * Neither shard nor file may be a symbolic link. What is not a regular file of this store is missing
   for ``load``, and ``save`` puts the record in its place.
 * There are two implementations of this: :mod:`descriptors`, with ``flock`` and names relative to an
@@ -22,47 +21,18 @@ record *expires*, so that a purge need not open it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
-import zlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Expired, Stored, system_clock
-from wsgi_sessions.stores.file.layout import HEADER, MARK, UNFINISHED, Shards, name_of
-from wsgi_sessions.stores.file.owners import Listing, ending, listing_of, name_of_owner, packed
+from wsgi_sessions.stores.file.directory import FIRST_READ, SHARDS, Directory, shard_of
+from wsgi_sessions.stores.file.owners import OwnerLists
 from wsgi_sessions.stores.given import path_of
-from wsgi_sessions.stores.place import check_private, check_writable
+from wsgi_sessions.stores.place import check_writable
 from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts, check_timeouts
 
 __all__ = ["FileStore"]
-
-try:
-    from wsgi_sessions.stores.file import descriptors as _shards
-except (ImportError, AttributeError):  # no fcntl, no O_DIRECTORY: Windows
-    from wsgi_sessions.stores.file import paths as _shards  # type: ignore[no-redef]
-
-shards: Shards = _shards
-"""How shards are worked in on this system."""
-
-FIRST_READ = 16_384  # most records; allocating more costs every read what a second read costs few
-BUSY = (errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-"""Somebody holds the lock, or nothing may be written; all else may be a file system that hangs."""
-OWNERS = "owners-"
-"""Before a shard's name: those of the owners' lists."""
-SHARDS = [f"{number:02x}" for number in range(256)]
-
-
-class _Record(NamedTuple):
-    file: int
-    size: int
-    head: bytes
-
-    @property
-    def version(self) -> bytes:
-        return self.head[len(MARK) : HEADER]
 
 
 class FileStore:
@@ -94,38 +64,34 @@ class FileStore:
     ) -> None:
         if purge_every < 0:
             raise ConfigurationError(f"purge_every must be 0 or more, not {purge_every}")
-        self._group = group
+        path = os.path.abspath(path_of("FileStore", directory))
+        seconds = check_timeouts(timeouts).answer
+        self._directory = Directory(path, group=group, seconds=seconds, clock=clock)
+        self._lists = OwnerLists(self._directory, clock)
         self._purge_every = purge_every
         self._saves = 0
-        self._directory = os.path.abspath(path_of("FileStore", directory))
-        self._lock_seconds = check_timeouts(timeouts).answer
         self._clock = clock
-        self._trusted: tuple[int, ...] = ()
         self._purged = 0
 
     def check_place(self) -> None:
         """Raise :exc:`~wsgi_sessions.ConfigurationError` if the directory can neither be written to
         nor created. Nothing is created."""
-        check_writable(self._directory, parents=True)
+        check_writable(self._directory.path, parents=True)
 
     def load(self, key: str) -> Stored | None:
-        with self._shard(_shard_of(key)) as shard, self._live(shard, key, FIRST_READ) as record:
-            return None if record is None else Stored(_data_of(record), record.version)
+        directory = self._directory
+        with (
+            directory.shard(shard_of(key)) as shard,
+            directory.live(shard, key, FIRST_READ) as record,
+        ):
+            return None if record is None else Stored(record.data, record.version)
 
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        with self._shard(_shard_of(key), make=replacing is None, lock=True) as shard:
-            with self._live(shard, key) as record:
-                if shard is None or (record and record.version) != replacing:
-                    return None
-            version = os.urandom(16)
-            if expires_at <= self._clock():
-                shards.remove(shard, name_of(key))
-            else:
-                content, mode = MARK + version + data, 0o660 if self._group else 0o600
-                shards.write_record(shard, name_of(key), content, expires_at, mode)
-        self._purge_occasionally()
+        version = self._save(key, data, expires_at, replacing)
+        if version is not None:
+            self._purge_occasionally()
         return version
 
     def save_owned(
@@ -142,32 +108,30 @@ class FileStore:
         first and stays locked until the record is written; what a process that is killed in between
         leaves in it goes when it is read. Rewrites the lists as a whole."""
         if owner is None or expires_at <= self._clock():
-            version = self.save(key, data, expires_at=expires_at, replacing=replacing)
+            version = self._save(key, data, expires_at, replacing)
             former = was or owner
         else:
-            version = self._save_listed(owner, key, data, expires_at, replacing, owner == was)
+
+            def save() -> Hashable | None:
+                return self._save(key, data, expires_at, replacing)
+
+            version = self._lists.save(owner, key, expires_at, save, keeps_place=owner == was)
             former = None if was == owner else was
-        if version is not None and former is not None:
-            with contextlib.suppress(StoreUnavailable):  # the save itself is done
-                self._unlist(former, [key])
+        if version is not None:
+            if former is not None:
+                self._lists.take_off(former, key)
+            self._purge_occasionally()
         return version
 
     def keys_of(self, owner: str) -> Sequence[str]:
         """The keys of the live records of *owner*, in the order in which they were listed. Reads
         its list and looks at each record; takes off the list what has none."""
-        name = name_of_owner(owner)
-        with self._shard(_list_shard_of(name)) as shard:
-            listing = self._listing(shard, name)
-        live = [key for key in listing if self._is_live(key)]
-        if len(live) < len(listing):
-            with contextlib.suppress(StoreUnavailable):  # the answer is right as it is
-                self._unlist(owner, listing.keys() - set(live), gone=True)
-        return live
+        return self._lists.keys_of(owner)
 
     def delete(self, key: str) -> None:
-        with self._shard(_shard_of(key), lock=True) as shard:
+        with self._directory.shard(shard_of(key), lock=True) as shard:
             if shard is not None:
-                shards.remove(shard, name_of(key))
+                self._directory.remove(shard, key)
 
     def purge(self, limit: int = 1000) -> int:
         """Remove up to *limit* expired records and what killed writers left; the number of records
@@ -176,8 +140,8 @@ class FileStore:
         removed = 0
         for _ in SHARDS:
             name = SHARDS[self._purged % len(SHARDS)]
-            removed += self._purge_shard(name, limit - removed)
-            self._purge_shard(OWNERS + name, limit)
+            removed += self._directory.purge(name, limit - removed)
+            self._lists.purge(name, limit)
             if removed >= limit:
                 break
             self._purged += 1
@@ -186,78 +150,38 @@ class FileStore:
     def keys(self) -> Iterator[str]:
         """The keys of the live records; one shard is read at a time."""
         for name in SHARDS:
-            with self._shard(name) as shard:
-                now = self._clock()
-                live = [key for key, expires_at in shards.listing(shard) if expires_at > now]
-            yield from live
+            now = self._clock()
+            for key, expires_at in self._directory.listing(name):
+                if expires_at > now:
+                    yield key
 
     @property
     def directory(self) -> str:
         """The absolute path of the directory."""
-        return self._directory
+        return self._directory.path
 
     def expired(self, limit: int) -> Expired:
         """What waits for a purge; after *limit* records no further shard is read."""
         now = self._clock()
         ages: list[float] = []
         for name in SHARDS:
-            with self._shard(name) as shard:
-                ages += [now - end for _, end in shards.listing(shard) if end <= now]
+            ages += [now - end for _, end in self._directory.listing(name) if end <= now]
             if len(ages) >= limit:
                 break
         return Expired(len(ages), max(ages, default=0.0))
 
-    def _save_listed(
-        self,
-        owner: str,
-        key: str,
-        data: bytes,
-        expires_at: float,
-        replacing: Hashable | None,
-        keep: bool,
+    def _save(
+        self, key: str, data: bytes, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        name, version = name_of_owner(owner), None
-        with self._shard(_list_shard_of(name), make=True, lock=True) as shard:
-            now = self._clock()
-            before = self._listing(shard, name)
-            after = {other: end for other, end in before.items() if end > now}
-            if not keep:
-                after.pop(key, None)
-            after[key] = ending(expires_at, now)
-            self._write_listing(shard, name, after)
-            try:
-                version = self.save(key, data, expires_at=expires_at, replacing=replacing)
-            finally:
-                if version is None:
-                    self._write_listing(shard, name, before)
-        return version
-
-    def _unlist(self, owner: str, keys: Iterable[str], *, gone: bool = False) -> None:
-        """Take *keys* off; *gone*: if they still have no record, now that no writer is at work."""
-        name = name_of_owner(owner)
-        with self._shard(_list_shard_of(name), lock=True) as shard:
-            listing = self._listing(shard, name)
-            for key in keys:
-                if not (gone and self._is_live(key)):
-                    listing.pop(key, None)
-            if shard is not None:
-                self._write_listing(shard, name, listing)
-
-    def _listing(self, shard: Any, name: str) -> Listing:
-        with self._live(shard, name, FIRST_READ) as record:
-            return {} if record is None else listing_of(_data_of(record))
-
-    def _write_listing(self, shard: Any, name: str, listing: Listing) -> None:
-        """Whole, in one step; an empty one is removed."""
-        if not listing:
-            shards.remove(shard, name_of(name))
-            return
-        content, mode = MARK + os.urandom(16) + packed(listing), 0o660 if self._group else 0o600
-        shards.write_record(shard, name_of(name), content, max(listing.values()), mode)
-
-    def _is_live(self, key: str) -> bool:
-        with self._shard(_shard_of(key)) as shard, self._live(shard, key) as record:
-            return record is not None
+        directory = self._directory
+        with directory.shard(shard_of(key), make=replacing is None, lock=True) as shard:
+            with directory.live(shard, key) as record:
+                if shard is None or (record and record.version) != replacing:
+                    return None
+            if expires_at > self._clock():
+                return directory.write(shard, key, data, expires_at)
+            directory.remove(shard, key)
+            return os.urandom(16)
 
     def _purge_occasionally(self) -> None:
         if not self._purge_every:
@@ -267,112 +191,6 @@ class FileStore:
             limit = 2 * self._purge_every
             with contextlib.suppress(StoreUnavailable):  # the save itself is done
                 name = SHARDS[self._purged % len(SHARDS)]
-                self._purge_shard(OWNERS + name, limit)
-                if self._purge_shard(name, limit) < limit:
+                self._lists.purge(name, limit)
+                if self._directory.purge(name, limit) < limit:
                     self._purged += 1
-
-    def _purge_shard(self, name: str, limit: int) -> int:
-        removed = 0
-        with self._shard(name) as shard:
-            now = self._clock()
-            listed = shards.listing(shard)
-            expired = [key for key, expires_at in listed if expires_at <= now][:limit]
-        for key in expired:
-            with self._shard(name, lock=True) as shard:
-                if shard is not None and shards.expiry_of(shard, name_of(key)) <= now:
-                    shards.remove(shard, name_of(key))
-                    removed += 1
-        with self._shard(name, lock=True) as shard:
-            if shard is not None:
-                shards.remove(shard, UNFINISHED)  # no writer is at work while we hold the lock
-        return removed
-
-    @contextlib.contextmanager
-    def _shard(self, name: str, *, make: bool = False, lock: bool = False) -> Iterator[Any]:
-        """The open shard, or None if there is none. Faults become StoreUnavailable."""
-        try:
-            path = f"{self._directory}{os.sep}{name}"
-            try:
-                self._check()
-                shard = shards.open_shard(path, self._lock_seconds)
-            except FileNotFoundError:
-                shard = self._make_shard(path) if make else None
-            try:
-                if lock and shard is not None:
-                    shards.lock_shard(shard, self._lock_seconds)
-                yield shard
-            finally:
-                if shard is not None:
-                    if lock:
-                        shards.unlock_shard(shard)
-                    shards.close_shard(shard)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise StoreUnavailable(
-                f"session directory {self._directory}: {reason}",
-                applied=False,
-                busy=error.errno in BUSY,
-            ) from error
-
-    def _make_shard(self, path: str) -> Any:
-        os.makedirs(os.path.dirname(self._directory), exist_ok=True)
-        self._make(self._directory)
-        self._check()
-        self._make(path)
-        return shards.open_shard(path, self._lock_seconds)
-
-    def _make(self, path: str) -> None:
-        """The directory *path*, of the group of the one around it if that shares the sessions."""
-        with contextlib.suppress(FileExistsError):
-            if not self._group:
-                os.mkdir(path, 0o700)
-                os.chmod(path, 0o700)  # the umask may have taken something away
-                return
-            os.mkdir(path, 0o770)
-            if path != self._directory:
-                with contextlib.suppress(OSError, AttributeError):  # setgid has done it; Windows
-                    os.chown(path, -1, os.stat(self._directory).st_gid)
-            os.chmod(path, 0o2770)
-
-    def _check(self) -> None:
-        """Refuse a directory in which others may have put records for us to find. One system call,
-        each time: another directory may be in its place."""
-        status = os.stat(self._directory)
-        seen = (status.st_dev, status.st_ino, status.st_mode, status.st_uid)
-        if seen != self._trusted:
-            check_private(f"session directory {self._directory}", status, group=self._group)
-            self._trusted = seen
-
-    @contextlib.contextmanager
-    def _live(self, shard: Any, key: str, size: int = HEADER) -> Iterator[_Record | None]:
-        """The open record with its first *size* bytes, or None if there is no live one."""
-        file = None if shard is None else shards.open_record(shard, name_of(key))
-        if file is None:
-            yield None
-            return
-        try:
-            status = os.fstat(file)
-            record = None
-            if stat.S_ISREG(status.st_mode) and status.st_mtime > self._clock():
-                head = os.read(file, size)
-                if len(head) >= HEADER and head.startswith(MARK):
-                    record = _Record(file, status.st_size, head)
-            yield record
-        finally:
-            os.close(file)
-
-
-def _data_of(record: _Record) -> bytes:
-    content = record.head
-    if record.size > FIRST_READ:
-        while more := os.read(record.file, record.size):
-            content += more
-    return content[HEADER:]
-
-
-def _list_shard_of(name: str) -> str:
-    return f"{OWNERS}{_shard_of(name)}"
-
-
-def _shard_of(key: str) -> str:
-    return SHARDS[zlib.crc32(key.encode()) & 0xFF]

@@ -17,7 +17,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from ssl import SSLContext, SSLWantReadError
-from threading import Lock
+from threading import Lock, RLock
 from time import monotonic
 from typing import Any
 
@@ -56,11 +56,18 @@ class Server(ABC):
         that was kept does not answer."""
         if self._process != os.getpid():
             self._leave_to_parent()
-        client = self._acquire(deadline, open_only)
-        kept = self._was_kept(client)
+        client, ended, kept = None, False, False
         try:
+            client = self._acquire(deadline, open_only)
+            kept = self._was_kept(client)
             result = command(client)
+            ended = True
+            self._release(client)
         except BaseException as error:
+            if client is None or ended:
+                if not isinstance(error, RuntimeError):  # all of a pool are in use
+                    self._start_over()
+                raise
             self._discard(client)
             was_closed = isinstance(error, closed())
             if not (was_closed or isinstance(error, TimeoutError)):
@@ -69,7 +76,6 @@ class Server(ABC):
             if not (again and (was_closed or kept)):
                 raise
         else:
-            self._release(client)
             return result
         return self.run(command, deadline)
 
@@ -86,6 +92,10 @@ class Server(ABC):
     def _forget(self) -> None:
         """Use no connection that was inherited."""
         self.close_idle()
+
+    def _start_over(self) -> None:  # noqa: B027 - most have nothing to put in order
+        """Something was raised while a connection was acquired or released, by a signal handler
+        perhaps: put in order what was left in the middle."""
 
     @abstractmethod
     def close_idle(self) -> None:
@@ -192,6 +202,9 @@ class PooledClient(Server):
             client.close()  # it connects again when it is used
             self._pool.release(client)
 
+    def _start_over(self) -> None:
+        self._pool.clear()  # or it counts the connection as in use forever
+
     def _forget(self) -> None:
         # A new pool, because a thread of the parent may have held the lock of this one.
         self._pool = type(self._pool)(
@@ -209,23 +222,24 @@ class PlainClient(Server):
         server = getattr(client, "server", type(client).__name__)
         super().__init__(label(server), getattr(client, "key_prefix", b""))
         self._client = client
-        self._turn = Lock()
+        self._turn = PerProcess(RLock)
+
+    def run(
+        self, command: Command, deadline: float, *, open_only: bool = False, again: bool = False
+    ) -> Any:
+        with self._turn.get():
+            return super().run(command, deadline, open_only=open_only, again=again)
 
     def _acquire(self, *_: Any) -> Any:
-        self._turn.acquire()
         return self._client
 
     def _release(self, *_: Any) -> None:
-        self._turn.release()
+        """The next one has its turn when :meth:`run` returns."""
 
     def _discard(self, client: Any) -> None:
-        try:
-            client.close()
-        finally:
-            self._turn.release()
+        client.close()
 
     def _forget(self) -> None:
-        self._turn = Lock()
         self._client.close()
 
     def close_idle(self) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess
 from wsgi_sessions.stores.mongodb.client import check, faults_translated, own_client
+from wsgi_sessions.stores.shelter import sheltered
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
 if TYPE_CHECKING:
@@ -117,12 +118,12 @@ class Connections:
 
     def run(self, command: Command[_T]) -> _T:
         """The answer to *command*, which is given a second time if the answer was lost."""
-        return self._ask(command, command)[0]
+        return sheltered(self._ask, command, command)[0]
 
     def accepted(self, write: Command[bool], again: Command[bool] | None = None) -> bool:
         """Whether *write* was accepted. If its answer was lost, *again* may know (by default
         *write* itself); where it does not, nobody does."""
-        answer, lost = self._ask(write, again or write)
+        answer, lost = sheltered(self._ask, write, again or write)
         if lost and not answer:
             raise StoreUnavailable(
                 "MongoDB's answer was lost: the write may or may not have happened"

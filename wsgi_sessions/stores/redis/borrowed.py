@@ -32,10 +32,12 @@ from wsgi_sessions.stores.redis.packets import Wait, talk
 from wsgi_sessions.stores.redis.watched import Command
 from wsgi_sessions.stores.redis.wire import packed
 
-__all__ = ["AGAIN", "Lender", "lender_of", "start_over"]
+__all__ = ["AGAIN", "NOT_LENT", "Lender", "lender_of", "start_over"]
 
 AGAIN = object()
-"""What an exchange returns that has to go through the client's own methods."""
+"""What an exchange returns that has failed, and has to go through the client's own methods."""
+NOT_LENT = object()
+"""Nothing was sent: it has to go through the client's own methods."""
 
 _KINDS = {
     "redis": ("Redis", "RedisCluster"),

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from wsgi_sessions.errors import ConfigurationError, SessionError, StoreUnavailable
 from wsgi_sessions.stores.given import check_client
-from wsgi_sessions.stores.redis.borrowed import AGAIN, lender_of, start_over
+from wsgi_sessions.stores.redis.borrowed import AGAIN, NOT_LENT, lender_of, start_over
 from wsgi_sessions.stores.redis.packets import Wait
 from wsgi_sessions.stores.redis.replies import disturbed, first_reply, renamed, unavailable
 from wsgi_sessions.stores.redis.watched import ATTEMPTS, Beside, Command, Reads, Transaction, key_of
+from wsgi_sessions.stores.redis.wire import argument
 from wsgi_sessions.stores.timeouts import Timeouts
 
 __all__ = ["Client", "Server"]
@@ -94,7 +95,9 @@ class Client:
         wait = self._wait if several or (replicated and self._wait.replicas) else None
         try:
             reply = self._borrowed(command, wait)
-            return self._called(command, wait) if reply is AGAIN else reply
+            if reply is AGAIN or reply is NOT_LENT:
+                return self._called(command, wait, lost=reply is AGAIN)
+            return reply
         except SessionError:
             raise
         except BaseException as error:
@@ -111,17 +114,17 @@ class Client:
             return UNKNOWN_NODE
 
     def _borrowed(self, command: Command, wait: Wait | None) -> Any:
-        """The reply over a connection of the client's pool; ``AGAIN`` where its own methods have
-        to be called."""
+        """The reply over a connection of the client's pool; ``AGAIN`` or ``NOT_LENT`` where its
+        own methods have to be called."""
         if self._lender is None:
-            return AGAIN
+            return NOT_LENT
         pool = self._lender.pool_for(key_of(command))
-        return AGAIN if pool is None else self._lender.exchange(pool, command, wait)
+        return NOT_LENT if pool is None else self._lender.exchange(pool, command, wait)
 
-    def _called(self, command: Command, wait: Wait | None) -> Any:
-        """The reply by the client's own methods."""
+    def _called(self, command: Command, wait: Wait | None, *, lost: bool) -> Any:
+        """The reply by the client's own methods. *lost*: an earlier one perhaps was."""
         if type(command) is Transaction:
-            return self._transacted(command)
+            return self._transacted(command, lost=lost)
         if type(command) is Reads:
             return self._all_replies(command.commands)
         if type(command) is Beside:
@@ -142,7 +145,7 @@ class Client:
         one where the key is now."""
         self._client.exists(key_of(command))
         reply = self._borrowed(command, wait)
-        if reply is AGAIN:
+        if reply is AGAIN or reply is NOT_LENT:
             raise StoreUnavailable("no node of the Redis Cluster has taken the write")
         return reply
 
@@ -151,7 +154,7 @@ class Client:
             return None  # a pipeline of a cluster is no packet
         pipeline = self._client.pipeline(transaction=False)
         pipeline.execute_command(*_joined(command.put))
-        pipeline.execute_command(*command.script)
+        pipeline.execute_command(*_joined(command.script))
         if self._wait.replicas:
             pipeline.execute_command(*self._wait.command())
         return renamed(pipeline.execute(raise_on_error=False), self._wait.replicas)
@@ -159,16 +162,15 @@ class Client:
     def _all_replies(self, commands: Sequence[Command]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
-            pipeline.execute_command(*command)
+            pipeline.execute_command(*_joined(command))
         return list(pipeline.execute())
 
-    def _transacted(self, transaction: Transaction) -> Any:
+    def _transacted(self, transaction: Transaction, *, lost: bool) -> Any:
         if self._wait.replicas:
             raise ConfigurationError(
                 "wait_replicas with a client that was handed in needs the right to EVAL, which "
                 "this user has not: grant it, or give the store a URL"
             )
-        lost = False
         for _ in range(ATTEMPTS):
             try:
                 reply = self._attempt(transaction)
@@ -188,12 +190,15 @@ class Client:
 
     def _attempt(self, transaction: Transaction) -> Any:
         with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.watch(*transaction.keys)
-            replies = [pipeline.execute_command(*read) for read in transaction.reads]
+            if transaction.watches:
+                pipeline.watch(*transaction.keys)
+            read = pipeline if transaction.watches else self._client
+            replies = [read.execute_command(*_joined(command)) for command in transaction.reads]
             commands = transaction.decide(replies)
             if not commands:
                 return commands is not None
-            pipeline.multi()
+            if transaction.watches:
+                pipeline.multi()
             for command in commands:
                 pipeline.execute_command(*_joined(command))
             return pipeline.execute()[0]
@@ -215,8 +220,9 @@ def _is_reported(error: BaseException) -> bool:
 
 
 def _joined(command: Command) -> Command:
-    """*command* as the packages take it."""
-    return tuple(b"".join(one) if type(one) is tuple else one for one in command)
+    """*command* as the packages take it. Its arguments are bytes: hiredis, which would make text of
+    a number, crashes if a signal handler raises at that moment."""
+    return (command[0], *map(argument, command[1:]))
 
 
 def _check(client: Any, wait_replicas: int) -> None:

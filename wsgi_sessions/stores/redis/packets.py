@@ -70,13 +70,13 @@ def _renamed(line: Line, command: Beside, wait: Wait) -> Any:
 
 
 def _transacted(line: Line, transaction: Transaction, wait: Wait) -> Any:
-    keys, reads, decide, writes = transaction
-    opened = (("WATCH", *keys), *reads, ("MULTI",))
+    keys, reads, decide, writes, watches = transaction
+    watch = (("WATCH", *keys),) if watches else ()
+    opened = (*watch, *reads, ("MULTI",))
     waits = (wait.command(),) if wait.replicas and writes else ()
     for _ in range(ATTEMPTS):
         # Inside of MULTI a read would be queued, so these go before.
-        _watching, *there, _in_transaction = _accepted(line, opened)
-        commands = decide(there)
+        commands = decide(_accepted(line, opened)[len(watch) : -1])
         if not commands:
             _accepted(line, (("DISCARD",),))
             return commands is not None

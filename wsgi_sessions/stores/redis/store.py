@@ -86,18 +86,28 @@ class RedisStore:
 
     Where scripts are not permitted (``+eval +evalsha``, as on some managed plans), the store
     notices it before it gives out a session, and compares and sets by ``WATCH`` and ``MULTI`` in
-    two round trips; that takes ``+watch +multi +exec +discard +unwatch`` instead.
+    two round trips; that takes ``+watch +multi +exec +discard +unwatch`` instead. The list of an
+    owner then lives for 400 days after the last login.
 
     (``scan`` is for listing only, ``select`` for a database other than 0, ``wait`` for
-    *wait_replicas*; a cluster client needs ``+cluster +command`` as well.)
+    *wait_replicas*; in a cluster ``+cluster`` is needed as well, and by a client ``+command``.)
 
     **What a failover can lose.** Redis replicates asynchronously: when a replica takes over, the
     writes of the last moment may be gone. A session that was ended or regenerated in that moment
-    is back, under its old cookie. With ``wait_replicas=n`` replacing saves and deletions wait, in
-    the same round trip and for at most half the time for an answer (250 ms), until *n* replicas
-    have them, and raise :exc:`~wsgi_sessions.StoreUnavailable` otherwise, although the write was
+    is back, under its old cookie. With ``wait_replicas=n`` saves and deletions wait, in the same
+    round trip and for at most half the time for an answer (250 ms), until *n* replicas have them,
+    and raise :exc:`~wsgi_sessions.StoreUnavailable` otherwise, although the write was
     done at the server that was asked. This makes the loss unlikely, not impossible: a replica
-    that has not acknowledged may be the one that takes over. A cluster client cannot do it.
+    that has not acknowledged may be the one that takes over. Reads go on where no replica is left.
+
+    **Of a cluster** each node is a place of its own: one that hangs or is dead costs the sessions
+    that it holds and no others, and a new session is put on another. By URL the store keeps
+    connections to each, and asks for the table of slots once a second at most.
+
+    **A client that was handed in** lends its connections: the store sends and reads over them
+    itself, which takes two thirds of the instructions of ``execute_command`` and closes what a
+    signal handler has broken off. What fails goes once more through ``execute_command``, with the
+    client's own retries, and so does everything where that was replaced, by tracing or a subclass.
 
     Give Redis ``maxmemory-policy noeviction`` (a full server refuses new sessions, loudly) or
     ``volatile-ttl`` (it drops those that expire next, silently).
@@ -274,7 +284,7 @@ class RedisStore:
 
     def _create(self, name: str, value: tuple[bytes, bytes], left: int, deadline: float) -> bool:
         command = ("SET", name, value, "NX", "PX", left)
-        if self._server.call(command, deadline, recognisable=True) is not None:
+        if self._server.call(command, deadline, replicated=True, recognisable=True) is not None:
             return True
         # New ids are random: what is stored is most likely this very save, sent again.
         try:

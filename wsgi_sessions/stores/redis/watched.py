@@ -32,7 +32,11 @@ __all__ = [
 ]
 
 ATTEMPTS = 16
-"""At a transaction that others disturb: the list of an owner is changed by all of its logins."""
+"""At a transaction that others disturb."""
+
+_LIST_MILLISECONDS = 400 * 86_400_000
+"""For which a list is kept here after its last login. (That of its longest entry, which a script
+keeps it for, would have to be watched, and all logins of one owner would disturb each other.)"""
 
 Command = tuple[Any, ...]
 """A command's name and arguments: bytes, ``str`` and numbers; bytes that come in pieces, as a tuple
@@ -43,6 +47,7 @@ class Transaction(NamedTuple):
     """What is to be done with some keys, if nobody else changes them in the meantime."""
 
     keys: Sequence[Any]
+    """Without any, it is done whatever others do."""
     reads: Sequence[Command]
     """The commands whose replies decide."""
     decide: Callable[[Sequence[Any]], Sequence[Command] | None]
@@ -50,6 +55,8 @@ class Transaction(NamedTuple):
     refuse."""
     writes: bool = True
     """Whether it is to be acknowledged by replicas, where these are waited for."""
+    watches: bool = True
+    """Else it is done whatever others do in the meantime."""
 
 
 class Reads(NamedTuple):
@@ -84,10 +91,10 @@ _KEY_AT = dict.fromkeys(("EVALSHA", "EVAL"), 3) | dict.fromkeys(
 def key_of(command: Command) -> Any:
     """The key that says to which node of a cluster *command* goes; ``None`` if it has none, is none
     of the store's own, or consists of several."""
+    if type(command) is Transaction:
+        return command.keys[0]
     if type(command) is not tuple:
-        if type(command) is Beside:
-            return command.script[3]
-        return command.keys[0] if type(command) is Transaction else None
+        return command.script[3] if type(command) is Beside else None
     at = _KEY_AT.get(command[0])
     return None if at is None else command[at]
 
@@ -131,13 +138,14 @@ def save_owned(
             commands.append(("ZREM", former, key, f"@{key}"))
         return commands
 
-    reads = (_front(name), *(_reads(listing, entry[0]) if lists else ()))
-    return Transaction((name, listing) if lists else (name,), reads, decide)
+    reads = (_front(name), *([_ended(listing, entry[0])] if lists else []))
+    return Transaction((name,), reads, decide)
 
 
 def list_key(name: bytes, key: str, now: float, *entry: Any) -> Transaction:
     """As the script does: *key* is put on the list *name*."""
-    return Transaction((name,), _reads(name, now), _listing(name, key, now, *entry))
+    decide = _listing(name, key, now, *entry)
+    return Transaction((name,), (_ended(name, now),), decide, watches=False)
 
 
 def unlist(name: bytes, before: float, *keys: str) -> Transaction:
@@ -151,25 +159,23 @@ def unlist(name: bytes, before: float, *keys: str) -> Transaction:
     return Transaction((name,), (("ZRANGEBYSCORE", name, "(0", f"({before!r}"),), decide)
 
 
-def _reads(listing: bytes, now: float) -> Sequence[Command]:
-    return ("PTTL", listing), ("ZRANGEBYSCORE", listing, f"-{now!r}", "(0", "LIMIT", 0, 100)
+def _ended(listing: bytes, now: float) -> Command:
+    return ("ZRANGEBYSCORE", listing, f"-{now!r}", "(0", "LIMIT", 0, 100)
 
 
 def _listing(
     name: bytes, key: str, now: float, ends_at: float, left: int, keeps_place: int
 ) -> Callable[[Sequence[Any]], list[Command]]:
-    """Makes of the replies to :func:`_reads` what is to be sent."""
+    """Makes of the reply to :func:`_ended` what is to be sent."""
 
     def decide(replies: Sequence[Any]) -> list[Command]:
-        lives, ended = replies
         place = ("NX", now, key) if keeps_place else (now, key)
         commands: list[Command] = [("ZADD", name, *place), ("ZADD", name, -ends_at, f"@{key}")]
-        old = [member.decode() for member in ended]
+        old = [member.decode() for member in replies[0]]
         gone = [one for member in old if member[1:] != key for one in (member, member[1:])]
         if gone:
             commands.append(("ZREM", name, *gone))
-        if lives < left:
-            commands.append(("PEXPIRE", name, left))
+        commands.append(("PEXPIRE", name, max(left, _LIST_MILLISECONDS)))
         return commands
 
     return decide

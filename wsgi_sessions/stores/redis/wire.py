@@ -100,18 +100,24 @@ def packed(command: Command) -> bytes:
         )
         return b"".join(parts)
     pieces = [b"*%d" % len(command)]
-    for argument in command:
-        kind = type(argument)
-        if kind is tuple:
-            pieces += (_front(sum(map(len, argument))), *argument)
-            continue
-        if kind is str:
-            argument = argument.encode()
-        elif kind is not bytes:
-            argument = repr(argument).encode()  # a number
-        pieces += (_front(len(argument)), argument)
+    for part in command:
+        if type(part) is tuple:
+            pieces += (_front(sum(map(len, part))), *part)
+        else:
+            piece = argument(part)
+            pieces += (_front(len(piece)), piece)
     pieces.append(b"\r\n")
     return b"".join(pieces)
+
+
+def argument(value: Any) -> bytes:
+    """One of a command's arguments, as the server reads it."""
+    kind = type(value)
+    if kind is bytes:
+        return bytes(value)
+    if kind is str:
+        return bytes(value.encode())
+    return b"".join(value) if kind is tuple else repr(value).encode()  # pieces, or a number
 
 
 class Wire:

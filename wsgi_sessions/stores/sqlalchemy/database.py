@@ -5,7 +5,8 @@ How this works, and the rules for maintainers:
 * Statements go over the driver's own cursor on a connection checked out of the engine's pool; going
   through SQLAlchemy's Core would double the cost of an operation.
 * Any exception, ``BaseException`` too (a gevent timeout, ``KeyboardInterrupt``), costs the
-  connection it came over: an answer may still arrive over it.
+  connection it came over: an answer may still arrive over it. One that comes while the pool is at
+  work costs the pool.
 * A connection that turns out to be closed, or to be to a server that only reads since a failover,
   is likely not the only one. So the idle ones are dropped too, and the statement is sent once more
   over a new one, if little time has gone by. All statements are such that this does no harm; the
@@ -29,20 +30,14 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from threading import Condition, Lock
-from time import monotonic
-from typing import Any, NamedTuple
+from threading import Lock
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import (
-    Pool,
-    PoolProxiedConnection,
-    QueuePool,
-    SingletonThreadPool,
-    StaticPool,
-)
+from sqlalchemy.pool import Pool, QueuePool, SingletonThreadPool, StaticPool
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess, around_fork
@@ -52,9 +47,13 @@ from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.table import FAMILIES, SessionTable, Statement
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS
 
+if TYPE_CHECKING:
+    from sqlalchemy.pool import PoolProxiedConnection  # SQLAlchemy 1.4 has no such name
+
 __all__ = ["Database", "Result"]
 
 CREATE_ATTEMPTS = 4
+_TICK_SECONDS = 0.0005  # by which a thread and a fork look whether the other is done
 
 logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
@@ -99,7 +98,12 @@ class Database:
         self._pooler = pooler
         self._own = own = pooler is not None
         self._has_pool = isinstance(engine.pool, QueuePool)
-        self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError, OSError)
+        self._has_one = isinstance(engine.pool, StaticPool | SingletonThreadPool)
+        """One connection for all or for each thread, the application's: it may be all that a
+        database in memory lives in, so it is never closed."""
+        driver: Any = engine.dialect.dbapi  # "loaded_dbapi", but SQLAlchemy 1.4 has no such name
+        self._driver_error: Any = driver.Error
+        self._errors = (self._driver_error, SQLAlchemyError, OSError)
         self._mysql = FAMILIES[engine.dialect.name] == "mysql"
         self._borrows_autocommit = not own and engine.dialect.name == "postgresql"
         self._statements: dict[str, Statement] | None = None
@@ -120,7 +124,7 @@ class Database:
             self.engine.dispose()
 
     def _count(self) -> AbstractContextManager[object]:
-        return _running.get() if self._is_sqlite else nullcontext()
+        return _running.get()() if self._is_sqlite else nullcontext()
 
     def _leave_to_parent(self) -> None:
         """In a child: use no connection of the parent's. They are kept, since collecting one might
@@ -130,7 +134,7 @@ class Database:
         with self._renewing.get():
             if self._process == os.getpid():
                 return
-            if not isinstance(self.engine.pool, StaticPool | SingletonThreadPool):
+            if not self._has_one:
                 self._inherited.append(self.engine.pool)
                 self.engine.dispose(close=self._is_sqlite)
             self._process = os.getpid()
@@ -207,11 +211,16 @@ class Database:
         """
         try:
             pool, connection = self._acquire()
+            kept = USED_AT in connection.info
+            driver: Any = connection.dbapi_connection
         except self._errors as error:
+            if isinstance(error, OSError):  # not of the driver: a signal handler's, perhaps
+                self._start_over()
             waited = isinstance(error, PoolTimeout)  # for others, who will say what is wrong
             raise _Failed(Fault.BUSY if waited else Fault.OTHER, error) from error
-        kept = USED_AT in connection.info
-        driver: Any = connection.dbapi_connection
+        except BaseException:
+            self._start_over()
+            raise
         try:
             borrowed = self._borrows_autocommit and not driver.autocommit
             if borrowed:
@@ -226,15 +235,13 @@ class Database:
         except self._errors as error:
             raise _Failed(self._discard(connection, pool, error), error, kept=kept) from error
         except BaseException:
-            connection.invalidate()
+            self._give_up(connection)
             raise
-        if self._pooler is not None and self._pooler.wants_back:
-            connection.invalidate()
-        else:
-            connection.info[USED_AT] = monotonic()
-            connection.close()
-        if self.engine.pool is not pool:  # another thread has dropped it: close what came back
-            pool.dispose()
+        try:
+            self._release(pool, connection)
+        except BaseException:
+            self._start_over()
+            raise
 
     def _acquire(self) -> tuple[Pool, PoolProxiedConnection]:
         """A connection and the pool that it is of; a new one if that was idle for too long."""
@@ -254,14 +261,34 @@ class Database:
         pool = self.engine.pool
         return pool, pool.connect()
 
+    def _release(self, pool: Pool, connection: PoolProxiedConnection) -> None:
+        if self._pooler is not None and self._pooler.wants_back:
+            connection.invalidate()
+        else:
+            connection.info[USED_AT] = monotonic()
+            connection.close()
+        if self.engine.pool is not pool:  # another thread has dropped it: close what came back
+            pool.dispose()
+
+    def _give_up(self, connection: PoolProxiedConnection) -> None:
+        """Close it, or roll back the only one."""
+        if self._has_one:
+            connection.close()
+        else:
+            connection.invalidate()
+
+    def _start_over(self) -> None:
+        """Take a new pool: the other was broken off in the middle of its books, and may count a
+        connection as in use forever."""
+        if self._has_pool:
+            self.engine.dispose()
+
     def _discard(self, connection: PoolProxiedConnection, pool: Pool, error: Exception) -> Fault:
         """Close a connection after an error; what the error means."""
         dialect, driver = self.engine.dialect, connection.dbapi_connection
-        lost = isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(
-            error, driver, None
-        )
+        lost = isinstance(error, self._driver_error) and dialect.is_disconnect(error, driver, None)
         fault = Fault.LOST if lost else Fault.of(error)
-        connection.invalidate()
+        self._give_up(connection)
         if fault is Fault.POOLED and self._pooler is not None:
             self._pooler.present = True
         if fault in WITH_ALL and self._has_pool and self.engine.pool is pool:
@@ -305,27 +332,36 @@ class _Failed(Exception):
 
 
 class _Running:
-    """Counts the threads that are in SQLite. Nobody gets in during a fork."""
+    """Counts the threads that are in SQLite. Nobody gets in during a fork.
+
+    Without a lock, which a signal handler that raises could leave held: a thread puts its mark
+    first and looks then whether a fork is under way, the fork the other way round."""
 
     def __init__(self) -> None:
-        self._condition = Condition()
-        self._threads = 0
+        self._marks: dict[object, None] = {}
+        self._forking = False
 
-    def __enter__(self) -> None:
-        with self._condition:
-            self._threads += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._condition:
-            self._threads -= 1
-            self._condition.notify_all()
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        mark = object()
+        try:
+            self._marks[mark] = None
+            while self._forking:
+                self._marks.pop(mark, None)
+                sleep(_TICK_SECONDS)
+                self._marks[mark] = None
+            yield
+        finally:
+            self._marks.pop(mark, None)
 
     def before_fork(self, seconds: float) -> None:
-        self._condition.acquire()
-        self._condition.wait_for(lambda: not self._threads, seconds)
+        self._forking = True
+        deadline = monotonic() + seconds
+        while self._marks and monotonic() < deadline:
+            sleep(_TICK_SECONDS)
 
     def after_fork(self) -> None:
-        self._condition.release()
+        self._forking = False
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Dialect, Engine
-from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
+from sqlalchemy.engine import URL, Dialect, Engine, make_url
+from sqlalchemy.pool import QueuePool
 
 from wsgi_sessions.errors import ConfigurationError, cannot_import
 from wsgi_sessions.stores.place import check_private, create_private
@@ -63,7 +63,8 @@ def _pymysql(_: URL, limits: Limits) -> dict[str, Any]:
 
 
 def _pysqlite(_: URL, limits: Limits) -> dict[str, Any]:
-    return {"isolation_level": None, "timeout": limits.answer}
+    # A pool hands connections to any thread; SQLAlchemy 1.4 would forbid that.
+    return {"isolation_level": None, "timeout": limits.answer, "check_same_thread": False}
 
 
 DRIVERS = {
@@ -87,7 +88,7 @@ def engine_of(engine_or_url: Engine | URL | str, limits: Limits) -> tuple[Engine
             f"SQLAlchemyStore takes an Engine or a URL, not {type(engine_or_url).__name__}"
         )
     try:
-        url = sa.make_url(engine_or_url)
+        url = make_url(engine_or_url)
     except (sa.exc.ArgumentError, ValueError):  # they quote the URL, and so the password
         raise ConfigurationError("this is no URL of SQLAlchemy's") from None
     pooler = Pooler(url.query.get("pooler"))
@@ -125,11 +126,6 @@ def _check(engine: Engine) -> None:
         )
     if engine.dialect.is_async:
         raise ConfigurationError("SQLAlchemyStore needs an engine with a synchronous driver")
-    if isinstance(engine.pool, StaticPool | SingletonThreadPool):
-        raise ConfigurationError(
-            "this engine has one connection for all, and the store would commit the application's "
-            "transactions: use a database in a file, a URL, or MemoryStore()"
-        )
 
 
 def _build(url: URL, limits: Limits, pooler: Pooler) -> Engine:
@@ -140,7 +136,7 @@ def _build(url: URL, limits: Limits, pooler: Pooler) -> Engine:
             "SQLite in memory is another database in every connection: "
             "name a file, sqlite+pysqlite:///path, or use MemoryStore()"
         )
-    engine = sa.create_engine(
+    engine = _create_engine(
         url,
         connect_args=driver.arguments(url, limits),
         poolclass=QueuePool,
@@ -157,6 +153,16 @@ def _build(url: URL, limits: Limits, pooler: Pooler) -> Engine:
     else:
         sa.event.listen(engine, "do_connect", _connect_within(limits, pooler))
     return engine
+
+
+def _create_engine(url: URL, **options: Any) -> Engine:
+    try:
+        return sa.create_engine(url, **options)
+    except sa.exc.NoSuchModuleError:
+        raise ConfigurationError(
+            f"SQLAlchemy {sa.__version__} knows no {url.drivername}://, SQLAlchemy 2 does; or hand "
+            f"in an Engine of your own"
+        ) from None
 
 
 def _with_driver(url: URL) -> URL:

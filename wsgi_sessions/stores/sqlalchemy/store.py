@@ -48,7 +48,9 @@ class SQLAlchemyStore:
     do not wait for themselves; another engine is used as it is. No connection, ``Session`` or
     transaction that the application has open is touched. With it, MySQL and SQLite are sent a
     ``COMMIT`` after each statement, and what the pool sends when a connection comes back. An engine
-    that has one connection for all cannot be used.
+    that has one connection for all (``StaticPool``; for each thread, ``SingletonThreadPool``) is
+    used as it is too, since a database in memory may live in it; there the ``COMMIT`` is one of
+    whatever the application has begun on it.
 
     *table* and *schema* name the table. It is made when it turns out to be missing, also while the
     process runs. With *create* false it is not: :attr:`ddl` has the statements. The owner of a

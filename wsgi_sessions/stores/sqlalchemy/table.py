@@ -32,9 +32,9 @@ _NOW = {
 FAMILIES = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite"}
 
 
-def _binary(length: int) -> sa.LargeBinary:
-    """Bytes that MySQL can index."""
-    return sa.LargeBinary().with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
+def _binary(of_mysql: Any) -> Any:
+    """Bytes, which in MySQL are of that type. (SQLAlchemy 1.4 takes one name at a time.)"""
+    return sa.LargeBinary().with_variant(of_mysql, "mysql").with_variant(of_mysql, "mariadb")
 
 
 class Statement:
@@ -61,15 +61,15 @@ class SessionTable:
         self.records: sa.Table = sa.Table(
             name,
             sa.MetaData(),
-            sa.Column("key", _binary(64), primary_key=True),
+            sa.Column("key", _binary(mysql.VARBINARY(64)), primary_key=True),
             sa.Column("version", sa.BigInteger, nullable=False),
             sa.Column("expires_at", sa.BigInteger, nullable=False),  # microseconds
             sa.Column(
                 "data",
-                sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb"),
+                _binary(mysql.LONGBLOB()),
                 nullable=False,
             ),
-            sa.Column("owner", _binary(32)),  # SHA-256 of the name
+            sa.Column("owner", _binary(mysql.VARBINARY(32))),  # SHA-256 of the name
             sa.Column("listed_at", sa.BigInteger),
             schema=schema,
             mysql_engine="InnoDB",
