@@ -385,6 +385,9 @@ def test_redis_with_a_user_of_little_rights(start_redis: Callable[..., RedisServ
     the_line(output, "note", "TIME) not checked")
     server.ask("ACL", "SETUSER", "sessions", "+info", "+time")
     the_line(check(url, 0), "note", "CONFIG GET save) not checked")
+    server.ask("ACL", "SETUSER", "sessions", "-rename")
+    the_line(check(url, 1), "warning", "the user may not RENAME")
+    server.ask("ACL", "SETUSER", "sessions", "+rename")
     for right in ("set", "evalsha", "zadd", "zrem", "exists", "del"):
         server.ask("ACL", "SETUSER", "sessions", f"-{right}")
         the_line(check(url, 1), "error", "does not permit this user the command")

@@ -370,7 +370,7 @@ def test_what_cannot_work_is_refused(case: str) -> None:
     assert "ret@" not in str(caught.value)
 
 
-@pytest.mark.parametrize("prefix", ["", "a*", "{tag}", "ä", "a b", "x" * 65])
+@pytest.mark.parametrize("prefix", ["", "a*", "{tag", "{}", "{a}{b}", "ä", "a b", "x" * 65])
 def test_prefixes_are_plain(prefix: str) -> None:
     """So that an ACL line and SCAN can name them."""
     with pytest.raises(ConfigurationError, match="prefix"):

@@ -134,6 +134,7 @@ def data_of(store: RedisStore, key: str) -> bytes | None:
 
 
 Step = Callable[[RedisStore, str, Any], object]
+LARGE = b"large" * 2000
 STEPS: dict[str, tuple[Step, bytes | None]] = {
     "load": (lambda store, key, version: store.load(key), b"old"),
     "delete": (lambda store, key, version: store.delete(key), None),
@@ -146,6 +147,14 @@ STEPS: dict[str, tuple[Step, bytes | None]] = {
     "replace": (
         lambda store, key, version: store.save(key, b"new", expires_at=LATER, replacing=version),
         b"new",
+    ),
+    "replace by a large one": (
+        lambda store, key, version: store.save(key, LARGE, expires_at=LATER, replacing=version),
+        LARGE,
+    ),
+    "large login": (
+        lambda store, key, version: listed(store, key, replacing=version, data=LARGE),
+        LARGE,
     ),
     "compare and delete": (
         lambda store, key, version: store.save(key, b"", expires_at=0, replacing=version),

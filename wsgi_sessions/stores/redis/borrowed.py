@@ -123,8 +123,8 @@ class _Line:
         self._refusal = refusal
         self.spent = False
 
-    def ask(self, command: bytes) -> Any:
-        self._connection.send_packed_command((command,))
+    def ask(self, *parts: bytes) -> Any:
+        self._connection.send_packed_command((b"".join(parts),))
         return self.read()
 
     def read(self) -> Any:

@@ -13,8 +13,8 @@ from wsgi_sessions.errors import ConfigurationError, SessionError, StoreUnavaila
 from wsgi_sessions.stores.given import check_client
 from wsgi_sessions.stores.redis.borrowed import AGAIN, NOT_LENT, lender_of, start_over
 from wsgi_sessions.stores.redis.packets import Wait
-from wsgi_sessions.stores.redis.replies import disturbed, first_reply, unavailable
-from wsgi_sessions.stores.redis.watched import ATTEMPTS, Command, Reads, Transaction, key_of
+from wsgi_sessions.stores.redis.replies import disturbed, first_reply, renamed, unavailable
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Beside, Command, Reads, Transaction, key_of
 from wsgi_sessions.stores.redis.wire import argument
 from wsgi_sessions.stores.timeouts import Timeouts
 
@@ -48,8 +48,9 @@ class Server(Protocol):
         """The reply to *command*; a string that is large perhaps as a view. Without a *deadline*,
         the operation begins now. Of a transaction, which has to be sent as *replicated*, in two
         round trips: the reply to its first write, ``True`` if there was nothing to do, ``False``
-        if it is refused. Of several reads: the list of the replies, in one round trip, of a cluster
-        in one for each node.
+        if it is refused. Of a large record: what its script returns, or ``None`` if the server was
+        not asked. Of several reads: the list of the replies, in one round trip, of a cluster in one
+        for each node.
 
         *replicated*: a write that as many replicas as configured have to acknowledge.
         *recognisable*: a save, which recognises its own work and so may be sent again after its
@@ -128,6 +129,8 @@ class Client:
             return self._transacted(command, lost=lost)
         if type(command) is Reads:
             return self._all_replies(command.commands)
+        if type(command) is Beside:
+            return self._renamed(command)
         if wait is None:
             if command[0] == "GET":  # the method names the key to a client-side cache
                 return self._client.get(command[1])
@@ -147,6 +150,16 @@ class Client:
         if reply is AGAIN or reply is NOT_LENT:
             raise StoreUnavailable("no node of the Redis Cluster has taken the write")
         return reply
+
+    def _renamed(self, command: Beside) -> Any:
+        if self.place_of is not None:
+            return None  # a pipeline of a cluster is no packet
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.execute_command(*_joined(command.put))
+        pipeline.execute_command(*_joined(command.script))
+        if self._wait.replicas:
+            pipeline.execute_command(*self._wait.command())
+        return renamed(pipeline.execute(raise_on_error=False), self._wait.replicas)
 
     def _all_replies(self, commands: Sequence[Command]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)

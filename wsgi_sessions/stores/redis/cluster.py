@@ -28,7 +28,7 @@ from wsgi_sessions.stores.redis.replies import (
     WrongType,
 )
 from wsgi_sessions.stores.redis.several import Place, hosts_of
-from wsgi_sessions.stores.redis.watched import Asking, Command, Reads, Transaction, key_of
+from wsgi_sessions.stores.redis.watched import Asking, Command, Reads, key_of
 from wsgi_sessions.stores.timeouts import Timeouts
 
 __all__ = ["ClusterConnections"]
@@ -92,7 +92,7 @@ class ClusterConnections:
                 node = self._at(place)
                 return node.call(sent, deadline, replicated=replicated, recognisable=recognisable)
             except Elsewhere as error:
-                if attempt == _ATTEMPTS - 1 or (error.asking and type(command) is Transaction):
+                if attempt == _ATTEMPTS - 1 or (error.asking and type(command) is not tuple):
                     raise
                 place, sent = self._redirected(slot, place, command, error, deadline)
             except (NoScript, NotPermitted, WrongType, CrossSlot):

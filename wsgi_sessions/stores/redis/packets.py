@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from wsgi_sessions.stores.redis.replies import disturbed, first_reply
-from wsgi_sessions.stores.redis.watched import ATTEMPTS, Asking, Command, Reads, Transaction
-from wsgi_sessions.stores.redis.wire import packed
+from wsgi_sessions.stores.redis.replies import disturbed, first_reply, renamed
+from wsgi_sessions.stores.redis.watched import ATTEMPTS, Asking, Beside, Command, Reads, Transaction
+from wsgi_sessions.stores.redis.wire import packed, packed_beside
 
 __all__ = ["Line", "Wait", "talk"]
 
@@ -22,7 +22,7 @@ class Line(Protocol):
     spent: bool
     """Set where it must not be used again."""
 
-    def ask(self, command: bytes) -> Any:
+    def ask(self, *parts: bytes) -> Any:
         """Send packed commands and read the reply to the first; an error is returned."""
 
     def read(self) -> Any:
@@ -49,6 +49,8 @@ def talk(line: Line, command: Command, wait: Wait, *, replicated: bool = True) -
         return _transacted(line, command, wait)
     if type(command) is Reads:
         return _each(_replies(line, command.commands))
+    if type(command) is Beside:
+        return _renamed(line, command, wait)
     commands: list[Command] = [command]
     if type(command) is Asking:
         commands = [("ASKING",), command.command]
@@ -59,6 +61,12 @@ def talk(line: Line, command: Command, wait: Wait, *, replicated: bool = True) -
     if isinstance(reply, Exception):
         raise reply
     return reply
+
+
+def _renamed(line: Line, command: Beside, wait: Wait) -> Any:
+    waits = (wait.command(),) if wait.replicas else ()
+    put = line.ask(*packed_beside(command, *waits))
+    return renamed([put, *(line.read() for _ in (command.script, *waits))], wait.replicas)
 
 
 def _transacted(line: Line, transaction: Transaction, wait: Wait) -> Any:

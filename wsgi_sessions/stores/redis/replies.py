@@ -16,6 +16,7 @@ __all__ = [
     "WrongType",
     "disturbed",
     "first_reply",
+    "renamed",
     "unavailable",
 ]
 
@@ -136,3 +137,15 @@ def first_reply(replies: Sequence[Any], wanted: int) -> Any:
             f"{acknowledged} of {wanted} Redis replicas have confirmed the write in time", busy=True
         )
     return reply
+
+
+def renamed(replies: Sequence[Any], wanted: int) -> Any:
+    """That of the script among the replies to a ``SET``, the script that renames what was set, and
+    perhaps the ``WAIT`` behind them. Raises what :func:`first_reply` does, and an error of the
+    ``SET``, where that says why the script has done nothing."""
+    put, done, *acknowledged = replies
+    if isinstance(put, Exception) and (done == -1 or type(put).__name__ == "AskError"):
+        raise put
+    if isinstance(done, Exception):
+        raise done
+    return first_reply((done, *acknowledged), wanted) if acknowledged and done == 1 else done

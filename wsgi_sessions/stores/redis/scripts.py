@@ -18,7 +18,16 @@ from wsgi_sessions.stores.redis.client import Server
 from wsgi_sessions.stores.redis.replies import NoScript, NotPermitted
 from wsgi_sessions.stores.redis.watched import Command, Transaction
 
-__all__ = ["LIST", "REPLACE", "SAVE_OWNED", "UNLIST", "ConditionalWrite", "Scripts"]
+__all__ = [
+    "LIST",
+    "LISTS",
+    "REPLACE",
+    "SAVE_OWNED",
+    "UNLIST",
+    "ConditionalWrite",
+    "Scripts",
+    "write_of",
+]
 
 
 class ConditionalWrite(NamedTuple):
@@ -31,14 +40,15 @@ class ConditionalWrite(NamedTuple):
     """Makes the transaction of the same arguments."""
 
 
-def _write(text: str, keys: int, watched: Callable[..., Transaction]) -> ConditionalWrite:
+def write_of(text: str, keys: int, watched: Callable[..., Transaction]) -> ConditionalWrite:
+    """That of the script *text*, whose arguments begin with so many *keys*."""
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return ConditionalWrite(text.encode(), digest.encode(), keys, watched)
 
 
 # Compare-and-set of the version in front of the data. Done again after its reply was lost, it
 # finds its own version and says yes.
-REPLACE = _write(
+REPLACE = write_of(
     """
 local there = redis.call('GETRANGE', KEYS[1], 0, 7)
 if there ~= ARGV[1] and there ~= string.sub(ARGV[2], 1, 8) then return 0 end
@@ -50,8 +60,18 @@ return 1
     watched.replace,
 )
 
-# What a list consists of: see owners.py.
-_LISTING = """
+
+class _Lists(NamedTuple):
+    """What scripts do with the lists of owners; for what these consist of see owners.py."""
+
+    functions: str
+    changed: str
+    """Puts the key on the list of its owner and takes it off that of the former one; the record's
+    own name stands for no list."""
+
+
+LISTS = _Lists(
+    """
 local function unlist(name, key) redis.call('ZREM', name, key, '@' .. key) end
 local function list(name, key, now, ends, left, keep)
   for _, old in ipairs(redis.call('ZRANGEBYSCORE', name, '-' .. now, '(0', 'LIMIT', 0, 100)) do
@@ -64,19 +84,24 @@ local function list(name, key, now, ends, left, keep)
   if redis.call('PTTL', name) < tonumber(left) then redis.call('PEXPIRE', name, left) end
   return added
 end
-"""
-
-# REPLACE, or a creation, with the lists of the owner and of the former one; the record's own name
-# stands for no list.
-SAVE_OWNED = _write(
-    _LISTING
-    + """
-local there = redis.call('GETRANGE', KEYS[1], 0, 7)
-if there ~= ARGV[1] and there ~= string.sub(ARGV[2], 1, 8) then return 0 end
+""",
+    """
 if KEYS[2] ~= KEYS[1] then
   list(KEYS[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 end
 if KEYS[3] ~= KEYS[1] then unlist(KEYS[3], ARGV[4]) end
+""",
+)
+
+# REPLACE, or a creation, with the lists of the owner and of the former one.
+SAVE_OWNED = write_of(
+    LISTS.functions
+    + """
+local there = redis.call('GETRANGE', KEYS[1], 0, 7)
+if there ~= ARGV[1] and there ~= string.sub(ARGV[2], 1, 8) then return 0 end
+"""
+    + LISTS.changed
+    + """
 if ARGV[3] == '0' then redis.call('DEL', KEYS[1])
 else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1
@@ -86,15 +111,15 @@ return 1
 )
 
 # The list alone; whether it is a new entry.
-LIST = _write(
-    _LISTING + "return list(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])",
+LIST = write_of(
+    LISTS.functions + "return list(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])",
     1,
     watched.list_key,
 )
 
 # Take keys off that were listed before a time.
-UNLIST = _write(
-    _LISTING
+UNLIST = write_of(
+    LISTS.functions
     + """
 for number = 2, #ARGV do
   local listed_at = redis.call('ZSCORE', KEYS[1], ARGV[number])

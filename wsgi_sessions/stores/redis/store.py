@@ -16,6 +16,12 @@ from wsgi_sessions.stores.redis import watched
 from wsgi_sessions.stores.redis.client import Client, Server
 from wsgi_sessions.stores.redis.cluster import ClusterConnections
 from wsgi_sessions.stores.redis.connections import Connections
+from wsgi_sessions.stores.redis.large import (
+    LARGE_BYTES,
+    REPLACE_LARGE,
+    SAVE_OWNED_LARGE,
+    LargeWrites,
+)
 from wsgi_sessions.stores.redis.owners import Entry, OwnerLists
 from wsgi_sessions.stores.redis.replies import CrossSlot, WrongType
 from wsgi_sessions.stores.redis.scripts import REPLACE, SAVE_OWNED, Scripts
@@ -41,7 +47,7 @@ FAR_SECONDS = 1e11
 
 _new_tuple = tuple.__new__  # Stored(…) takes twice as many instructions
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_PREFIX = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_.:-]*(\{[A-Za-z0-9_.:-]+\}[A-Za-z0-9_.:-]*)?")
 
 
 class RedisStore:
@@ -70,8 +76,13 @@ class RedisStore:
     user of the server who can do nothing else::
 
         ACL SETUSER sessions on >PASSWORD resetkeys ~session:* -@all +get +set +getrange +exists
-            +del +pexpire +pttl +eval +evalsha +zadd +zrem +zrangebyscore +zscore
-            +scan +select +wait
+            +del +pexpire +pttl +rename +eval +evalsha +zadd +zrem +zrangebyscore
+            +zscore +scan +select +wait
+
+    A record of 4 KB or more that replaces another is written under a second name, the prefix, then
+    ``{KEY}:VERSION`` with the key's full name in the braces, and renamed by a script in the same
+    packet, so that it does not keep the server busy; the second name lives for 10 seconds at most.
+    Without ``+rename`` the script writes it, as it does smaller ones.
 
     Where scripts are not permitted (``+eval +evalsha``, as on some managed plans), the store
     notices it before it gives out a session, and compares and sets by ``WATCH`` and ``MULTI`` in
@@ -114,7 +125,9 @@ class RedisStore:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         if not _PREFIX.fullmatch(prefix):
-            raise ConfigurationError(f"prefix {prefix!r} is not 1 to 64 of A-Z a-z 0-9 _ . : -")
+            raise ConfigurationError(
+                f"prefix {prefix!r} is not 1 to 64 of A-Z a-z 0-9 _ . : - with one {{tag}} at most"
+            )
         if client_or_url is None:
             client_or_url = "redis://localhost:6379"
         way: Any = _way_to(client_or_url)
@@ -126,6 +139,7 @@ class RedisStore:
         self.place_of: Callable[[str], str] | None = node_of and (lambda key: node_of(prefix + key))
         """Of a cluster: the node that holds a key, as far as is known."""
         self._scripts = Scripts(self._server)
+        self._large = LargeWrites(self._server, self._scripts, prefix)
         self._lists = OwnerLists(self._server, self._scripts, prefix)
         self._can_replace = False
         """Whether it was asked, before this process has given out a session."""
@@ -231,6 +245,17 @@ class RedisStore:
         reply = self._server.call(command)
         return bytes(reply) if isinstance(reply, memoryview) else reply
 
+    def renames(self, key: str) -> bool:
+        """Whether the server takes large records the fast way, tried with a record under *key*,
+        which is removed again. Four round trips."""
+        end = time.time() + 60
+        try:
+            created = self.save(key, b"", expires_at=end, replacing=None)
+            self.save(key, bytes(LARGE_BYTES), expires_at=end, replacing=created)
+        finally:
+            self.delete(key)
+        return self._large.renames
+
     def route(self) -> Route | None:
         """How the server is reached; ``None`` for a client that was handed in. No I/O."""
         return route_of(self._url) if self._url else None
@@ -281,6 +306,8 @@ class RedisStore:
 
     def _replace(self, arguments: Command, deadline: float) -> bool:
         try:
+            if arguments[3] and len(arguments[2][1]) >= LARGE_BYTES:
+                return bool(self._large.run(REPLACE_LARGE, REPLACE, arguments, deadline))
             return bool(self._scripts.run(REPLACE, arguments, deadline, is_save=True))
         except WrongType:
             return False
@@ -300,7 +327,10 @@ class RedisStore:
         arguments = (name, *lists, replacing or b"", (version, data), left, key, *entry)
         deadline = self._server.deadline()
         try:
-            done = self._scripts.run(SAVE_OWNED, arguments, deadline, is_save=True)
+            if left and len(data) >= LARGE_BYTES:
+                done = self._large.run(SAVE_OWNED_LARGE, SAVE_OWNED, arguments, deadline)
+            else:
+                done = self._scripts.run(SAVE_OWNED, arguments, deadline, is_save=True)
         except WrongType:
             if self._is_record(name, deadline):
                 raise  # then it is a list

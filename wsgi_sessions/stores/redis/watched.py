@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "ATTEMPTS",
+    "BESIDE_MILLISECONDS",
     "Asking",
+    "Beside",
     "Command",
     "Reads",
     "Transaction",
@@ -63,6 +65,18 @@ class Reads(NamedTuple):
     commands: Sequence[Command]
 
 
+BESIDE_MILLISECONDS = 10_000
+"""For which a large record may live under its second name."""
+
+
+class Beside(NamedTuple):
+    """A large record under a second name, and the script that renames it, in one packet."""
+
+    put: Command
+    script: Command
+    """Returns 1 if it is done, 0 if it is refused, -1 if the server does not rename."""
+
+
 class Asking(NamedTuple):
     """*command*, sent to the node of a cluster that is about to get the key."""
 
@@ -80,7 +94,7 @@ def key_of(command: Command) -> Any:
     if type(command) is Transaction:
         return command.keys[0]
     if type(command) is not tuple:
-        return None
+        return command.script[3] if type(command) is Beside else None
     at = _KEY_AT.get(command[0])
     return None if at is None else command[at]
 

@@ -7,7 +7,7 @@ from os import getpid
 from time import monotonic
 from typing import Any
 
-from wsgi_sessions.stores.redis.watched import Command
+from wsgi_sessions.stores.redis.watched import BESIDE_MILLISECONDS, Beside, Command
 
 CHUNK = 65_536
 LARGE = 4096
@@ -21,6 +21,40 @@ def _front(size: int) -> bytes:
 
 
 _FRONTS = [_front(size) for size in range(160)]
+
+
+def packed_beside(beside: Beside, *others: Command) -> tuple[bytes, bytes, bytes]:
+    """The commands of *beside*, and the *others* behind it, in parts: the data of the record, which
+    is not copied, is the second."""
+    (_, second, (version, data), _, _), script = beside
+    name = second.encode()
+    front = _FRONTS[len(name)]
+    parts = (b"*5\r\n$3\r\nSET", front, name, _front(len(version) + len(data)), version)
+    behind = b"\r\n$2\r\nPX\r\n$5\r\n%d\r\n" % BESIDE_MILLISECONDS
+    if len(script) == 8 and script[0] == "EVALSHA":  # no lists
+        _, digest, _, key, _, replacing, _, left = script
+        key, milliseconds = key.encode(), repr(left).encode()
+        script_parts: Iterable[bytes] = (
+            behind,
+            b"*8\r\n$7\r\nEVALSHA\r\n$40\r\n",
+            digest,
+            b"\r\n$1\r\n2",
+            _FRONTS[len(key)],
+            key,
+            front,
+            name,
+            _FRONTS[len(replacing)],
+            replacing,
+            b"\r\n$8\r\n",
+            version,
+            _FRONTS[len(milliseconds)],
+            milliseconds,
+            b"\r\n",
+        )
+    else:
+        script_parts = (behind, packed(script))
+    after = b"".join(script_parts)
+    return b"".join(parts), data, b"".join((after, *map(packed, others))) if others else after
 
 
 def packed(command: Command) -> bytes:
@@ -96,6 +130,7 @@ class Wire:
         "_answer",
         "_feed",
         "_gets",
+        "_send_parts",
         "_socket",
         "deadline",
         "error",
@@ -120,16 +155,31 @@ class Wire:
         """Whether the timeout may be another than that for an answer; then :meth:`limit`."""
         reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._feed, self._gets = reader.feed, reader.gets
-        self.send: Callable[[bytes], None] = socket.sendall
+        self.send: Callable[[bytes | memoryview], None] = socket.sendall
+        encrypts = hasattr(socket, "cipher")
+        self._send_parts: Any = None if encrypts else getattr(socket, "sendmsg", None)
         self.receive: Callable[[int], bytes] = socket.recv
         self.error: type[Exception] = hiredis.ReplyError
         self.has_data: Callable[[], bool] = reader.has_data
 
-    def ask(self, command: bytes) -> Any:
-        """Send a packed command and read its reply, as :meth:`read` does. Raises ``OSError``."""
+    def ask(self, *parts: bytes) -> Any:
+        """Send packed commands and read the reply to the first, as :meth:`read` does. Raises
+        ``OSError``."""
         self.limit()
-        self.send(command)
+        if len(parts) == 1 or self._send_parts is None:
+            self.send(parts[0] if len(parts) == 1 else b"".join(parts))
+        else:
+            sent = self._send_parts(parts)
+            if sent < sum(map(len, parts)):  # the system has taken no more
+                self._send_rest(parts, sent)
         return self.reply_in(self.receive(CHUNK))
+
+    def _send_rest(self, parts: tuple[bytes, ...], sent: int) -> None:
+        for part in parts:
+            if sent < len(part):
+                self.limit()
+                self.send(memoryview(part)[sent:])
+            sent = max(sent - len(part), 0)
 
     def read(self) -> Any:
         """The next reply, whole; an error reply too is returned, a large string as a view."""
@@ -202,9 +252,9 @@ class LimitedConnection:
     wire: Wire
     spent = False
 
-    def ask(self, command: bytes) -> Any:
+    def ask(self, *parts: bytes) -> Any:
         """As :meth:`Wire.ask`, with the exception that an error stands for."""
-        return self._meant(self.wire.ask(command))
+        return self._meant(self.wire.ask(*parts))
 
     def read(self) -> Any:
         """As :meth:`Wire.read`, with the exception that an error stands for."""
