@@ -420,7 +420,7 @@ def test_redis_through_a_client(kind: str, redis_server: RedisServer, redis_clus
         found = list(check_store(RedisStore(client)))
     assert [finding.what for finding in found if finding.level is not Level.OK] == [
         "no persistence"
-    ]
+    ], found
     assert any("Redis 7" in finding.what for finding in found)
 
 

@@ -391,6 +391,18 @@ def test_a_failed_logout_expires_the_cookie_all_the_same(
     assert "Max-Age=0" in session_cookies(page)[0]
 
 
+def test_a_browser_that_asks_for_an_icon_gets_it(browser: Browser, store: RecordingStore) -> None:
+    """Whatever page it is on; for nothing."""
+    browser.log_in()
+    store.pop_calls()
+
+    icon = browser.get("/favicon.ico")
+
+    assert icon.content_type.startswith("image/svg+xml")
+    assert icon.text.startswith("<svg xmlns=")
+    assert store.pop_calls() == []
+
+
 # The panel
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from redis import Redis
 
 from tests.servers.redis import RedisServer
 from tests.support.patience import patient_url
+from wsgi_sessions.stores import close_store
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rolling-back.md").read_text()
 [PROGRAM] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -41,17 +43,18 @@ def with_pages(app: Flask) -> Flask:
 
 
 @pytest.fixture
-def old(redis_server: RedisServer) -> Flask:
-    app = Flask("old")
-    app.config["SESSION_TYPE"] = "redis"
-    app.config["SESSION_REDIS"] = Redis.from_url(redis_server.url)
-    app.config["SECRET_KEY"] = "the one you have"
-    Session(app)
-    return with_pages(app)
+def old(redis_server: RedisServer) -> Iterator[Flask]:
+    with Redis.from_url(redis_server.url) as client:
+        app = Flask("old")
+        app.config["SESSION_TYPE"] = "redis"
+        app.config["SESSION_REDIS"] = client
+        app.config["SECRET_KEY"] = "the one you have"
+        Session(app)
+        yield with_pages(app)
 
 
 @pytest.fixture
-def new(redis_server: RedisServer) -> Flask:
+def new(redis_server: RedisServer) -> Iterator[Flask]:
     """The program of the page, at our server, with a place of its own for the new sessions."""
     store = patient_url(f"{redis_server.url}?prefix={secrets.token_hex(4)}:")
     program = PROGRAM.replace("redis://localhost?prefix=sid:", store)
@@ -59,7 +62,8 @@ def new(redis_server: RedisServer) -> Flask:
     exec(program.replace("redis://localhost", redis_server.url), names)
     app = names["app"]
     assert isinstance(app, Flask)
-    return with_pages(app)
+    yield with_pages(app)
+    close_store(app.extensions["wsgi_sessions"].manager.store)
 
 
 def visit(app: Flask, path: str, jar: dict[str, str]) -> str:

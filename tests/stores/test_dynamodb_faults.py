@@ -24,7 +24,7 @@ from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import DEFAULT_TIMEOUTS, Timeouts
 from wsgi_sessions.testing.contract import together
 
-LATER = time.time() + 3600
+LATER = time.time() + 86_400
 LIMIT = 20  # seconds until a fault is reported: 1.5, and the rest for a busy machine; boto3 would
 # take ten minutes, by its own timeouts and retries
 AWAITED = Timeouts(connect=30, answer=2)  # an answer that does not come ends the wait

@@ -30,7 +30,7 @@ from wsgi_sessions.stores.memcached.store import MemcachedStore
 from wsgi_sessions.testing import ManualClock
 from wsgi_sessions.testing.forks import forked
 
-LATER = time.time() + 3600
+LATER = time.time() + 86_400
 
 OPERATIONS = {
     "load": lambda store, key, version: store.load(key),

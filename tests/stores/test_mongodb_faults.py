@@ -27,7 +27,7 @@ from wsgi_sessions.stores.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from wsgi_sessions.testing import ManualClock
 from wsgi_sessions.testing.contract import new_key, together
 
-LATER = time.time() + 3600
+LATER = time.time() + 86_400
 LIMIT = 20  # seconds until a fault is reported: a second, and the rest for a busy machine; pymongo
 # would take 30, or forever. What the limits are exactly, test_a_second_attempt_… asks.
 AWAITED = "timeoutMS=2000"  # an answer that does not come ends the wait

@@ -3,6 +3,7 @@ in processes of their own."""
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -107,9 +108,9 @@ def test_the_stores_of_one_host_work(tmp_path: Path) -> None:
 
 def test_redis_and_memcached_work(redis_server: RedisServer, memcached: MemcachedServer) -> None:
     """Over TCP; there are no Unix sockets."""
-    result = run(
-        EXERCISE, patient_url(redis_server.url), patient_url(f"memcached://{memcached.address}")
-    )
+    places = (redis_server.url, f"memcached://{memcached.address}")
+    prefix = secrets.token_hex(4)  # the servers are those of other tests too
+    result = run(EXERCISE, *(patient_url(f"{place}?prefix={prefix}:") for place in places))
     assert (result.stdout, result.stderr) == ("works\n", "")
 
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote
 
 from markupsafe import Markup
 
@@ -28,6 +29,7 @@ __all__ = [
     "RECORD",
     "SECURITY",
     "Visitor",
+    "icon",
     "page",
     "panel",
     "phone",
@@ -98,6 +100,11 @@ def problem(status: int, text: str = "", *, stopped: bool = False) -> str:
 def phone(name: str | None, token: str) -> str:
     """The page on the phone, where *name* is logged in, or nobody."""
     return _template("phone").render(name=name, token=token)
+
+
+def icon() -> str:
+    """The picture of the shop, as SVG."""
+    return unquote(_ICON)
 
 
 def tile(number: int) -> str:

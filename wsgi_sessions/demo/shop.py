@@ -170,6 +170,11 @@ def show_goodbye(_request: ShopRequest) -> Response:
     return html(pages.page("goodbye", "/goodbye"))
 
 
+def show_icon(_request: ShopRequest) -> Response:
+    """For browsers that ask for one before they have read that it is in the page."""
+    return Response(pages.icon(), mimetype="image/svg+xml")
+
+
 def show_about(_request: ShopRequest) -> Response:
     return html(pages.page("about", "/about"))
 
@@ -191,6 +196,7 @@ ROUTES: Final = Map(
             ("POST", "/logout", log_out),
             ("GET", "/goodbye", show_goodbye),
             ("GET", "/about", show_about),
+            ("GET", "/favicon.ico", show_icon),
             ("GET", "/promises", promises.show_promises),
             ("GET", "/race", race.show_race),
             ("POST", "/race", race.fire),
