@@ -149,12 +149,18 @@ def test_check_knows_a_cluster_by_its_url(redis_cluster: RedisCluster) -> None:
 
 
 def on_nodes(store: RedisStore, count: int = 60) -> dict[str, list[str]]:
-    """New records, by the node that has them."""
+    """New records, by the node that has them. (A replica may be said to be there a moment before
+    writes reach it.)"""
+
+    def create() -> str:
+        key = secrets.token_hex(8)
+        assert store.save(key, key.encode(), expires_at=LATER, replacing=None)
+        return key
+
     found: dict[str, list[str]] = {}
     assert store.place_of is not None
     for _ in range(count):
-        key = secrets.token_hex(8)
-        assert store.save(key, key.encode(), expires_at=LATER, replacing=None)
+        key = answered(create)
         found.setdefault(store.place_of(key), []).append(key)
     return found
 
