@@ -30,6 +30,7 @@ from wsgi_sessions.manager import (
     StoreOrURL,
     check_application,
     check_place,
+    close_body,
     document_options,
     store_of,
 )
@@ -205,10 +206,10 @@ class _Response:
                 self.server_write = self.server(status, headers)
                 return body
             self._forward(Finished(status, headers, replacement))
-            _close(body)
+            close_body(body)
             return [self.replacement]
         except BaseException as error:
-            _close(body)
+            close_body(body)
             if self.replaces(error):
                 return self.unavailable()
             raise
@@ -234,7 +235,7 @@ class _Response:
         elif self.stage is NOTHING and first is not _END:
             raise AssertionError("the application gave a body before it called start_response")
         if self.stage is REPLACED:
-            _close(body)
+            close_body(body)
             return [] if late else [self.replacement]
         before = () if first is _END else (first,)
         return Body(self.manager, self.session, body, chunks, before)
@@ -291,9 +292,3 @@ class _Response:
         secure = self.environ["wsgi.url_scheme"] == "https"
         self._forward(self.manager.unavailable(self.session, secure=secure))
         return [self.replacement]
-
-
-def _close(body: Iterable[bytes]) -> None:
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsgi_sessions.manager.application import check_application
-from wsgi_sessions.manager.body import Body
+from wsgi_sessions.manager.body import Body, close_body
 from wsgi_sessions.manager.layers import layers_of
 from wsgi_sessions.manager.manager import Finished, SessionManager
 from wsgi_sessions.manager.migrate import OldSession, Reader
@@ -28,6 +28,7 @@ __all__ = [
     "adopt_login_keys",
     "check_application",
     "check_place",
+    "close_body",
     "document_options",
     "layers_of",
     "manager_of",

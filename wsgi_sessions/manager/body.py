@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from wsgi_sessions.manager.manager import SessionManager
 from wsgi_sessions.session import Session
 
-__all__ = ["Body"]
+__all__ = ["Body", "close_body"]
 
 
 class Body:
@@ -53,10 +53,15 @@ class Body:
             return
         self._closed = True
         try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
+            close_body(self._body)
         except BaseException:
             self._manager.abandon(self._session)
             raise
         self._manager.close(self._session)
+
+
+def close_body(body: Iterable[bytes]) -> None:
+    """Call the ``close()`` of *body*, if it has one (PEP 3333)."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
