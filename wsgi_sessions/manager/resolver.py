@@ -14,6 +14,7 @@ domain can set what has no ``__Host-`` in its name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from hmac import compare_digest
 
 from wsgi_sessions.cookie import (
@@ -27,10 +28,10 @@ from wsgi_sessions.manager.migrate import Migration
 from wsgi_sessions.record import Record
 from wsgi_sessions.session import (
     FOREIGN,
-    SUPERSEDED_SECONDS,
     UNAVAILABLE,
     SessionRepository,
     Snapshot,
+    has_replaced,
     is_over,
 )
 from wsgi_sessions.stores import Stored
@@ -226,11 +227,9 @@ class CookieResolver:
 
     def _refuse(self, snapshot: Snapshot, id: str, proof: bytes, record: Record) -> None:
         """The cookie does not have the record's secret; perhaps the one before."""
-        for secret_hash, replaced_at in record.superseded:
-            recent = snapshot.opened_at - replaced_at < SUPERSEDED_SECONDS
-            if compare_digest(proof, secret_hash) and recent:
-                snapshot.detach(id)
-                return
+        if has_replaced(record, partial(compare_digest, proof), snapshot.opened_at):
+            snapshot.detach(id)
+            return
         self._repository.security_log.warning(
             "session %s: a cookie with another secret was refused", id
         )

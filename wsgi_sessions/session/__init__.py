@@ -5,7 +5,7 @@ from __future__ import annotations
 from wsgi_sessions.session.by_id import find_by_id, open_by_id
 from wsgi_sessions.session.by_proof import open_by_proof, proof_of
 from wsgi_sessions.session.changes import MISSING
-from wsgi_sessions.session.header import SUPERSEDED_SECONDS
+from wsgi_sessions.session.header import has_replaced
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, is_over
 from wsgi_sessions.session.observed import ObservedRepository
@@ -33,7 +33,6 @@ __all__ = [
     "OVER",
     "SAVED",
     "SENT",
-    "SUPERSEDED_SECONDS",
     "UNAVAILABLE",
     "Edit",
     "Identity",
@@ -48,6 +47,7 @@ __all__ = [
     "check_key",
     "close_unloaded",
     "find_by_id",
+    "has_replaced",
     "has_rivals",
     "is_loaded",
     "is_open",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wsgi_sessions.cookie import hash_secret
-from wsgi_sessions.session.header import SUPERSEDED_SECONDS
+from wsgi_sessions.session.header import has_replaced
 from wsgi_sessions.session.lifetimes import is_over
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.session import Session, open_session, state_of
@@ -43,10 +43,7 @@ def _find(repository: SessionRepository, id: str, proves: Callable[[bytes], bool
     elif proves(record.secret_hash):
         if not is_over(record, snapshot.opened_at):
             snapshot.fill(id, "", record.saved_at, record, stored.version)
-    elif any(
-        snapshot.opened_at - replaced_at < SUPERSEDED_SECONDS and proves(secret_hash)
-        for secret_hash, replaced_at in record.superseded
-    ):
+    elif has_replaced(record, proves, snapshot.opened_at):
         snapshot.detach(id)
     return snapshot
 

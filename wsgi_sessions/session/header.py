@@ -7,15 +7,16 @@ sets the attribute of that name; what is not set stays as the record has it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from wsgi_sessions.cookie import hash_secret
 from wsgi_sessions.record import KEPT, OWN_LIFETIME, PERMANENT, Record, record_of
 from wsgi_sessions.session.changes import MISSING, Values
 
-__all__ = ["SUPERSEDED_SECONDS", "UNCHANGED", "Header"]
+__all__ = ["UNCHANGED", "Header", "has_replaced"]
 
-SUPERSEDED_SECONDS: Final = 30.0
+_SUPERSEDED_SECONDS: Final = 30.0
 """Seconds for which a replaced secret is remembered. No request is in flight longer than a
 server's worker timeout, 30 s by gunicorn's default."""
 
@@ -63,7 +64,7 @@ class Header:
             flags = flags | KEPT if self.kept else flags & ~KEPT
         # A save that is repeated because its answer was lost may find its own secret.
         if self.secret and (new_hash := hash_secret(self.secret)) != secret_hash:
-            recent = [old for old in superseded if 0 <= now - old[1] < SUPERSEDED_SECONDS]
+            recent = [old for old in superseded if 0 <= now - old[1] < _SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]
             secret_hash = new_hash
         fields = (
@@ -85,3 +86,11 @@ class Header:
 
 UNCHANGED: Final = Header()
 """That of all requests which change nothing of it. Not to be written to."""
+
+
+def has_replaced(record: Record, proves: Callable[[bytes], bool], now: float) -> bool:
+    """Whether *proves* accepts the hash of a secret that was replaced in *record* a moment ago."""
+    return any(
+        now - replaced_at < _SUPERSEDED_SECONDS and proves(secret_hash)
+        for secret_hash, replaced_at in record.superseded
+    )
