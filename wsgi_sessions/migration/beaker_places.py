@@ -18,11 +18,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from wsgi_sessions.errors import ConfigurationError, cannot_import
+from wsgi_sessions.errors import ConfigurationError
 from wsgi_sessions.migration.restricted_pickle import loads as unpickle
+from wsgi_sessions.migration.table import Table
 from wsgi_sessions.stores import Timeouts
 from wsgi_sessions.stores.memcached import connect
-from wsgi_sessions.stores.sqlalchemy import engine_of
 
 __all__ = ["Place", "place_of"]
 
@@ -153,40 +153,20 @@ class MongoDB(Place):
         self._documents.delete_one({"_id": f"{id}:session"})
 
 
-class Table(Place):
+class Rows(Place):
     """A row for each session, whose column ``data`` is a pickled dict."""
 
     def __init__(
         self, engine_or_url: Any, name: str, schema: str | None, timeouts: Timeouts
     ) -> None:
-        try:
-            import sqlalchemy as sa
-        except ImportError as error:
-            needs = "reading a table needs SQLAlchemy"
-            raise cannot_import(error, needs, "wsgi-sessions[sqlalchemy]") from error
-        self._engine = engine_of(engine_or_url, timeouts)
-        self._name, self._schema = name, schema
-        namespace: Any = sa.column("namespace")
-        data: Any = sa.column("data", sa.LargeBinary)
-        table = sa.table(name, namespace, data, schema=schema)
-        self._select = sa.select(data).select_from(table).where(namespace == sa.bindparam("this"))
-        self._delete = sa.delete(table).where(namespace == sa.bindparam("this"))
+        self._table = Table(engine_or_url, name, schema, ("namespace", "data"), timeouts)
 
     def load(self, id: str) -> Any:
-        import sqlalchemy as sa
-
-        try:
-            with self._engine.connect() as connection:
-                row = connection.execute(self._select, {"this": id}).first()
-        except sa.exc.DBAPIError:
-            if sa.inspect(self._engine).has_table(self._name, schema=self._schema):
-                raise
-            return None
-        return None if row is None else _session_in(unpickle(bytes(row[0])))
+        data = self._table.read(id)
+        return None if data is None else _session_in(unpickle(bytes(data)))
 
     def delete(self, id: str) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(self._delete, {"this": id})
+        self._table.delete(id)
 
 
 def _session_in(stored: Any) -> Any:
@@ -242,7 +222,7 @@ def _table(options: dict[str, Any], timeouts: Timeouts) -> Place:
     name, schema = options.get("table_name", "beaker_cache"), options.get("schema_name")
     if options.get("table") is not None:  # of type ext:sqla
         name, schema = options["table"].name, options["table"].schema
-    return Table(_address(options), name, schema, timeouts)
+    return Rows(_address(options), name, schema, timeouts)
 
 
 _PLACES: dict[str, Callable[[dict[str, Any], Timeouts], Place]] = {

@@ -13,15 +13,15 @@ __all__ = ["Table"]
 
 
 class Table:
-    """Reads and deletes rows by their key. *columns* name the key, the data, and the expiry, which
-    is in UTC. *timeouts* hold for an engine that is built from a URL."""
+    """Reads and deletes rows by their key. *columns* name the key, the data and, if there is one,
+    the expiry, which is in UTC. *timeouts* hold for an engine that is built from a URL."""
 
     def __init__(
         self,
         engine_or_url: Any,
         name: str,
         schema: str | None,
-        columns: tuple[str, str, str],
+        columns: tuple[str, ...],
         timeouts: Timeouts,
     ) -> None:
         try:
@@ -32,9 +32,10 @@ class Table:
         self._engine = engine_of(engine_or_url, timeouts)
         self._name, self._schema = name, schema
         table = sa.table(name, *map(sa.column, columns[:2]), schema=schema)
-        table.append_column(sa.column(columns[2], sa.DateTime))  # SQLite keeps it as text
-        key, data, expiry = table.columns
-        self._select = sa.select(data, expiry).where(key == sa.bindparam("this"))
+        for expiry in columns[2:]:
+            table.append_column(sa.column(expiry, sa.DateTime))  # SQLite keeps it as text
+        key, *others = table.columns
+        self._select = sa.select(*others).where(key == sa.bindparam("this"))
         self._delete = sa.delete(table).where(key == sa.bindparam("this"))
 
     def read(self, key: str) -> Any:
@@ -49,7 +50,7 @@ class Table:
             if sa.inspect(self._engine).has_table(self._name, schema=self._schema):
                 raise
             return None
-        return None if row is None or _is_expired(row[1]) else row[0]
+        return None if row is None or any(map(_is_expired, row[1:])) else row[0]
 
     def delete(self, key: str) -> None:
         with self._engine.begin() as connection:
