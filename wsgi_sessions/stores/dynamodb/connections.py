@@ -23,6 +23,7 @@ from wsgi_sessions.stores.dynamodb.client import (
     own_table,
 )
 from wsgi_sessions.stores.dynamodb.table import ensure_table, request_for
+from wsgi_sessions.stores.repeating import Repeating
 from wsgi_sessions.stores.shelter import sheltered
 from wsgi_sessions.stores.timeouts import Timeouts
 
@@ -42,8 +43,10 @@ Command = Callable[[Table], _T]
 logger: logging.Logger = logging.getLogger("wsgi_sessions")
 
 
-class Connections:
+class Connections(Repeating[Table]):
     """One client for each process that uses the store. None is made before it is used."""
+
+    called = "DynamoDB"
 
     def __init__(
         self,
@@ -81,20 +84,6 @@ class Connections:
         elif now - self._opened > MAX_AGE_SECONDS:
             self._drop(table)
         return table
-
-    def run(self, command: Command[_T]) -> _T:
-        """The answer to *command*, which is given a second time if that may help."""
-        return sheltered(self._ask, command, command)[0]
-
-    def accepted(self, write: Command[bool], again: Command[bool] | None = None) -> bool:
-        """Whether *write* was accepted. If its answer was lost, *again* may know (by default
-        *write* itself); where it does not, nobody does."""
-        answer, lost = sheltered(self._ask, write, again or write)
-        if lost and not answer:
-            raise StoreUnavailable(
-                "DynamoDB's answer was lost: the write may or may not have happened", applied=None
-            )
-        return answer
 
     def prepare(self) -> None:
         """Make what is missing of the table, once in each process. Where the right to look at it is

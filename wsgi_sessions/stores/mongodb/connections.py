@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.forks import PerProcess
 from wsgi_sessions.stores.mongodb.client import check, faults_translated, own_client
-from wsgi_sessions.stores.shelter import sheltered
+from wsgi_sessions.stores.repeating import Repeating
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
 if TYPE_CHECKING:
@@ -84,8 +84,10 @@ class Connection:
 Command = Callable[[Connection], _T]
 
 
-class Connections:
+class Connections(Repeating[Connection]):
     """One connection for each process that uses the store. None is made before it is used."""
+
+    called = "MongoDB"
 
     def __init__(
         self,
@@ -115,20 +117,6 @@ class Connections:
         if connection is None:  # of several threads one is first; the others' have not connected
             connection = self._connections.setdefault(process, self._connect())
         return connection
-
-    def run(self, command: Command[_T]) -> _T:
-        """The answer to *command*, which is given a second time if the answer was lost."""
-        return sheltered(self._ask, command, command)[0]
-
-    def accepted(self, write: Command[bool], again: Command[bool] | None = None) -> bool:
-        """Whether *write* was accepted. If its answer was lost, *again* may know (by default
-        *write* itself); where it does not, nobody does."""
-        answer, lost = sheltered(self._ask, write, again or write)
-        if lost and not answer:
-            raise StoreUnavailable(
-                "MongoDB's answer was lost: the write may or may not have happened"
-            )
-        return answer
 
     def create_indexes(self) -> None:
         """Once in each process. Others may do it at the same time: the server makes them once."""
