@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.cookiejar
 import os
 import re
 import sys
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.process import ServerProcess, accepts_connections, free_port
+from tests.servers.process import free_port
 from tests.support.patience import patient_url
+from tests.support.serving import Browser, running
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*_app.py"))
@@ -71,36 +69,8 @@ def served(example: str, directory: Path) -> Iterator[str]:
         "PYTHONPATH": f"{directory}{os.pathsep}{ROOT}",
         "WSGI_SESSIONS_STORE": patient_url(f"sqlite:///{directory}/sessions.db"),
     }
-    server = ServerProcess(
-        command, log=directory / "server.log", env=os.environ | environment, cwd=str(directory)
-    )
-    server.start(lambda: accepts_connections(port))
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.stop()
-
-
-class Browser:
-    """A visitor with a cookie jar; every request is a new connection."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.jar = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(self.jar), urllib.request.ProxyHandler({})
-        )
-
-    def open(self, path: str, form: dict[str, str] | None = None) -> str:
-        data = None if form is None else urllib.parse.urlencode(form).encode()
-        with self._opener.open(self.url + path, data) as response:
-            return str(response.read().decode())
-
-    def twin(self) -> Browser:
-        twin = Browser(self.url)
-        for cookie in self.jar:
-            twin.jar.set_cookie(cookie)
-        return twin
+    with running(command, port, directory, **environment) as url:
+        yield url
 
 
 def cart_on(page: str) -> dict[str, int]:
@@ -114,23 +84,23 @@ def test_an_example_logs_in_loses_nothing_and_logs_out(example: str, tmp_path: P
     """After which the cookie from before opens nothing, whoever has kept it."""
     with served(example, tmp_path) as url:
         browser = Browser(url)
-        assert "<b>ann</b>" not in browser.open("/")
+        assert "<b>ann</b>" not in browser.get("/")
         assert not list(browser.jar)
-        assert cart_on(browser.open("/add", {"item": "pen"})) == {"pen": 1}
+        assert cart_on(browser.post("/add", item="pen")) == {"pen": 1}
         before = browser.twin()
-        assert "Hello, <b>ann</b>" in browser.open("/login", {"user": "ann"})
-        assert "<b>ann</b>" not in before.open("/")
+        assert "Hello, <b>ann</b>" in browser.post("/login", user="ann")
+        assert "<b>ann</b>" not in before.get("/")
         twins = [browser.twin(), browser.twin()]
         with ThreadPoolExecutor(2) as threads:
-            forms = [{"item": "together-1"}, {"item": "together-2"}]
-            list(threads.map(Browser.open, twins, ["/add", "/add"], forms))
-        assert cart_on(browser.open("/")) == {"pen": 1, "together-1": 1, "together-2": 1}
+            items = ["together-1", "together-2"]
+            list(threads.map(lambda twin, item: twin.post("/add", item=item), twins, items))
+        assert cart_on(browser.get("/")) == {"pen": 1, "together-1": 1, "together-2": 1}
         stolen = browser.twin()
-        page = browser.open("/logout", {})
+        page = browser.post("/logout")
         assert "<b>ann</b>" not in page
         assert cart_on(page) == {}
-        assert "<b>ann</b>" not in stolen.open("/")
-        assert cart_on(stolen.open("/")) == {}
+        assert "<b>ann</b>" not in stolen.get("/")
+        assert cart_on(stolen.get("/")) == {}
 
 
 def test_each_framework_has_an_example() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import http.cookiejar
 import re
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
 from tests.support.patience import patient_url
-from tests.support.serving import asleep, gunicorn
+from tests.support.serving import Browser, asleep, gunicorn
 
 SERVED = """
 import os
@@ -36,26 +34,19 @@ STORES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
 }
 
 
-class Browser:
-    """A visitor with a cookie jar; every request is a new connection."""
+class Visitor(Browser):
+    """One that knows which worker has answered."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        super().__init__(url)
         self.workers: list[int] = []
-        self._jar = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(self._jar), urllib.request.ProxyHandler({})
-        )
 
-    def open(self, path: str, **form: str) -> str:
-        data = urllib.parse.urlencode(form).encode() if form or path != "/" else None
-        with self._opener.open(self.url + path, data) as response:
-            self.workers.append(int(response.headers["X-Worker"]))
-            return str(response.read().decode())
+    def note(self, response: HTTPResponse) -> None:
+        self.workers.append(int(response.headers["X-Worker"]))
 
     @property
     def cookie(self) -> str:
-        return "".join(str(cookie.value) for cookie in self._jar)
+        return "".join(str(cookie.value) for cookie in self.jar)
 
 
 def cart_on(page: str) -> dict[str, int]:
@@ -72,21 +63,21 @@ def test_the_example_keeps_login_cart_and_messages_across_workers(
     if store == "memcached":
         environment["SECRET_KEY"] = "a memcached server may forget one"
     with gunicorn("served:app", tmp_path, "-w", "2", "--threads", "4", **environment) as url:
-        browser = Browser(url)
-        browser.open("/add", item="pen")
+        browser = Visitor(url)
+        browser.post("/add", item="pen")
         before = browser.cookie
-        assert "You are logged in." in browser.open("/login", user="ann")
+        assert "You are logged in." in browser.post("/login", user="ann")
         assert browser.cookie != before
         for added in range(1, 11):
             with asleep(browser.workers[-1]):
-                page = browser.open("/add", item="book")
+                page = browser.post("/add", item="book")
             assert page.count('class="message"') == 1
             assert "book is in the cart." in page
             assert "Hello, <b>ann</b>" in page
             assert cart_on(page) == {"pen": 1, "book": added}
-            assert 'class="message"' not in browser.open("/")
+            assert 'class="message"' not in browser.get("/")
         assert len(set(browser.workers)) == 2
-        page = browser.open("/logout")
+        page = browser.post("/logout")
         assert "You are logged out." in page
         assert "ann" not in page
         assert cart_on(page) == {}
@@ -97,8 +88,8 @@ def test_requests_that_overlap_all_find_the_login(tmp_path: Path) -> None:
     (tmp_path / "served.py").write_text(SERVED)
     environment = {"WSGI_SESSIONS_STORE": patient_url("sqlite:///sessions.db")}
     with gunicorn("served:app", tmp_path, "-w", "2", "--threads", "4", **environment) as url:
-        browser = Browser(url)
-        browser.open("/login", user="ann")
+        browser = Visitor(url)
+        browser.post("/login", user="ann")
         with ThreadPoolExecutor(8) as threads:
-            pages = list(threads.map(browser.open, ["/"] * 64))
+            pages = list(threads.map(browser.get, ["/"] * 64))
         assert all("Hello, <b>ann</b>" in page for page in pages)

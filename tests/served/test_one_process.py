@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.cookiejar
 import os
 import subprocess
 import sys
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,35 +15,13 @@ import pytest
 from tests.served.one_process.site import MOUNTS
 from tests.servers.redis import RedisServer
 from tests.support.patience import patient_url
-from tests.support.serving import ROOT, gunicorn
+from tests.support.serving import ROOT, Browser, gunicorn
 
 SERVED = "from tests.served.one_process.site import create_app\napp = create_app()\n"
 
 
-class Browser:
-    """A visitor with a cookie jar; every request is a new connection."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.jar = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(self.jar), urllib.request.ProxyHandler({})
-        )
-
-    def get(self, path: str) -> str:
-        with self._opener.open(self.url + path) as response:
-            return str(response.read().decode())
-
-    def post(self, path: str, **form: str) -> None:
-        data = urllib.parse.urlencode(form).encode()
-        with self._opener.open(self.url + path, data) as response:
-            assert response.read() is not None
-
-    def twin(self) -> Browser:
-        twin = Browser(self.url)
-        for cookie in self.jar:
-            twin.jar.set_cookie(cookie)
-        return twin
+class Visitor(Browser):
+    """Of all frameworks."""
 
     def who(self) -> set[str]:
         """What all frameworks say of who is logged in."""
@@ -69,7 +45,7 @@ def url(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize("mount", MOUNTS)
 def test_an_untouched_page_sends_no_header_of_ours(mount: str, url: str) -> None:
     """To a visitor with a session."""
-    browser = Browser(url)
+    browser = Visitor(url)
     browser.post("/wsgi/put", key="a-1")
     [cookie] = browser.jar
     request = urllib.request.Request(f"{url}/{mount}/nothing")
@@ -82,7 +58,7 @@ def test_an_untouched_page_sends_no_header_of_ours(mount: str, url: str) -> None
 @pytest.mark.parametrize("mount", MOUNTS)
 def test_who_logs_in_in_one_is_logged_in_in_all(mount: str, url: str) -> None:
     """And the cookie from before is dead in all."""
-    browser = Browser(url)
+    browser = Visitor(url)
     browser.post("/wsgi/put", key="a-1")
     before = browser.twin()
     assert browser.who() == {"nobody"}
@@ -94,7 +70,7 @@ def test_who_logs_in_in_one_is_logged_in_in_all(mount: str, url: str) -> None:
 @pytest.mark.parametrize(("logs_in", "logs_out"), list(product(MOUNTS, repeat=2)))
 def test_who_logs_out_in_one_is_logged_out_in_all(logs_in: str, logs_out: str, url: str) -> None:
     """And so is who has kept the cookie."""
-    browser = Browser(url)
+    browser = Visitor(url)
     browser.post(f"/{logs_in}/login", user="7")
     kept = browser.twin()
     browser.post(f"/{logs_out}/logout")
@@ -104,7 +80,7 @@ def test_who_logs_out_in_one_is_logged_out_in_all(logs_in: str, logs_out: str, u
 @pytest.mark.parametrize(("first", "second"), list(product(MOUNTS, repeat=2)))
 def test_another_user_who_logs_in_is_that_one_in_all(first: str, second: str, url: str) -> None:
     """Whoever was logged in before, and wherever."""
-    browser = Browser(url)
+    browser = Visitor(url)
     browser.post(f"/{first}/login", user="7")
     former = browser.twin()
     browser.post(f"/{second}/login", user="8")
@@ -114,13 +90,13 @@ def test_another_user_who_logs_in_is_that_one_in_all(first: str, second: str, ur
 
 def test_140_overlapping_changes_from_seven_frameworks_are_140(url: str) -> None:
     """Each puts a key of its own and counts once more."""
-    browser = Browser(url)
+    browser = Visitor(url)
     browser.post("/wsgi/login", user="7")
     [cookie] = browser.jar
     assert cookie.value
     twins = [(browser.twin(), mount, number) for mount in MOUNTS for number in range(20)]
 
-    def change(one: tuple[Browser, str, int]) -> None:
+    def change(one: tuple[Visitor, str, int]) -> None:
         twin, mount, number = one
         twin.post(f"/{mount}/put", key=f"{mount}-{number}")
 

@@ -1,13 +1,18 @@
-"""An application under a real gunicorn."""
+"""An application under a real server, and who visits it."""
 
 from __future__ import annotations
 
+import http.cookiejar
 import os
 import signal
 import sys
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
+from typing import Self
 
 from tests.servers.process import (
     ServerProcess,
@@ -32,8 +37,15 @@ def gunicorn(
         *arguments,
         application,
     ]
+    with running(command, port, directory, **environment) as url:
+        yield url
+
+
+@contextmanager
+def running(command: list[str], port: int, directory: Path, **environment: str) -> Iterator[str]:
+    """The URL of the server that *command*, run in *directory*, starts on *port*."""
     server = ServerProcess(
-        command, log=directory / "gunicorn.log", env=os.environ | environment, cwd=str(directory)
+        command, log=directory / "server.log", env=os.environ | environment, cwd=str(directory)
     )
     server.start(lambda: accepts_connections(port))
     try:
@@ -52,3 +64,35 @@ def asleep(worker: int) -> Iterator[None]:
         yield
     finally:
         os.kill(worker, signal.SIGCONT)
+
+
+class Browser:
+    """A visitor with a cookie jar; every request is a new connection."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.jar = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self.jar), urllib.request.ProxyHandler({})
+        )
+
+    def get(self, path: str) -> str:
+        return self._open(path, None)
+
+    def post(self, path: str, **form: str) -> str:
+        return self._open(path, urllib.parse.urlencode(form).encode())
+
+    def twin(self) -> Self:
+        """Another one with the same cookies."""
+        twin = type(self)(self.url)
+        for cookie in self.jar:
+            twin.jar.set_cookie(cookie)
+        return twin
+
+    def note(self, response: HTTPResponse) -> None:
+        """For what a test wants to know of each response."""
+
+    def _open(self, path: str, data: bytes | None) -> str:
+        with self._opener.open(self.url + path, data) as response:
+            self.note(response)
+            return str(response.read().decode())
