@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record import Record, StoredValue, content, unpack
+from wsgi_sessions.record import ELSEWHERE, Record, StoredValue, content, unpack
 
 __all__ = ["Call", "Cookie", "Fact", "Report", "Row", "Summary"]
 
@@ -166,7 +166,7 @@ class Report:
         place = "in the head, as it is" if plain else "in the head, encoded"
         return Row(
             name,
-            "behind the head, by itself" if value == b"" else place,
+            "behind the head, by itself" if value == ELSEWHERE else place,
             len(data),
             data[:_SHOWN_BYTES].hex(" "),
             plain=plain,

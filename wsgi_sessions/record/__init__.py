@@ -11,7 +11,7 @@ from wsgi_sessions.record.encryption import (
     is_encrypted,
     parse_key,
 )
-from wsgi_sessions.record.large_values import content, stored_at
+from wsgi_sessions.record.large_values import ELSEWHERE, content, stored_at
 from wsgi_sessions.record.record import (
     ENDED,
     KEPT,
@@ -31,6 +31,7 @@ from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, same
 
 __all__ = [
     "DEPTH",
+    "ELSEWHERE",
     "ENDED",
     "IMMUTABLE",
     "KEPT",

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
-from wsgi_sessions.record import StoredValue, content, same, stored_at
+from wsgi_sessions.record import ELSEWHERE, StoredValue, content, same, stored_at
 
 __all__ = ["MISSING", "Changes", "Found", "Function", "Values"]
 
@@ -198,7 +198,7 @@ class Changes:
 
 def _content(values: Values, key: str, there: Found) -> Found:
     """*there*, which stands under *key*, or the bytes that it stands for."""
-    return content(values, key) if there == b"" and type(there) is bytes else there
+    return content(values, key) if type(there) is bytes and there == ELSEWHERE else there
 
 
 def _result(
