@@ -5,8 +5,6 @@ from __future__ import annotations
 import decimal
 import gc
 import itertools
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -19,6 +17,7 @@ import pytest
 from hypothesis import given
 from markupsafe import Markup
 
+from tests.support.processes import outputs_of_processes
 from tests.support.values import EXAMPLES, PARIS, fingerprint, unhurried, values
 from wsgi_sessions.record.codec import IMMUTABLE, Codec, MsgpackCodec
 
@@ -86,12 +85,7 @@ def test_every_process_makes_the_same_bytes() -> None:
         "value = [words, {frozenset(words): keys}, {1, 'a', 2.5, None}];"
         "print(MsgpackCodec().dumps(value).hex())"
     )
-    outputs = {
-        subprocess.check_output(
-            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}
-        )
-        for seed in ("0", "1", "2", "3")
-    }
+    outputs = outputs_of_processes(program)
 
     assert len(outputs) == 1
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import enum
 import logging
-import os
-import subprocess
-import sys
 import threading
 from array import array
 from collections import OrderedDict
@@ -18,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes import outputs_of_processes
 from wsgi_sessions import ConfigurationError, MsgpackCodec, UnsupportedValue
 from wsgi_sessions.record import Converted, NotRestored, StoredType
 
@@ -125,12 +123,7 @@ def test_every_process_makes_the_same_bytes() -> None:
         "codec = MsgpackCodec(types=[(Path, 'path', str, Path)])\n"
         "print(codec.dumps({Path(f'p{n}') for n in range(50)}).hex())"
     )
-    outputs = {
-        subprocess.check_output(
-            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}
-        )
-        for seed in ("0", "1", "2")
-    }
+    outputs = outputs_of_processes(program)
 
     assert len(outputs) == 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import logging
-import os
 import subprocess
 import sys
 from dataclasses import InitVar, dataclass, field, make_dataclass
@@ -20,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.processes import outputs_of_processes
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
 from wsgi_sessions import ConfigurationError, MsgpackCodec, SessionManager, UnsupportedValue
@@ -241,12 +241,7 @@ def test_every_process_makes_the_same_bytes() -> None:
         "from tests.record.test_forms import ANN, Colour, codec\n"
         "print(codec.dumps([ANN, {Colour.RED, Colour.BLUE}]).hex())"
     )
-    outputs = {
-        subprocess.check_output(
-            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}
-        )
-        for seed in ("0", "1", "2")
-    }
+    outputs = outputs_of_processes(program)
     assert len(outputs) == 1
 
 

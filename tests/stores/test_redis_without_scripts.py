@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -167,6 +167,19 @@ def test_replacing_takes_two_round_trips_on_one_connection(server: RedisServer) 
         store.close()
 
 
+@contextmanager
+def behind_proxy(server: RedisServer, handed_in: bool) -> Iterator[tuple[FaultProxy, RedisStore]]:
+    """A store that reaches *server* through a proxy, by its URL or by a client."""
+    with ExitStack() as stack:
+        proxy = stack.enter_context(FaultProxy(server.port))
+        target: Any = url(proxy.port)
+        if handed_in:
+            target = stack.enter_context(redis.Redis(port=proxy.port, **LOGIN))
+        store = open_store(target)
+        stack.callback(store.close)
+        yield proxy, store
+
+
 @pytest.mark.parametrize("handed_in", [False, True])
 @pytest.mark.parametrize("replies", range(2))
 def test_a_save_whose_reply_was_lost_finds_its_own_work(
@@ -174,13 +187,7 @@ def test_a_save_whose_reply_was_lost_finds_its_own_work(
 ) -> None:
     """The reply to the first packet or to the second, cut anywhere."""
     for cut in itertools.chain([0], range(1, 60, 7)):
-        with ExitStack() as stack:
-            proxy = stack.enter_context(FaultProxy(server.port))
-            target: Any = url(proxy.port)
-            if handed_in:
-                target = stack.enter_context(redis.Redis(port=proxy.port, **LOGIN))
-            store = open_store(target)
-            stack.callback(store.close)
+        with behind_proxy(server, handed_in) as (proxy, store):
             version = create(store)
             proxy.cut_reply_after(cut + 30 * replies)
             version = store.save("key", b"new", expires_at=LATER, replacing=version)
@@ -197,13 +204,7 @@ def test_a_login_whose_reply_was_lost_is_done_and_listed_once(
 ) -> None:
     """The reply to the first packet or to the second, cut anywhere."""
     for cut in itertools.chain([0], range(1, 60, 7)):
-        with ExitStack() as stack:
-            proxy = stack.enter_context(FaultProxy(server.port))
-            target: Any = url(proxy.port)
-            if handed_in:
-                target = stack.enter_context(redis.Redis(port=proxy.port, **LOGIN))
-            store = open_store(target)
-            stack.callback(store.close)
+        with behind_proxy(server, handed_in) as (proxy, store):
             assert listed(store, "other")
             version = listed(store, "key", "bob")
             proxy.cut_reply_after(cut + 50 * replies)
