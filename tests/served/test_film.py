@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -95,6 +96,12 @@ class Visitor:
         self.browser.find_element(By.NAME, "password").send_keys("demo")
         self.press("Log in")
 
+    def add_to_cart(self, tea: str) -> None:
+        self.go("/")
+        add = f"button[aria-label='Add {tea} to the cart']"
+        with next_page(self.browser):
+            self.browser.find_element(By.CSS_SELECTOR, add).click()
+
     def phone_says(self, text: str) -> None:
         """Wait until the phone shows *text*."""
         self.browser.switch_to.default_content()
@@ -102,6 +109,13 @@ class Visitor:
         self.browser.switch_to.frame(frame)
         shows = f"//h1[text()={text!r}]"
         WebDriverWait(self.browser, 60).until(lambda it: it.find_elements(By.XPATH, shows))
+
+    def press_on_phone(self, label: str) -> None:
+        """The phone's page may take the place of the one where the button was found."""
+        button = f"//button[text()={label!r}]"
+        wait = WebDriverWait(self.browser, 60, ignored_exceptions=[StaleElementReferenceException])
+        wait.until(lambda it: it.find_element(By.XPATH, button).click() is None)
+        self.browser.switch_to.default_content()
 
 
 @pytest.fixture
@@ -172,12 +186,14 @@ def test_the_phone_logs_the_laptop_out(visitor: Visitor, browser: Chrome) -> Non
     visitor.press("Log in on the phone")
     visitor.phone_says("Hello, Alice")
 
-    browser.find_element(By.XPATH, "//button[text()='Log the laptop out']").click()
-    visitor.phone_says("Hello, Alice")
-    browser.switch_to.default_content()
+    visitor.press_on_phone("Log the laptop out")
 
-    assert "Log in first" in visitor.go("/devices")
+    window = browser.current_window_handle
+    browser.switch_to.new_window("tab")  # the phone goes on in its window
+    WebDriverWait(browser, 60).until(lambda _: "Log in first" in visitor.go("/devices"))
     assert "Hello, Alice" in visitor.go("/phone/")
+    browser.close()
+    browser.switch_to.window(window)
 
 
 def test_a_store_that_is_stopped_logs_nobody_out(
@@ -204,8 +220,7 @@ def test_a_store_that_is_stopped_logs_nobody_out(
 def test_of_a_record_that_one_value_is_decoded_which_is_asked_for(
     visitor: Visitor, browser: Chrome, take: Take
 ) -> None:
-    visitor.go("/")
-    browser.find_element(By.CSS_SELECTOR, "button[aria-label='Add Sencha to the cart']").click()
+    visitor.add_to_cart("Sencha")
     visitor.go("/race")
     visitor.log_in()
     visitor.go("/record")
@@ -247,8 +262,7 @@ def test_every_page_fits_the_screen_and_can_be_read(
 ) -> None:
     """WCAG 2.2, 1.4.3 (AA) and 1.4.10, and nothing that the browser complains about."""
     visitor.log_in("Alice of the Very Long Name")
-    visitor.go("/")
-    browser.find_element(By.CSS_SELECTOR, "button[aria-label='Add Sencha to the cart']").click()
+    visitor.add_to_cart("Sencha")
     visitor.go("/race")
     visitor.press("Fire 20 requests at each")
     emulate(browser, width=width, scheme=scheme)
