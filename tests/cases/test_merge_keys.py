@@ -217,6 +217,38 @@ def test_a_merge_of_functions_and_of_values(visitor: Visitor) -> None:
     assert visitor.read()["messages"] == ["first", "other", "mutated", "appended"]
 
 
+CHANGED_BEFORE: dict[str, Callable[[Session], object]] = {
+    "appended": lambda session: session["messages"].append("mine"),
+    "reassigned": lambda session: session.update(messages=[*session["messages"], "mine"]),
+}
+
+
+@pytest.mark.parametrize("before", CHANGED_BEFORE)
+def test_a_function_is_applied_to_what_was_changed_before(visitor: Visitor, before: str) -> None:
+    """And is merged with it; what it makes is returned, and what others appended stays."""
+    one, other = visitor.open(), visitor.twin()
+    CHANGED_BEFORE[before](one)
+    made = one.mutate("messages", lambda messages: [*messages, f"after {len(messages)}"])
+    assert made == one["messages"] == ["first", "mine", "after 2"]
+    made.append("last")
+    with other.request() as session:
+        session["messages"].append("other")
+    visitor.respond(one)
+    assert visitor.read()["messages"] == ["first", "other", "mine", "after 2", "last"]
+
+
+def test_a_function_is_applied_to_a_value_that_was_removed_and_put_again(visitor: Visitor) -> None:
+    """It sees the default only if there is none."""
+    with visitor.request() as session:
+        session["messages"].append("second")
+        del session["messages"]
+        assert session.mutate("messages", lambda messages: [*messages, 1], default=[]) == [1]
+    with visitor.request() as session:
+        session["messages"] = ["put"]
+        assert session.mutate("messages", lambda messages: [*messages, 2], default=[]) == ["put", 2]
+    assert visitor.read()["messages"] == ["put", 2]
+
+
 def test_without_a_conflict_nothing_is_merged_or_loaded(
     visitor: Visitor, store: RecordingStore
 ) -> None:
