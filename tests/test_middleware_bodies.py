@@ -402,7 +402,9 @@ def test_a_handler_that_says_by_stop_iteration_that_it_took_the_socket_is_an_ord
 
 
 @pytest.mark.parametrize(
-    "change", [put, Session.regenerate, lambda session: session.login("ann")], ids=str
+    "change",
+    [put, Session.regenerate, lambda session: session.login("ann")],
+    ids=["put", "regenerate", "login"],
 )
 def test_without_a_response_no_cookie_is_lost(
     change: Callable[[Session], object], caplog: pytest.LogCaptureFixture

@@ -454,9 +454,9 @@ def test_memory_is_of_one_process_and_the_command_says_so() -> None:
 COMMANDS = (
     ("list",),
     ("list", "--owner", "ann"),
-    ("show", new_id()),
+    ("show", "a" * 22),
     ("stats",),
-    ("revoke", "--yes", new_id()),
+    ("revoke", "--yes", "a" * 22),
     ("revoke", "--yes", "--owner", "ann"),
     ("revoke", "--yes", "--all"),
     ("revoke", "--yes", "--idle", "1h"),

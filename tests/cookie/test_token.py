@@ -72,6 +72,8 @@ def test_every_changed_character_is_refused(position: int) -> None:
     "value",
     ["", ".", "..", VALUE[:-1], VALUE + "A", VALUE + "=", VALUE + "\n", " " + VALUE,
      f'"{VALUE}"', VALUE.replace(".", "%2e"), VALUE * 2, "x" * 1_000_000],
+    ids=["empty", "a dot", "two dots", "shorter", "longer", "padded", "a newline", "a space",
+         "quoted", "percent", "twice", "huge"],
 )  # fmt: skip
 def test_a_malformed_value_is_refused(value: str) -> None:
     """Truncated, extended, quoted or huge."""

@@ -87,7 +87,7 @@ def test_the_checks_have_an_application_for_installed_apps() -> None:
         ({"WSGI_SESSIONS_MIGRATE_FROM": "db"}, "WSGI_SESSIONS_MIGRATE_FROM is a list"),
         ({"WSGI_SESSIONS_MIGRATE_FROM": ["django.conf"]}, "no session engine"),
     ],
-    ids=lambda value: str(value)[:60],
+    ids=lambda value: value if isinstance(value, str) else ", ".join(value),
 )
 def test_a_mistake_is_refused_when_the_server_starts_by_the_name_of_the_setting(
     wrong: dict[str, Any], said: str

@@ -301,7 +301,7 @@ def test_the_cookie_is_what_flask_session_sets(tmp_path: Path) -> None:
         ({"SESSION_TYPE": "redis", "SESSION_REDIS": object()}, "SESSION_REDIS: .*not object"),
         ({"SESSION_TYPE": "cachelib", "SESSION_CACHELIB": BaseCache()}, "where a BaseCache does"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else ", ".join(value),
 )
 def test_nothing_is_guessed(config: dict[str, Any], message: str) -> None:
     """No server is tried that nobody named: the error says what to write."""
