@@ -11,7 +11,7 @@ from wsgi_sessions.record.encryption import (
     is_encrypted,
     parse_key,
 )
-from wsgi_sessions.record.large_values import ELSEWHERE, content, stored_at
+from wsgi_sessions.record.large_values import ELSEWHERE, are_in_place, content, stored_at
 from wsgi_sessions.record.record import (
     ENDED,
     KEPT,
@@ -27,7 +27,7 @@ from wsgi_sessions.record.record import (
     unpack_body,
 )
 from wsgi_sessions.record.stored_type import NotRestored, StoredType
-from wsgi_sessions.record.stored_value import StoredValue, ValueCodec, same
+from wsgi_sessions.record.stored_value import LARGE, StoredValue, ValueCodec, same
 
 __all__ = [
     "DEPTH",
@@ -35,6 +35,7 @@ __all__ = [
     "ENDED",
     "IMMUTABLE",
     "KEPT",
+    "LARGE",
     "MAX_DEVICE",
     "OVERHEAD",
     "OWN_LIFETIME",
@@ -49,6 +50,7 @@ __all__ = [
     "StoredValue",
     "ValueCodec",
     "are_alike",
+    "are_in_place",
     "content",
     "derive_key",
     "is_encrypted",

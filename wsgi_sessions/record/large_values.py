@@ -21,7 +21,15 @@ from ormsgpack import packb
 
 from wsgi_sessions.record.stored_value import LARGE, StoredValue
 
-__all__ = ["ELSEWHERE", "LargeValues", "content", "is_large", "places_of", "stored_at"]
+__all__ = [
+    "ELSEWHERE",
+    "LargeValues",
+    "are_in_place",
+    "content",
+    "is_large",
+    "places_of",
+    "stored_at",
+]
 
 ELSEWHERE = b""
 """Stands for a large value."""
@@ -94,6 +102,13 @@ class LargeValues(dict[str, StoredValue]):
         copied = LargeValues(self)
         copied.large, copied.unchanged = self.large, False
         return copied
+
+
+def are_in_place(values: dict[str, StoredValue]) -> bool:
+    """Whether no large value among *values* is to be moved behind the head when they are packed."""
+    if isinstance(values, LargeValues):
+        return values.unchanged
+    return not any(map(is_large, values.values()))
 
 
 def places_of(data: bytes, values: dict[str, StoredValue], table: Any) -> tuple[LargeValues, int]:

@@ -29,11 +29,13 @@ from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.observe import no_event
 from wsgi_sessions.record import (
     ENDED,
+    LARGE,
     PERMANENT,
     Codec,
     Record,
     RecordCipher,
     ValueCodec,
+    are_in_place,
     is_encrypted,
     is_newer,
     pack,
@@ -44,6 +46,7 @@ from wsgi_sessions.record import (
 )
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, is_over, renewal_due
+from wsgi_sessions.session.recent import RecentRecords
 from wsgi_sessions.session.snapshot import (
     DROPPED,
     SAVED,
@@ -113,6 +116,7 @@ class SessionRepository:
         self.event = event
         """Hears what happens rarely: see :mod:`wsgi_sessions.session.observed`."""
         self._cipher = cipher
+        self._recent = RecentRecords()
         self._max_bytes = max_bytes
         self._most_loaded = max(max_bytes, MOST_LOADED_BYTES)
         self.before_create = before_create
@@ -136,6 +140,9 @@ class SessionRepository:
     def unpack(self, id: str, stored: Stored) -> Record | None:
         """The record in *stored*; ``None``, with a log entry, if it cannot be used. No I/O."""
         data = stored.data
+        recent = self._recent.get(id)
+        if recent is not None and type(data) is bytes and data == recent[0]:
+            return recent[1]
         try:
             if not isinstance(data, bytes):  # SQLite keeps any type in any column
                 raise BadRecord("not bytes")
@@ -145,7 +152,10 @@ class SessionRepository:
             # An owner that no index can hold was stored before it was refused, or planted: it
             # costs the owner only.
             owner = record.owner
-            return record if owner is None or is_owner(owner) else record._replace(owner=None)
+            if not (owner is None or is_owner(owner)):
+                record = record._replace(owner=None)
+            self._recent.add(id, data, record)
+            return record
         except BadRecord as error:
             # It stays where it is: it may be of a newer version of this library.
             self.security_log.warning("session %s: the record cannot be used: %s", id, error)
@@ -290,6 +300,8 @@ class SessionRepository:
             raise
         if version is None:
             return False
+        if len(data) < LARGE or are_in_place(record.values):
+            self._recent.add(id, data, record)
         snapshot.in_doubt = b""
         snapshot.record, snapshot.version = record, version
         if self.in_cookie:
