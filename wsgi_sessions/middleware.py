@@ -163,7 +163,7 @@ class _Response:
         elif self.stage is not NOTHING:
             raise AssertionError("start_response was called a second time without exc_info")
         self.status, self.headers, self.stage = status, headers, RECORDED
-        return self._write
+        return self
 
     def _restart(self, status: str, headers: Headers, exc_info: ExcInfo) -> Write:
         """After the commit. A server that has sent nothing yet takes the new headers, to which ours
@@ -173,9 +173,10 @@ class _Response:
             self.server_write = self.server(finished.status, finished.headers, exc_info)
         else:
             self.server(status, headers, exc_info)
-        return self._write
+        return self
 
-    def _write(self, data: bytes) -> None:
+    def __call__(self, data: bytes) -> None:
+        """PEP 3333 ``write``: :meth:`start` returns the response itself, a method less to make."""
         if self.stage is RECORDED:
             self._commit(streams=True)
             if self.stage is REPLACED:

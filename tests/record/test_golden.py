@@ -7,6 +7,7 @@ a new type; none is ever changed.
 from __future__ import annotations
 
 import re
+from dataclasses import astuple
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -62,13 +63,13 @@ VALUES: dict[str, dict[str, Any]] = {
 HASH = bytes(range(32))
 PLAIN = Record(HASH, 1_700_000_000.5, 1_700_000_060.25, None, 0, 86_400.0, None, None, (), {})
 HEADS = {
-    "owner": PLAIN._replace(owner="42", device="Firefox on Linux"),
-    "flags": PLAIN._replace(flags=PERMANENT | OWN_LIFETIME | 64, idle=900.0, ends_at=1.8e9),
-    "superseded": PLAIN._replace(superseded=[[HASH[::-1], 1_700_000_050.0]]),
+    "owner": PLAIN.replace(owner="42", device="Firefox on Linux"),
+    "flags": PLAIN.replace(flags=PERMANENT | OWN_LIFETIME | 64, idle=900.0, ends_at=1.8e9),
+    "superseded": PLAIN.replace(superseded=[[HASH[::-1], 1_700_000_050.0]]),
 }
 RECORDS = {
-    **{name: PLAIN._replace(values=values) for name, values in VALUES.items()},
-    **{name: head._replace(values={"v": 1}) for name, head in HEADS.items()},
+    **{name: PLAIN.replace(values=values) for name, values in VALUES.items()},
+    **{name: one.replace(values={"v": 1}) for name, one in HEADS.items()},
 }
 CODEC = ValueCodec(MsgpackCodec())
 DIRECTORY = Path(__file__).parent / "golden"
@@ -81,12 +82,17 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "format.md"
 def packed(record: Record) -> bytes:
     """As a request writes it."""
     encoded = {key: CODEC.dumps(value) for key, value in record.values.items()}
-    return pack(record._replace(values=encoded))
+    return pack(record.replace(values=encoded))
+
+
+def head(record: Record) -> list[object]:
+    """Its fields, with their types, but for what is replaced and the values."""
+    return [(type(field), field) for field in astuple(record)[:8]]
 
 
 def decoded(record: Record) -> Record:
     values = record.values
-    return record._replace(values={key: CODEC.loads(stored_at(values, key)) for key in values})
+    return record.replace(values={key: CODEC.loads(stored_at(values, key)) for key in values})
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -97,7 +103,7 @@ def test_a_golden_record_is_read_as_it_was_meant(name: str) -> None:
         assert record.values == expected.values
     else:
         assert repr([*record.values.items()]) == repr([*expected.values.items()])
-    assert [*record[:8]] == [*expected[:8]]
+    assert head(record) == head(expected)
     assert [*record.superseded] == [*expected.superseded]
 
 
@@ -119,7 +125,7 @@ def test_the_golden_encrypted_record_is_read() -> None:
     data, context = bytes.fromhex(GOLDEN["encrypted"]), b"wsgi_sessions.record:" + b"A" * 22
     body = RecordCipher([bytes(32)]).decrypt(data, context)
     assert body is not None
-    assert decoded(unpack_body(body)) == PLAIN._replace(superseded=[], values={"v": [1]})
+    assert decoded(unpack_body(body)) == PLAIN.replace(superseded=[], values={"v": [1]})
 
 
 # The documentation
@@ -143,4 +149,4 @@ def test_the_worked_example_of_the_documentation_is_a_record() -> None:
         repeated = re.search(r"\(×(\d+)\)", note)
         data += bytes.fromhex(shown) * (int(repeated[1]) if repeated else 1)
     assert data == packed(example())
-    assert [*decoded(unpack(data))[:8]] == [*example()[:8]]
+    assert head(unpack(data)) == head(example())

@@ -160,7 +160,7 @@ def test_a_fault_of_a_store_names_no_session(place: RawAccess) -> None:
         old.read()
         record = unpack(place.raw(id)[place.front :])
         front = place.raw(id)[: place.front]
-        place.plant(id, front + pack(record._replace(values={"x": VALUE.encode()})))
+        place.plant(id, front + pack(record.replace(values={"x": VALUE.encode()})))
         assert visitor.open().get("x") is None
         place.plant(id, front + VALUE.encode())
         visitor.read()

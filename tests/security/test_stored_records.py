@@ -20,6 +20,7 @@ import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def encrypted(body: bytes) -> bytes:
 
 def replaced(data: bytes, **fields: object) -> bytes:
     """The record with some fields changed."""
-    return encrypted(ormsgpack.packb([*unpack(data)._replace(**fields), None]))
+    return encrypted(ormsgpack.packb([*astuple(unpack(data).replace(**fields)), None]))
 
 
 def zipped(data: bytes) -> bytes:

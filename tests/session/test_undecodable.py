@@ -39,7 +39,7 @@ def victim(visitor: Visitor, store: RecordingStore, clock: ManualClock, bad: Any
     stored = store.load(id)
     assert stored is not None
     record = unpack(stored.data)
-    data = pack(record._replace(values={**record.values, "bad": bad}))
+    data = pack(record.replace(values={**record.values, "bad": bad}))
     if len(bad) == 1000:
         data = data[:-1] + b"y"
     store.save(id, data, expires_at=clock() + 86_400, replacing=stored.version)

@@ -200,12 +200,12 @@ class Migration:
 
         def fill(blank: Record, now: float) -> Record:
             if record is not None:
-                return record._replace(secret_hash=blank.secret_hash, saved_at=now, superseded=())
+                return record.replace(secret_hash=blank.secret_hash, saved_at=now, superseded=())
             flags = PERMANENT if old.permanent else 0
             idle = blank.idle
             if isinstance(old, OldSession) and old.lifetime is not None:
                 flags, idle = flags | OWN_LIFETIME, old.lifetime
-            return blank._replace(values=values, flags=flags, owner=owner, idle=idle)
+            return blank.replace(values=values, flags=flags, owner=owner, idle=idle)
 
         try:
             outcome = self._repository.update(snapshot, fill)

@@ -149,7 +149,7 @@ class Owners:
 
 
 def _ended(record: Record, _now: float) -> Record:
-    return record._replace(values={}, owner=None, flags=record.flags & ~KEPT)
+    return record.replace(values={}, owner=None, flags=record.flags & ~KEPT)
 
 
 def _info(id: str, record: Record) -> SessionInfo:

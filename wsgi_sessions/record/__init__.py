@@ -22,7 +22,6 @@ from wsgi_sessions.record.record import (
     is_newer,
     pack,
     pack_body,
-    record_of,
     unpack,
     unpack_body,
 )
@@ -58,7 +57,6 @@ __all__ = [
     "pack",
     "pack_body",
     "parse_key",
-    "record_of",
     "same",
     "stored_at",
     "unpack",

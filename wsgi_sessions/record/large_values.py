@@ -108,7 +108,10 @@ def are_in_place(values: dict[str, StoredValue]) -> bool:
     """Whether no large value among *values* is to be moved behind the head when they are packed."""
     if isinstance(values, LargeValues):
         return values.unchanged
-    return not any(map(is_large, values.values()))
+    for value in values.values():
+        if type(value) is bytes and not 0 < len(value) < LARGE:  # is_large(), without the call
+            return False
+    return True
 
 
 def places_of(data: bytes, values: dict[str, StoredValue], table: Any) -> tuple[LargeValues, int]:

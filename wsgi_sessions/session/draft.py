@@ -385,7 +385,7 @@ class Draft:
 
         def edit(record: Record, _now: float) -> Record:
             values = changes.apply(record.values, self._codec.loads, self.encode)
-            return record if values is record.values else record._replace(values=values)
+            return record if values is record.values else record.replace(values=values)
 
         return edit
 

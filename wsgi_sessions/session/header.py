@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wsgi_sessions.cookie import hash_secret
-from wsgi_sessions.record import KEPT, OWN_LIFETIME, PERMANENT, Record, record_of
+from wsgi_sessions.record import KEPT, OWN_LIFETIME, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING, Values
 
 __all__ = ["UNCHANGED", "Header", "has_replaced"]
@@ -53,9 +53,7 @@ class Header:
     def edit(self, record: Record, values: Values, now: float, *, cleared: bool) -> Record:
         """*record* with these changes made and with *values*, saved *now*; *record* itself if that
         changes nothing. *cleared*: whether all that it held went before."""
-        secret_hash, created_at, saved_at, ends_at, flags, idle, owner, device, superseded, _ = (
-            record
-        )
+        secret_hash, flags, superseded = record.secret_hash, record.flags, record.superseded
         if self.permanent is not MISSING:
             flags = flags | PERMANENT if self.permanent else flags & ~PERMANENT
         if self.lifetime is not MISSING:
@@ -67,21 +65,22 @@ class Header:
             recent = [old for old in superseded if 0 <= now - old[1] < _SUPERSEDED_SECONDS]
             superseded = [*recent, (secret_hash, now)]
             secret_hash = new_hash
-        fields = (
+        edited = Record(
             secret_hash,
-            now if self.restarted else created_at,
-            saved_at,
-            ends_at if self.ends_at is MISSING else self.ends_at,
+            now if self.restarted else record.created_at,
+            record.saved_at,
+            record.ends_at if self.ends_at is MISSING else self.ends_at,
             flags,
-            idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
-            owner if self.owner is MISSING else self.owner,
-            device if self.device is MISSING else self.device,
+            record.idle if self.lifetime is MISSING or self.lifetime is None else self.lifetime,
+            record.owner if self.owner is MISSING else self.owner,
+            record.device if self.device is MISSING else self.device,
             superseded,
             values,
         )
-        if values is record.values and fields == record:
+        if values is record.values and edited == record:
             return record
-        return record_of(fields).saved(now)
+        edited.saved_at = now
+        return edited
 
 
 UNCHANGED: Final = Header()

@@ -77,8 +77,8 @@ class Identity:
         owner = self.owner_after(after.owner, before, after.values)
         who = self.who(after.values)
         if isinstance(who, str) and who != self.who(before):
-            return after._replace(owner=owner, created_at=now)
-        return after if owner == after.owner else after._replace(owner=owner)
+            return after.replace(owner=owner, created_at=now)
+        return after if owner == after.owner else after.replace(owner=owner)
 
     def owner_after(
         self, owner: str | None, before: Mapping[str, StoredValue], after: Mapping[str, StoredValue]

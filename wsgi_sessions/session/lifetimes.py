@@ -41,13 +41,13 @@ class Lifetimes:
         if not renewed and after.flags == before.flags and after.created_at == before.created_at:
             return after  # nearly always
         if after.created_at != before.created_at and after.ends_at == before.ends_at:
-            after = after._replace(ends_at=self.end_of(after.created_at))
+            after = after.replace(ends_at=self.end_of(after.created_at))
         reshaped = (after.flags ^ before.flags) & (PERMANENT | OWN_LIFETIME)
         if after.flags & OWN_LIFETIME or not (renewed or reshaped):
             return after
         idle = self.idle(permanent=after.permanent)
         given = after.idle != before.idle and not renewed
-        return after if given or idle == after.idle else after._replace(idle=idle)
+        return after if given or idle == after.idle else after.replace(idle=idle)
 
 
 def is_over(record: Record, now: float) -> bool:

@@ -40,7 +40,6 @@ from wsgi_sessions.record import (
     is_newer,
     pack,
     pack_body,
-    record_of,
     unpack,
     unpack_body,
 )
@@ -153,7 +152,7 @@ class SessionRepository:
             # costs the owner only.
             owner = record.owner
             if not (owner is None or is_owner(owner)):
-                record = record._replace(owner=None)
+                record = record.replace(owner=None)
             self._recent.add(id, data, record)
             return record
         except BadRecord as error:
@@ -253,7 +252,7 @@ class SessionRepository:
             if record.is_empty:
                 return UNCHANGED
             if record.superseded:  # a secret that nobody was given
-                record = record._replace(superseded=())
+                record = record.replace(superseded=())
             if may_move:
                 snapshot.id = id = self.store.reachable(id, new_id) or id
             try:
@@ -274,14 +273,15 @@ class SessionRepository:
         flags, lifetimes = PERMANENT if self.permanent else 0, self.lifetimes
         idle, ends_at = lifetimes.idle(permanent=self.permanent), lifetimes.end_of(now)
         secret_hash = hash_secret(secret)
-        return record_of((secret_hash, now, now, ends_at, flags, idle, None, None, (), {}))
+        return Record(secret_hash, now, now, ends_at, flags, idle, None, None, (), {})
 
     def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:
         """One attempt to make *record* the stored one, as if it was saved then."""
         if not record.values and record.is_empty:
             data, expires_at = ENDED, 0.0  # a compare-and-delete
         else:
-            record = record if record.saved_at == saved_at else record.saved(saved_at)
+            if record.saved_at != saved_at:
+                record = record.holding(record.values, saved_at)
             data = self._packed(snapshot.id, record)
             expires_at = record.expires_at
         before, owner = snapshot.record, record.owner

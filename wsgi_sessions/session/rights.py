@@ -96,7 +96,7 @@ class Rights:
             if identity.who(edited.values) is None:
                 return edited
             if draft.header.owner is None:
-                edited = edited._replace(owner=record.owner)
+                edited = edited.replace(owner=record.owner)
         before = {} if cleared and not late else record.values
         if not identity.changes(before, edited.values):
             return edited

@@ -279,7 +279,7 @@ class RequestState:
         except NeedsCookie:
             self._too_late("a login or logout needs a cookie")
         if edited.superseded and self.repository.in_cookie:
-            return edited._replace(superseded=())  # there a replaced secret opens what it opened
+            return edited.replace(superseded=())  # there a replaced secret opens what it opened
         return edited
 
     # Saving
