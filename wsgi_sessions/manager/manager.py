@@ -354,7 +354,8 @@ class SessionManager:
             except BaseException:
                 self._abandon(state)
                 raise
-        private = state.cookie_header != "" and self._carries_cookie(state)
+        sent = state.snapshot is not None and state.snapshot.was_sent
+        private = state.cookie_header != "" and (sent or self._carries_cookie(state))
         headers = personal(headers, private)
         if state.cookie is not None:
             self._check_transport(state, secure)

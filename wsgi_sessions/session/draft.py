@@ -89,7 +89,7 @@ class Draft:
 
     def has_changes(self) -> bool:
         """Whether anything is to be stored. See :meth:`collect`."""
-        if self.changes is not _NO_CHANGES and self.changes:
+        if self.changes.results or self.changes.cleared:
             return True
         return self.header is not UNCHANGED and self.header.has_changes
 
@@ -338,22 +338,23 @@ class Draft:
 
     def edit(self, record: Record, now: float) -> Record:
         """*record* with all changes made, saved *now*; *record* itself if none changes it."""
-        values = self._merged(record.values) if self._bases else self._applied(record.values)
+        values, changes = record.values, self.changes
+        if self._bases:
+            values = self._merged(values)
+        else:
+            values = changes.apply(values, self._codec.loads, self.encode)
         if self.header is not UNCHANGED:
-            return self.header.edit(record, values, now, cleared=self.changes.cleared)
+            return self.header.edit(record, values, now, cleared=changes.cleared)
         if values is record.values:
             return record
         return record.holding(values, now)
-
-    def _applied(self, stored: Values) -> Values:
-        """:meth:`view`, or *stored* itself if no value is another."""
-        return self.changes.apply(stored, self._codec.loads, self.encode)
 
     def _merged(self, stored: Values) -> Values:
         """:meth:`view`, where what others did to the values of merge keys is kept."""
         if self._loaded is None:
             self._loaded = stored
-        values, changes = self._applied(stored), self.changes
+        changes = self.changes
+        values = changes.apply(stored, self._codec.loads, self.encode)
         for key, noted in self._bases.items():
             mine: Any = values.get(key, MISSING)
             if changes.cleared or key in changes.computed:
@@ -398,14 +399,14 @@ class Draft:
         for key in computed:
             self.changes.put(key, values.get(key, MISSING))
 
-    def saved(self, stored: Values, *, disturbed: bool) -> None:
-        """All changes are in *stored* now; if another request has *disturbed* them, a merge may
-        have computed some values anew."""
-        recomputed = self.changes.computed
-        self._saved = (*self._saved, (self.changes, self._in_place))
+    def saved(self, merged: Values | None) -> None:
+        """All changes are stored now; in *merged*, if another request was faster: then some values
+        may have been computed anew."""
+        changes = self.changes
+        self._saved = (*self._saved, (changes, self._in_place))
         self.forget()
-        if disturbed:
-            self.follow(stored, recomputed)
+        if merged is not None:
+            self.follow(merged, changes.computed)
 
     def follow(self, stored: Values, recomputed: Collection[str] = ()) -> None:
         """Let later reads see what other requests saved.

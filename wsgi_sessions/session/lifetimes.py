@@ -62,9 +62,9 @@ def renewal_due(record: Record, issued_at: float, now: float) -> bool:
     the clocks of hosts may differ by minutes, and a cookie of the one that is ahead would be
     renewed by the others at each read.)"""
     age = now - issued_at
-    if -_HOUR <= age < 0:
-        return False
-    return abs(age) > _DAY or abs(age) > record.idle / 10
+    if age < 0:
+        age = 0 if age >= -_HOUR else -age
+    return age > _DAY or age > record.idle / 10
 
 
 def falls_short(record: Record, idle: float, now: float) -> bool:

@@ -259,11 +259,14 @@ class Session(MutableMapping[str, Any]):
         """As of a dict. Costs nothing until the request ends."""
         draft = self._change()
         new = dict(other, **more) if other else more
+        is_open = self._state.phase is OPEN
         for key, value in new.items():
-            if self._state.phase is OPEN:
-                draft.put(check_key(key), value)
-            else:
+            if not is_open:
                 self[key] = value
+            elif type(key) is str and key.isascii():  # no call: as __setitem__ has it
+                draft.put(key, value)
+            else:
+                draft.put(check_key(key), value)
 
     def __delitem__(self, key: str) -> None:
         key = _plain(key)

@@ -7,7 +7,6 @@ from enum import Enum
 
 from wsgi_sessions.cookie import new_sid
 from wsgi_sessions.record import Record, StoredValue
-from wsgi_sessions.session.lifetimes import renewal_due
 
 __all__ = ["Detachment", "Edit", "Outcome", "Snapshot"]
 
@@ -90,11 +89,6 @@ class Snapshot:
     def values(self) -> dict[str, StoredValue]:
         """The encoded values that are stored."""
         return {} if self.record is None else self.record.values
-
-    def renewal_due(self) -> bool:
-        """Whether the session has to be saved for its lifetime to go on."""
-        record = self.record
-        return record is not None and renewal_due(record, self.issued_at, self.opened_at)
 
     def ensure_id(self) -> str:
         """The id. A new session gets id and secret when somebody first asks."""

@@ -26,7 +26,7 @@ from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
 from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
-from wsgi_sessions.session.lifetimes import falls_short
+from wsgi_sessions.session.lifetimes import falls_short, renewal_due
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.rights import NeedsCookie, Rights
 from wsgi_sessions.session.snapshot import (
@@ -299,12 +299,15 @@ class RequestState:
         if snapshot.detached_from:
             self._save_detached(snapshot)
             return
-        due, record = self.phase is OPEN and snapshot.renewal_due(), snapshot.record
-        if not due and record is not None and self.phase is OPEN:
+        record, due = snapshot.record, False
+        if record is not None and self.phase is OPEN:
             idle = self.repository.lifetimes.idles[record.flags & PERMANENT]
-            due = record.idle < idle and falls_short(record, idle, snapshot.opened_at)
-        due = due and self.repository.may_renew()
-        due = due or (renews and snapshot.record is not None)
+            now = snapshot.opened_at
+            due = renewal_due(record, snapshot.issued_at, now) or (
+                record.idle < idle and falls_short(record, idle, now)
+            )
+            due = due and self.repository.may_renew()
+        due = due or (renews and record is not None)
         if changed or due:
             active = (self.repository.renews is None and self.phase is not BY_ID) or self.counts()
             if changed or active:
@@ -321,7 +324,7 @@ class RequestState:
         return renews is None or environ is None or bool(renews(environ))
 
     def _update(self, snapshot: Snapshot, *, due: bool = False, active: bool = True) -> None:
-        draft, repository = self.look(), self.repository
+        draft, repository = self.draft or self.look(), self.repository
         before, cleared, logs_in = snapshot.record, draft.changes.cleared, False
         plain = repository.identity is None and not repository.in_cookie
         if cleared or draft.header.secret or not plain:
@@ -346,7 +349,7 @@ class RequestState:
         secret = draft.header.secret
         new_cookie = due or bool(secret) or _is_reshaped(before, snapshot.record)
         snapshot.secret = secret or snapshot.secret
-        draft.saved(snapshot.values, disturbed=snapshot.disturbed)
+        draft.saved(snapshot.values if snapshot.disturbed else None)
         if logs_in:
             self.logged_in = True
             repository.event("login", snapshot.id)

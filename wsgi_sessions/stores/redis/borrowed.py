@@ -57,6 +57,8 @@ class Lender:
         self._class = type(client)
         self._original = original
         self._taking = _TAKING[package]
+        self._plain: Any = None
+        """A pool that has no cache, the last that was found."""
         self._client_of = getattr(client, f"get_{package}_connection", None)
         self._pools = sys.modules[f"{package}.connection"].ConnectionPool
         errors = sys.modules[f"{package}.exceptions"]
@@ -67,7 +69,8 @@ class Lender:
         """The pool of the server that has the key *name*; ``None`` where the command has to go
         through the client's own methods. No I/O."""
         client = self._client
-        if self._class.execute_command is not self._original or "execute_command" in vars(client):
+        replaced = self._class.execute_command is not self._original
+        if replaced or "execute_command" in client.__dict__:
             return None
         if self._client_of is not None:
             if name is None:
@@ -76,9 +79,14 @@ class Lender:
                 client = self._client_of(client.get_node_from_key(name))
             except self._failure:  # the slot belongs to nobody, as far as is known
                 return None
+        if client.connection is not None:
+            return None
         pool = client.connection_pool
-        plain = client.connection is None and isinstance(pool, self._pools) and not _has_cache(pool)
-        return pool if plain else None
+        if pool is not self._plain:
+            if not isinstance(pool, self._pools) or _has_cache(pool):
+                return None
+            self._plain = pool
+        return pool
 
     def exchange(self, pool: Any, command: Command, wait: Wait | None) -> Any:
         """The reply to *command* over a connection of *pool*, or :data:`AGAIN`. With *wait* as
