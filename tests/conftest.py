@@ -16,6 +16,7 @@ from wsgi_sessions.testing import ManualClock
 
 pytest_plugins = [
     "tests.support.leftovers",
+    "tests.support.remembered",
     "tests.servers.redis",
     "tests.servers.memcached",
     "tests.servers.postgresql",
