@@ -226,9 +226,9 @@ def session_factory(
     :class:`~wsgi_sessions.SessionMiddleware` raises. No I/O.
     """
     is_configured = store is not None or bool(options)
-    options.setdefault("login_keys", LOGIN_KEYS)
     opened = store_of(store)
     manager = SessionManager(opened, **options)
+    manager.adopt_login_keys(LOGIN_KEYS)
     check_place(opened, is_default=store is None)
     return SessionFactory(manager, is_configured=is_configured)
 

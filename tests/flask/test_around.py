@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask, request, session
 from flask.sessions import SecureCookieSessionInterface
+from pyramid.config import Configurator
+from pyramid.response import Response
 from werkzeug.debug import DebuggedApplication
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -18,6 +20,7 @@ from tests.support.flask_apps import SECRET, WAYS, counting, give_sessions, set_
 from tests.support.recording import RecordingStore
 from wsgi_sessions import ConfigurationError, MemoryStore, SessionMiddleware
 from wsgi_sessions.flask import FlaskSessionInterface, FlaskSessions
+from wsgi_sessions.pyramid import session_factory
 from wsgi_sessions.testing import ManualClock
 
 # Factories
@@ -65,6 +68,31 @@ def test_applications_under_one_middleware_share_the_session() -> None:
     client = one.test_client()
     answers = [client.get(path).text for path in ("/", "/two/", "/three/", "/n")]
     assert answers == ["one 1", "two 2", "three 3", "one 3"]
+
+
+def test_another_framework_inside_logs_in_by_its_own_keys() -> None:
+    """The Flask application around has named no login keys, so those of both count."""
+    app, config = counting(), Configurator(settings={})
+    config.set_session_factory(session_factory(MemoryStore()))
+    config.add_route("login", "/login")
+    config.add_view(
+        lambda request: request.session.update({"auth.userid": 8}) or Response("in"),
+        route_name="login",
+    )
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/inside": config.make_wsgi_app()})
+    FlaskSessions(app, store=MemoryStore())
+    app.add_url_rule("/owner", view_func=lambda: str(session.owner))  # type: ignore[attr-defined]
+    client = app.test_client()
+    with client.session_transaction() as stored:
+        stored["_user_id"] = "7"
+    before = client.get_cookie("session")
+    assert client.get("/owner").text == "7"
+    client.get("/inside/login")
+    after = client.get_cookie("session")
+    assert before is not None
+    assert after is not None
+    assert before.value != after.value
+    assert client.get("/owner").text == "8"
 
 
 def test_applications_with_environ_keys_of_their_own_share_nothing() -> None:

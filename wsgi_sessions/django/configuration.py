@@ -88,8 +88,11 @@ def _built() -> SessionManager:
     with renamed_options({option: key for option, key in KEYS.items() if option not in own}):
         options = configured_options()
         options.update(own)
-        options["login_keys"] = (*LOGIN_KEYS, *own.get("login_keys", ()))
-        return SessionManager(_store(given), **options)
+        if "login_keys" in own:
+            options["login_keys"] = (*LOGIN_KEYS, *own["login_keys"])
+        manager = SessionManager(_store(given), **options)
+    manager.adopt_login_keys(LOGIN_KEYS)
+    return manager
 
 
 def _store(given: StoreOrURL | None) -> StoreOrURL:

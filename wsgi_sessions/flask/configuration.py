@@ -152,7 +152,9 @@ class ConfiguredMiddleware:
     def _built(self, **options: Any) -> SessionMiddleware:
         with self._by_the_names_of_flask():
             options |= self._all_options()
-            return SessionMiddleware(self.app, self._store, **options)
+            middleware = SessionMiddleware(self.app, self._store, **options)
+        middleware.manager.adopt_login_keys(LOGIN_KEYS, FRESH_KEYS)
+        return middleware
 
     def _lifetimes(self) -> Settings:
         with self._by_the_names_of_flask():
@@ -163,6 +165,8 @@ class ConfiguredMiddleware:
         options.update(self._asked())
         options.update(self._options)
         options["merge_keys"] = (*MERGE_KEYS, *options.get("merge_keys", ()))
+        if "login_keys" in options or "fresh_keys" in options:
+            options = {"login_keys": LOGIN_KEYS, "fresh_keys": FRESH_KEYS, **options}
         if not self._config["SESSION_REFRESH_EACH_REQUEST"]:
             options.setdefault("renews", _writes_to(options.get("environ_key")))
         return options
@@ -212,8 +216,6 @@ def configured_options(config: flask.Config) -> Options:
         "cookie_secure": _flag(config["SESSION_COOKIE_SECURE"]) or None,
         "cookie_samesite": config["SESSION_COOKIE_SAMESITE"],
         "cookie_partitioned": _flag(config.get("SESSION_COOKIE_PARTITIONED")),
-        "login_keys": LOGIN_KEYS,
-        "fresh_keys": FRESH_KEYS,
     }
     if config["SECRET_KEY"]:
         options["secret"] = config["SECRET_KEY"]

@@ -162,10 +162,11 @@ class SessionManager:
         return cookie, variants
 
     @staticmethod
-    def _identity(settings: Settings) -> Identity | None:
+    def _identity(settings: Settings, *groups: tuple[str, ...]) -> Identity | None:
+        """*groups* of login keys, where several frameworks name them."""
         if not (settings.login_keys or settings.fresh_keys):
             return None
-        keys = settings.login_keys, settings.fresh_keys
+        keys = groups or (settings.login_keys,), settings.fresh_keys
         return Identity(*keys, settings.owner, ValueCodec(settings.codec).loads)
 
     def _check_keeps_key(self, store: Store | CookieStore) -> None:
@@ -231,9 +232,10 @@ class SessionManager:
         )
         self.repository.lifetimes = Lifetimes(*settings.lifetimes)
 
-    def adopt_login_keys(self, login_keys: Sequence[str], fresh_keys: Sequence[str]) -> None:
+    def adopt_login_keys(self, login_keys: Sequence[str], fresh_keys: Sequence[str] = ()) -> None:
         """A framework's own, if the options name none. They count from now on, beside those of
-        other frameworks under the same middleware, in an order that is the same in all workers."""
+        other frameworks under the same middleware, each of which logs in and out by its own, in an
+        order that is the same in all workers."""
         keys = tuple(login_keys), tuple(fresh_keys)
         if not self._adopts or keys in self._adopted:
             return
@@ -242,7 +244,7 @@ class SessionManager:
         self.options = replace(
             self.options, login_keys=sum(logins, ()), fresh_keys=tuple(sorted({*sum(fresh, ())}))
         )
-        self.repository.identity = self._identity(self.options)
+        self.repository.identity = self._identity(self.options, *logins)
 
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""

@@ -53,16 +53,14 @@ class Rights:
             return True
         if self._identity is None:
             return False
-        after = self._after()
-        who = None if self._identity.is_nobody(after) else self._identity.who(after)
-        return who is not None and who != self._identity.who(self._before())
+        return self._identity.logs_in(self._before(), self._after())
 
     def log_out(self) -> bool:
-        """Whether the login key is removed, or set to ``None``."""
+        """Whether a login key is removed, or set to ``None``."""
         identity = self._identity
         if identity is None or not self._draft.changes:
             return False
-        return not identity.is_nobody(self._snapshot.values) and identity.is_nobody(self._after())
+        return identity.logs_out(self._snapshot.values, self._after())
 
     def change(self) -> bool:
         """Whether the login keys say something else than what was loaded."""
@@ -93,7 +91,7 @@ class Rights:
             return edited
         cleared = draft.changes.cleared
         if cleared and late:
-            if identity.who(edited.values) is None:
+            if identity.is_empty(edited.values):
                 return edited
             if draft.header.owner is None:
                 edited = edited.replace(owner=record.owner)
