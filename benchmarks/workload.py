@@ -25,12 +25,25 @@ WARM_UP = 20
 
 
 def main(name: str, places: str, count: str, *scenarios: str) -> None:
-    pair = CONTENDERS[name].make(json.loads(places))
+    make = partial(CONTENDERS[name].make, json.loads(places))
+    pair = make()
     _count("bare", Client(pair.bare).request("untouched"), int(count))
     client = Client(pair.application)
     for scenario in scenarios:
+        if scenario == "first":
+            send = _each_once(Client(make().application), client, int(count) + 2 * WARM_UP)
+            _count(scenario, send, int(count))
+            continue
         times = int(count) // 10 if SCENARIOS[scenario].is_large else int(count)
         _count(scenario, patiently(partial(client.request, scenario)), max(times, 2))
+
+
+def _each_once(worker: Client, other: Client, times: int) -> Request:
+    """A function that sends *worker* a request to read a session that *other* has made, another
+    one each time."""
+    cookies = [patiently(partial(other.cookies, "/fill/small")) for _ in range(times)]
+    requests = iter([worker.sender("/read", one) for one in cookies])
+    return lambda: next(requests)()
 
 
 def patiently(make: Callable[[], Result]) -> Result:
