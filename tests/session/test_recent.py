@@ -4,13 +4,14 @@ what the store holds."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.support.recording import RecordingStore
 from tests.support.remembered import meaning
 from tests.support.visitor import Visitor, warm
-from wsgi_sessions import Session, SessionManager
+from wsgi_sessions import MemoryStore, Session, SessionManager
 from wsgi_sessions.record import Record, RecordCipher, unpack
 from wsgi_sessions.session import repository, state_of
 from wsgi_sessions.session.recent import RecentRecords
@@ -25,6 +26,7 @@ CHANGES: dict[str, Callable[[Session], object]] = {
     "a large value": lambda session: session.update(large="x" * 10_000),
     "a large value replaced": lambda session: session.update(big=["y" * 900]),
     "a large value removed": lambda session: session.pop("big"),
+    "all large values removed": lambda session: (session.pop("big"), session.pop("text")),
     "a new secret": lambda session: session.regenerate(),
     "a login": lambda session: session.login("ann"),
     "a clear": lambda session: (session.clear(), session.update(c=1)),
@@ -121,6 +123,26 @@ def test_what_is_remembered_is_what_another_process_reads(
     assert ours is not None
     assert theirs is not None
     assert meaning(ours) == meaning(theirs)
+
+
+def test_what_stands_for_an_emptied_session_opens_nothing(clock: ManualClock) -> None:
+    """Where the store still gives it out, as one may whose clock goes behind."""
+
+    class Behind(RecordingStore):
+        def save(self, key: str, data: bytes, *, expires_at: float, replacing: Any) -> Any:
+            return super().save(key, data, expires_at=expires_at or 2e9, replacing=replacing)
+
+    store = Behind(MemoryStore(clock=clock))
+    visitor = Visitor(warm(SessionManager(store, secret=SECRET, clock=clock)))
+    with visitor.request() as session:
+        session["a"] = 1
+    old = visitor.twin()
+    with visitor.request() as session:
+        session.clear()
+    assert store.inner.load(old.cookie[:22]) is not None
+    session = old.open()
+    assert session.new
+    assert dict(session) == {}
 
 
 def test_a_request_that_changes_a_session_changes_nothing_for_others(visitor: Visitor) -> None:

@@ -106,8 +106,8 @@ class LargeValues(dict[str, StoredValue]):
 
 def are_in_place(values: dict[str, StoredValue]) -> bool:
     """Whether no large value among *values* is to be moved behind the head when they are packed."""
-    if isinstance(values, LargeValues):
-        return values.unchanged
+    if isinstance(values, LargeValues) and values.unchanged:
+        return True
     for value in values.values():
         if type(value) is bytes and not 0 < len(value) < LARGE:  # is_large(), without the call
             return False

@@ -149,13 +149,11 @@ def pack_body(record: Record) -> bytes:
 def _parts(record: Record) -> tuple[bytes, list[bytes | memoryview]]:
     """The head, and what follows it."""
     values: dict[str, Any] = record.values
-    if isinstance(values, LargeValues):
-        if values.unchanged:
-            return record._packed(values, values.large.table), [values.large.rest]
-    else:
-        head = record._packed(values, None)
-        if len(head) < LARGE or are_in_place(values):  # nearly always
-            return head, []
+    if isinstance(values, LargeValues) and values.unchanged:
+        return record._packed(values, values.large.table), [values.large.rest]
+    head = b"" if isinstance(values, LargeValues) else record._packed(values, None)
+    if 0 < len(head) < LARGE or are_in_place(values):  # nearly always
+        return head or record._packed(values, None), []
     parts: list[bytes | memoryview] = []
     checksums = []
     for key, value in values.items():

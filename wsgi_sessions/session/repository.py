@@ -300,7 +300,7 @@ class SessionRepository:
             raise
         if version is None:
             return False
-        if len(data) < LARGE or are_in_place(record.values):
+        if data is not ENDED and (len(data) < LARGE or are_in_place(record.values)):
             self._recent.add(id, data, record)
         snapshot.in_doubt = b""
         snapshot.record, snapshot.version = record, version
