@@ -28,6 +28,8 @@ def main() -> None:
             print(targets.show(archive.load()))
         case "plots":
             plots.draw(archive.summary()["figures"])
+        case "summary":
+            _summarise()
         case "pages" if arguments.check is None:
             pages.write()
         case "pages":
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "instructions":
             part.add_argument("--peers", action="store_true", help="of other libraries too")
     parts.add_parser("targets", help="the targets and the latest results")
+    parts.add_parser("summary", help="put what was measured here into summary, pictures and pages")
     parts.add_parser("plots", help="draw the pictures of the summary")
     part = parts.add_parser("pages", help="write the figures of the summary into README and docs")
     default = archive.DIRECTORY / "summary.json"
@@ -91,9 +94,13 @@ def _measure(names: list[str], arguments: argparse.Namespace) -> None:
         if quick:
             print("(too few rounds to judge by)")
         if not quick:
-            archive.summarise()
-            plots.draw(archive.summary()["figures"])
-            pages.write()
+            _summarise()
+
+
+def _summarise() -> None:
+    archive.summarise()
+    plots.draw(archive.summary()["figures"])
+    pages.write()
 
 
 if __name__ == "__main__":

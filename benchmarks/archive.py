@@ -23,25 +23,49 @@ def save(part: str, figures: Any) -> None:
 
 
 def summary(path: Path = DIRECTORY / "summary.json") -> dict[str, Any]:
-    """What git keeps: ``about`` (machine, versions, commit), ``figures``, and ``once``: what was
-    measured once for a decision, each with its commit."""
+    """What git keeps: ``about`` (machine, versions, commit), ``commits`` by part, ``figures``, and
+    ``once``: what was measured once for a decision, each with its commit."""
     return dict(json.loads(path.read_text()))
 
 
 def load() -> dict[str, Any]:
     """The figures of all parts that were measured here; without any, those of the summary."""
-    parts = sorted(path for path in DIRECTORY.glob("*.json") if path.stem != "summary")
+    parts = _measured()
     if not parts:
         return dict(summary()["figures"])
-    return {path.stem: json.loads(path.read_text())["figures"] for path in parts}
+    return {name: part["figures"] for name, part in parts.items()}
 
 
 def summarise() -> None:
-    """Put into the summary what is quoted: the targets' figures, those of the pages and of the
-    pictures. What was measured once stays."""
-    new = {"about": about(), "figures": _quoted(load()), "once": summary()["once"]}
+    """Put into the summary what was measured here and is quoted: the targets' figures, those of the
+    pages and of the pictures. Parts that were not measured here stay, with their commit, and so
+    does what was measured once."""
+    old, parts = summary(), _measured()
+    commits = old["commits"] | {name: part["about"]["commit"] for name, part in parts.items()}
+    new = {
+        "about": about() | {"command": "python -m benchmarks", "commit": _told(commits)},
+        "commits": commits,
+        "figures": old["figures"] | _quoted(load()),
+        "once": old["once"],
+    }
     text = json.dumps(new, indent=1, ensure_ascii=False)
     (DIRECTORY / "summary.json").write_text(f"{text}\n")
+
+
+def _measured() -> dict[str, Any]:
+    """What was measured here, by part."""
+    paths = sorted(path for path in DIRECTORY.glob("*.json") if path.stem != "summary")
+    return {path.stem: json.loads(path.read_text()) for path in paths}
+
+
+def _told(commits: dict[str, str]) -> str:
+    """Which parts were measured at which commit."""
+    parts: dict[str, list[str]] = {}
+    for part, commit in commits.items():
+        parts.setdefault(commit, []).append(part)
+    if len(parts) == 1:
+        return next(iter(parts))
+    return "; ".join(f"{commit}: {', '.join(names)}" for commit, names in parts.items())
 
 
 def _quoted(figures: dict[str, Any]) -> dict[str, Any]:
