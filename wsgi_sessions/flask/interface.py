@@ -26,6 +26,7 @@ from wsgi_sessions.flask.configuration import (
 )
 from wsgi_sessions.flask.outage import let_outages_leave
 from wsgi_sessions.flask.session import FlaskSession
+from wsgi_sessions.flask.templates import prefer_keys
 from wsgi_sessions.manager import SessionManager, Settings, adopt_login_keys, layers_of
 from wsgi_sessions.middleware import SessionMiddleware
 from wsgi_sessions.session import Session, is_open
@@ -144,6 +145,7 @@ class FlaskSessionInterface(SessionInterface):
     def _prepare(self, app: flask.Flask) -> None:
         """Once for each application."""
         let_outages_leave(app)
+        prefer_keys(app)
         by_hand = not isinstance(app.extensions.get(EXTENSION), ConfiguredMiddleware)
         options = overridden(type(self))  # type: ignore[arg-type]  # a class has a hash
         if by_hand and options:
