@@ -101,6 +101,33 @@ def test_a_large_value_that_did_not_change_is_written_again_as_it_was() -> None:
     }
 
 
+CHANGES: dict[str, Any] = {
+    "removed": {},
+    "a scalar": {"large": 1},
+    "small": {"large": b"s"},
+    "empty": {"large": b""},
+    "another": {"large": b"n" * 700},
+    "gone, and another key": {"next": b"n" * 700},
+    "as it was": {"large": VALUES["large"]},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("small", [{}, {"small": b"s"}], ids=["alone", "with a small one"])
+def test_a_record_whose_large_value_changes_in_any_way_is_read_again(
+    change: str, small: dict[str, Any]
+) -> None:
+    """Its only one too, and through any number of changes."""
+    held = unpack(pack(RECORD.replace(values=small | {"large": b"l" * LARGE}))).values
+    without = held.copy()
+    without.pop("large")
+    for values in (without | CHANGES[change], held | CHANGES[change]):
+        expected = {key: stored_at(values, key) for key in values}
+        again = unpack(pack(RECORD.replace(values=values)))
+        assert contents(again) == expected
+        assert contents(unpack(pack(again))) == expected
+
+
 def test_damage_to_a_large_value_is_noticed_when_it_is_touched() -> None:
     """Any bit of it; the rest of the session can be used."""
     codec, good = ValueCodec(MsgpackCodec()), MsgpackCodec().dumps("x" * 1000)

@@ -65,11 +65,26 @@ class DynamoDBServer(ServerProcess):
         return boto3.resource("dynamodb", region_name=REGION, endpoint_url=endpoint)
 
     def fail(
-        self, code: str, status: int, *, message: str = "", times: int = 1, done: bool = False
+        self,
+        code: str,
+        status: int,
+        *,
+        message: str = "",
+        times: int = 1,
+        done: bool = False,
+        only_writes: bool = False,
     ) -> None:
-        """Answer the next requests with that error, after they were done or without."""
+        """Answer the next requests, or those of them that write an item, with that error, after
+        they were done or without."""
         self._tell(
-            {"code": code, "status": status, "message": message, "times": times, "done": done}
+            {
+                "code": code,
+                "status": status,
+                "message": message,
+                "times": times,
+                "done": done,
+                "only": ["PutItem", "UpdateItem", "DeleteItem"] if only_writes else [],
+            }
         )
 
     def requests(self) -> list[str]:
@@ -117,9 +132,10 @@ class Front:
         with self._lock:
             if environ["PATH_INFO"] == FAULTS:
                 return self._told(environ, start_response)
-            self._operations.append(environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2])
+            operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+            self._operations.append(operation)
             fault = self._fault
-            if not fault["times"]:
+            if not fault["times"] or (fault["only"] and operation not in fault["only"]):
                 return list(self._application(environ, start_response))
             fault["times"] -= 1
             if fault["done"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -11,13 +12,14 @@ from types import TracebackType
 from tests.servers.process import free_port
 
 _CHUNK = 1 << 16
+_NONE = re.compile(rb"(?!)")
 
 
 class FaultProxy:
     """Passes connections to a server on to it, and breaks them as told, at any byte.
 
-    A lasting fault (:meth:`refuse`, :meth:`stall`, :meth:`delay`, :meth:`drip`) holds for all
-    connections until :meth:`restore`. A single fault (:meth:`cut_reply_after`,
+    A lasting fault (:meth:`refuse`, :meth:`stall`, :meth:`delay`, :meth:`drip`, :meth:`hinder`)
+    holds for all connections until :meth:`restore`. A single fault (:meth:`cut_reply_after`,
     :meth:`stop_reply_after`, :meth:`cut_request_after`) strikes the first connection that gets
     there, once. Bytes are counted from the moment it is set, for each connection on its own.
 
@@ -32,6 +34,7 @@ class FaultProxy:
         self._fault: _Fault | None = None
         self._delay = 0.0
         self._drip = 0.0
+        self._hindered: tuple[re.Pattern[bytes], float | None] | None = None
         self._flowing = threading.Event()
         self._flowing.set()
         self._in_time = threading.Event()
@@ -82,9 +85,15 @@ class FaultProxy:
         self._in_time.clear()
         self._drip = seconds
 
+    def hinder(self, requests: re.Pattern[bytes], seconds: float | None) -> None:
+        """Hold back each piece of a request in which *requests* is found for that long; ``None``:
+        close its connection instead."""
+        self._in_time.clear()
+        self._hindered = requests, seconds
+
     def restore(self) -> None:
         """Behave from now on. What was held back is passed on."""
-        self._fault = None
+        self._fault = self._hindered = None
         self._flow()
         self.holding.clear()
         if self._accepting is None:
@@ -97,11 +106,13 @@ class FaultProxy:
         for link in self._open_links():
             link.cut()
 
-    def forget(self) -> None:
+    def forget(self) -> int:
         """Pass on nothing more over the connections that are open now, and say so to nobody, as
-        balancers and firewalls do with idle ones. New connections are served."""
-        for link in self._open_links():
+        balancers and firewalls do with idle ones. New connections are served. How many it were."""
+        links = [link for link in self._open_links() if not link.forgotten]
+        for link in links:
             link.forgotten = True
+        return len(links)
 
     def cut_reply_after(self, count: int) -> None:
         """Pass on *count* bytes of a reply, then close. 0: it was done, nobody hears of it."""
@@ -170,6 +181,8 @@ class FaultProxy:
 
     def _pass_on(self, link: _Link, direction: str, data: bytes) -> bytes | None:
         """What of *data* may pass; ``None``: nothing, and the connection is to be closed."""
+        if direction == "request" and self._cuts(data):
+            return None
         if direction == "reply" and self._delay:
             self.holding.set()
             self._in_time.wait(self._delay)
@@ -197,6 +210,14 @@ class FaultProxy:
             return None
         link.silenced = direction
         return rest
+
+    def _cuts(self, request: bytes) -> bool:
+        """Hold back *request* if it is hindered, or say that its connection is to be closed."""
+        requests, seconds = self._hindered or (_NONE, None)
+        if not requests.search(request):
+            return False
+        self._in_time.wait(seconds or 0.0)
+        return seconds is None
 
 
 def _bound(port: int = 0) -> socket.socket:

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
+import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -19,6 +22,11 @@ from wsgi_sessions import (
 )
 
 SHOWN = ("canary", "left", "right", "size", "count")
+CHILD_SECONDS = 20.0
+"""After which a child that has not ended hangs."""
+
+FINE, ANOTHERS, UNAVAILABLE, BROKEN = range(4)
+"""What a child has to say, by its exit status."""
 
 
 def owner_of(word: str) -> str:
@@ -37,10 +45,47 @@ def write(session: Session, word: str) -> None:
     session.increment("count")
 
 
+def fork(session: Session, word: str) -> None:
+    """A child uses the store, while other threads of its parent do, and ends."""
+    child = os.fork()
+    if not child:
+        os._exit(used_by_a_child(session.id, session["canary"]))
+    verdict = status_of(child)
+    if verdict == UNAVAILABLE:
+        raise StoreError("the child could not use the store")
+    if verdict != FINE:
+        raise RuntimeError(f"the child ended with {verdict}")
+
+
+def used_by_a_child(id: str, canary: str) -> int:
+    try:
+        with app.manager.open_id(id) as session:
+            if session is None or session["canary"] != canary:
+                return ANOTHERS
+            session["forked"] = session.get("forked", 0) + 1
+    except StoreError:
+        return UNAVAILABLE
+    except BaseException:
+        return BROKEN
+    return FINE
+
+
+def status_of(child: int) -> int:
+    end = time.monotonic() + CHILD_SECONDS
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(child, 9)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 PAGES: dict[str, Callable[[Session, str], object]] = {
     "/read": lambda session, word: None,
     "/write": write,
     "/regenerate": lambda session, word: session.regenerate(),
+    "/fork": fork,
 }
 
 
@@ -89,6 +134,18 @@ def page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
     start_response(status, headers)
     return [body]
 
+
+def jumping_clock(file: int, direction: int) -> Callable[[], float]:
+    """The time, and as many seconds later or earlier as *file* says."""
+    true_time = time.time
+    return lambda: true_time() + direction * float(os.pread(file, 64, 0))
+
+
+warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
+directory = Path(os.environ["SOAK_DIRECTORY"])
+clock = os.open(directory / "clock", os.O_RDONLY)
+time.time = jumping_clock(clock, 1 if os.getpid() % 2 else -1)  # what every clock of ours asks
+(directory / "workers" / str(os.getpid())).touch()
 
 app = SessionMiddleware(
     page,

@@ -1,174 +1,169 @@
-"""The stores that are broken meanwhile, and how."""
+"""What a fault of a soak is, who may be refused in it, and the faults that need no store."""
 
 from __future__ import annotations
 
-import shutil
+import math
+import os
+import random
 import signal
-import sqlite3
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
-
-from tests.servers.dynamodb import CREDENTIALS, DynamoDBServer
-from tests.servers.memcached import MemcachedServer
-from tests.servers.postgresql import PostgreSQL, new_directory
-from tests.servers.redis import RedisServer
+from typing import Any, NamedTuple
 
 Act = Callable[[], Any]
+
+HOURS = 3.0
+"""By which a clock jumps at most, forwards or backwards. A session lives for 24 unused."""
+
+
+class Refusal(NamedTuple):
+    """A request that was not answered as it would have been without a fault."""
+
+    kind: str
+    """The page; ``plain`` is the one that needs no session."""
+    id: str
+    """That of the session, if there was one."""
+    status: int
+    """0: there was no answer."""
+    begun: float
+    ended: float
+
+
+Allows = Callable[[Refusal], bool]
+
+
+def anything(refusal: Refusal) -> bool:
+    """All pages that need the store may be refused, with an answer."""
+    return bool(refusal.status) and refusal.kind != "plain"
+
+
+def writes(refusal: Refusal) -> bool:
+    """What only reads is answered 200 the whole time."""
+    return anything(refusal) and refusal.kind != "read"
+
+
+def nothing(refusal: Refusal) -> bool:
+    """Nobody may notice."""
+    return False
+
+
+def unanswered(refusal: Refusal) -> bool:
+    """Who speaks to a process that is killed hears nothing."""
+    return not refusal.status
+
+
+@dataclass
+class Fault:
+    """A store, or what is around it, is broken by *begin*; *finish* returns as soon as a bare
+    client finds it well again."""
+
+    begin: Act
+    finish: Act
+    allows: Allows = anything
+    """Which requests may be refused, from its beginning until shortly after its end."""
+    effect: Callable[[], int] | None = None
+    """How often it was done since the last call; ``None``: somebody is refused."""
+    momentary: bool = False
+    """Whether the store is well as soon as it has begun."""
+    lingers: float = 0.0
+    """Seconds for which it may be felt afterwards, by what was idle meanwhile."""
+    reads_again: Callable[[], float] = lambda: math.inf
+    """From when on a bare client can read, though not write."""
 
 
 @dataclass
 class Target:
-    """A store, by its URL; each fault is begun and ended by two functions."""
+    """A store, by its URL, and its faults by their names: first those that nobody may notice."""
 
     url: str
-    faults: dict[str, tuple[Act, Act]]
+    faults: dict[str, Fault]
     environment: dict[str, str] = field(default_factory=dict)
+    load: float = 1.0
+    """The part of the visitors that its server can serve."""
 
 
-@contextmanager
-def redis(directory: Path) -> Iterator[Target]:
-    """Writes are in its file before they are confirmed, so a crash loses none."""
-    server = RedisServer(directory / "redis", "--appendonly", "yes", "--appendfsync", "always")
-    server.start()
-    process = server.process
+class Repeated:
+    """Does something again and again, from :meth:`start` to :meth:`stop`, and counts."""
 
-    def limit(size: int) -> None:
-        server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
-        server.ask("CONFIG", "SET", "maxmemory", size)
+    def __init__(self, act: Act, pause: float) -> None:
+        self._act, self._pause = act, pause
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._count = 0
 
-    try:
-        yield Target(
-            server.url,
-            {
-                "killed": (process.kill, server.start),
-                "full": (lambda: limit(1), lambda: limit(0)),
-                "stalled": (
-                    lambda: process.signal(signal.SIGSTOP),
-                    lambda: process.signal(signal.SIGCONT),
-                ),
-                "stopped": (process.stop, server.start),
-            },
-        )
-    finally:
-        server.stop()
+    def start(self) -> None:
+        self._over.clear()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
+    def stop(self) -> None:
+        """Raises what the last act has raised."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
 
-@contextmanager
-def postgresql(directory: Path) -> Iterator[Target]:
-    place = new_directory("wsgi-sessions-soak-")
-    server = PostgreSQL(place)
-    try:
-        server.create()
-        server.start()
-        yield Target(
-            server.url().replace("postgresql:", "postgresql+psycopg:"),
-            {
-                "killed": (server.crash, server.start),
-                "stalled": (
-                    lambda: server.signal_all(signal.SIGSTOP),
-                    lambda: server.signal_all(signal.SIGCONT),
-                ),
-            },
-        )
-    finally:
-        server.crash()
-        shutil.rmtree(place)
+    def done(self) -> int:
+        count, self._count = self._count, 0
+        return count
+
+    def _run(self) -> None:
+        try:
+            while not self._over.is_set():
+                self._act()
+                self._count += 1
+                self._over.wait(self._pause)
+        except BaseException as error:
+            self._error = error
 
 
-@contextmanager
-def memcached(directory: Path) -> Iterator[Target]:
-    """Stalled only: it keeps nothing that it could come back with."""
-    server = MemcachedServer(directory)
-    try:
-        yield Target(
-            f"memcached://{server.address}",
-            {"stalled": (server.stall, server.go_on)},
-            {"SOAK_SECRET": "a signing secret that Memcached could evict"},
-        )
-    finally:
-        server.go_on()
-        server.kill()
+def repeated(act: Act, pause: float, allows: Allows, *, afterwards: Act | None = None) -> Fault:
+    """A fault that consists of doing *act* again and again."""
+    runs = Repeated(act, pause)
+
+    def finish() -> None:
+        runs.stop()
+        if afterwards is not None:
+            afterwards()
+
+    return Fault(runs.start, finish, allows, effect=runs.done)
 
 
-@contextmanager
-def sqlite(directory: Path) -> Iterator[Target]:
-    """Locked by another writer; full if it can have a file system of its own, which takes root."""
-    disk = directory / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True).returncode == 0
-    file = disk / "sessions.db"
-    ballast = disk / "ballast"
-    others: list[sqlite3.Connection] = []
+def around_the_store(
+    directory: Path, storm: Event, forks: Callable[[], int], pause: float
+) -> dict[str, Fault]:
+    """What happens to the workers themselves, whatever their store: what nobody notices, and that
+    both are killed, one after the other. *storm* is set while visitors ask for the page that forks,
+    *forks* says how often it did since the last call; connections are idle for *pause* seconds."""
+    clock = directory / "clock"
+    clock.write_text("0")
+    running = directory / "workers"
+    running.mkdir()
 
-    def lock() -> None:
-        other = sqlite3.connect(file, isolation_level=None, timeout=10)
-        others.append(other)
-        other.execute("BEGIN IMMEDIATE")
+    def jump(seconds: float) -> None:
+        with clock.open("r+") as file:  # in one write: a reader finds the one or the other
+            file.write(f"{seconds:<20.6f}")
 
-    def unlock() -> None:
-        other = others.pop()
-        other.execute("ROLLBACK")
-        other.close()
+    def kill_the_oldest() -> None:
+        pids = sorted(running.iterdir(), key=lambda path: path.stat().st_mtime)
+        os.kill(int(pids[0].name), signal.SIGKILL)
+        pids[0].unlink()
 
-    def fill() -> None:
-        with ballast.open("wb", buffering=0) as room:
-            try:
-                while room.write(bytes(4096)):
-                    pass
-            except OSError:
-                pass
-
-    faults: dict[str, tuple[Act, Act]] = {"locked": (lock, unlock)}
-    if mounted:
-        faults["full"] = fill, ballast.unlink
-    try:
-        yield Target(f"sqlite:///{file}", faults)
-    finally:
-        if mounted:
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-@contextmanager
-def dynamodb(directory: Path) -> Iterator[Target]:
-    """Stalled, throttled and failing: the stand-in keeps nothing that it could come back with."""
-    server = DynamoDBServer(directory)
-
-    def fail(code: str, status: int) -> tuple[Act, Act]:
-        def begin() -> None:
-            server.fail(code, status, times=1_000_000)
-
-        def finish() -> None:
-            server.fail(code, status, times=0)
-
-        return begin, finish
-
-    try:
-        server.restart()
-        yield Target(
-            server.url("soak"),
-            {
-                "stalled": (
-                    lambda: server.signal(signal.SIGSTOP),
-                    lambda: server.signal(signal.SIGCONT),
-                ),
-                "throttled": fail("ThrottlingException", 400),
-                "failing": fail("InternalServerError", 500),
-            },
-            CREDENTIALS,
-        )
-    finally:
-        server.stop()
-
-
-TARGETS = {
-    "redis": redis,
-    "postgresql": postgresql,
-    "memcached": memcached,
-    "sqlite": sqlite,
-    "dynamodb": dynamodb,
-}
+    killed = Fault(
+        kill_the_oldest, kill_the_oldest, unanswered, effect=lambda: 2, lingers=5 * pause
+    )
+    return {
+        "fork storm": Fault(storm.set, storm.clear, nothing, effect=forks),
+        "clock jumps": repeated(
+            lambda: jump(random.uniform(-HOURS, HOURS) * 3600),
+            0.1,
+            nothing,
+            afterwards=lambda: jump(0.0),
+        ),
+        "workers killed": killed,
+    }

@@ -1,8 +1,9 @@
 """Those who use the sessions meanwhile, and what they must never see.
 
-A write that was answered 503 may have been done or not: a server that hung can do it when nobody
-waits for the answer any more. So what a visitor may find is what was last answered 200, or one of
-the writes since.
+A write that was answered 503, or not at all, may have been done or not: a server that hung can do
+it when nobody waits for the answer any more. So what a visitor may find is what was last answered
+200, or one of the writes since. For the same reason the 503 of a login or of a new secret may bring
+a cookie, which opens a session if it was done.
 """
 
 from __future__ import annotations
@@ -15,42 +16,76 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
 from multiprocessing.context import SpawnContext
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.soak.faults import Refusal
+
 SESSIONS = 25
-PAUSE = 0.4  # seconds between two requests of a visitor, on average
+PAUSE = 0.4  # seconds between two requests of a visitor, on average, if the server is fast
+ID = 22  # characters of a cookie that name the session
 PATIENCE = 30.0  # seconds until a store has to work again, after the last fault
 SETTLE = 1.2  # seconds before the comparison; breakers close within one
-TICK = 0.1  # seconds
+FORKS_PER_SECOND = 0.25  # of each visitor in a storm, if it asks that often
+STRANGER = "stranger"
+"""For reports: a page that was asked for with a cookie that may open nothing, and then begins a
+session."""
+
+
+class Promise(StrEnum):
+    """What was broken, by a violation."""
+
+    LOST = "lost"
+    """What was confirmed is not there, or only half of it."""
+    CROSSED = "crossed"
+    """A session has what was put into another."""
+    UNDONE = "undone"
+    """What was logged out or replaced is alive."""
+    SERVED = "served"
+    """Who should have been served was not, or was sent a wrong cookie."""
 
 
 class Run:
-    """What the processes of one run know of each other. *refusals* are the statuses that tell of
-    a store that does not work."""
+    """What the processes of one run know of each other, and what their visitors are like: whether
+    a store that cannot be read is shown to them as an empty session, and how long they pause."""
 
-    def __init__(self, context: SpawnContext, processes: int, refusals: set[int]) -> None:
-        self._refusals = refusals
+    def __init__(
+        self, context: SpawnContext, processes: int, *, anonymous: bool, pause: float
+    ) -> None:
+        self.anonymous, self.pause = anonymous, pause
+        self.storm = context.Event()
+        """Set while visitors ask for the page that forks."""
         self.begun = context.Barrier(processes + 1)
         self.over = context.Event()
         self._written = context.Value("L")
         self._refused = context.Value("L")
+        self._forked = context.Value("L")
 
-    def note(self, kind: str, status: int) -> None:
-        if status in self._refusals:
-            _increment(self._refused)
-        elif kind == "write":
-            _increment(self._written)
+    def note_refusal(self) -> None:
+        _increment(self._refused)
+
+    def note_write(self) -> None:
+        _increment(self._written)
+
+    def note_fork(self) -> None:
+        _increment(self._forked)
+
+    def forks(self) -> int:
+        """How many there were since the last call."""
+        with self._forked.get_lock():
+            count, self._forked.value = self._forked.value, 0
+        return int(count)
 
     def wait_for_a_refusal(self) -> None:
         """Return when somebody has been refused since; or after :data:`PATIENCE`."""
         _wait_for_more(self._refused, 1)
 
     def wait_for_writes(self) -> None:
-        """Return when :data:`SESSIONS` writes were confirmed since; or after :data:`PATIENCE`."""
-        _wait_for_more(self._written, SESSIONS)
+        """Return when a second's writes were confirmed since; or after :data:`PATIENCE`."""
+        _wait_for_more(self._written, max(5, round(10 / self.pause)))
 
 
 def _increment(count: Any) -> None:
@@ -77,17 +112,16 @@ def join(run: Run) -> None:
 
 @dataclass
 class Notes:
-    """What one process has to tell."""
+    """What one visitor has seen, or all together."""
 
     answers: Counter[str] = field(default_factory=Counter)
-    """By kind of request and status: ``"write 200"``."""
-    violations: list[str] = field(default_factory=list)
-    slowest: dict[str, float] = field(default_factory=dict)
-    """Seconds, by kind of request."""
+    """How many requests were answered, by page and status: ``"write 200"``."""
+    violations: Counter[tuple[Promise, str]] = field(default_factory=Counter)
+    refusals: list[Refusal] = field(default_factory=list)
     waits: list[tuple[float, float]] = field(default_factory=list)
-    """When pages that do not touch the session were asked for, and how long they took."""
-    ticks: Counter[tuple[int, int]] = field(default_factory=Counter)
-    """How many requests that need the store were answered, by :data:`TICK` and status."""
+    """When pages that need no session were asked for, and how long they took."""
+    slowest: float = 0.0
+    """Seconds that a page that needs the store took at most."""
     dead: int = 0
     """Logouts answered 200 whose cookie was tried at the end."""
     checked: int = 0
@@ -96,12 +130,11 @@ class Notes:
     def add(self, other: Notes) -> None:
         self.answers += other.answers
         self.violations += other.violations
+        self.refusals += other.refusals
         self.waits += other.waits
-        self.ticks += other.ticks
+        self.slowest = max(self.slowest, other.slowest)
         self.dead += other.dead
         self.checked += other.checked
-        for kind, seconds in other.slowest.items():
-            self.slowest[kind] = max(self.slowest.get(kind, 0.0), seconds)
 
 
 @dataclass
@@ -109,6 +142,8 @@ class Answer:
     status: int
     told: Any
     set_cookie: str | None
+    begun: float
+    ended: float
 
 
 class Browser:
@@ -120,33 +155,35 @@ class Browser:
         self._notes = notes
 
     def ask(self, kind: str, word: object = "", cookie: str = "") -> Answer:
-        """The answer; 0 if there is none, which is a violation."""
+        """The answer; of status 0 if there is none."""
         begun = time.monotonic()
         try:
             headers = {"Cookie": f"sid={cookie}"} if cookie else {}
             self._connection.request("GET", f"/{kind}?word={word}", headers=headers)
             response = self._connection.getresponse()
-            body = response.read()
-        except (OSError, HTTPException) as error:
+            status, body = response.status, response.read()
+            set_cookie = response.getheader("Set-Cookie")
+        except (OSError, HTTPException):
             self._connection.close()
-            self._notes.violations.append(f"{kind}: no answer: {type(error).__name__}")
-            return Answer(0, None, None)
-        took = time.monotonic() - begun
-        self._note(kind, response.status, begun, took)
-        told = json.loads(body) if response.status == 200 else None
-        return Answer(response.status, told, response.getheader("Set-Cookie"))
+            status, body, set_cookie = 0, b"", None
+        told = json.loads(body) if status == 200 else None
+        answer = Answer(status, told, set_cookie, begun, time.monotonic())
+        self._note(kind, answer)
+        return answer
 
-    def _note(self, kind: str, status: int, begun: float, took: float) -> None:
-        notes = self._notes
+    def _note(self, kind: str, answer: Answer) -> None:
+        notes, status, took = self._notes, answer.status, answer.ended - answer.begun
         notes.answers[f"{kind} {status}"] += 1
-        notes.slowest[kind] = max(notes.slowest.get(kind, 0.0), took)
         if kind == "plain":
-            notes.waits.append((begun, took))
+            notes.waits.append((answer.begun, took))
         else:
-            notes.ticks[int((begun + took) / TICK), status] += 1
-            _run.note(kind, status)
-        if status not in ({200} if kind == "plain" else {200, 401, 503}):
-            notes.violations.append(f"{kind} was answered {status}")
+            notes.slowest = max(notes.slowest, took)
+        if status not in (0, 200, *(() if kind == "plain" else (401, 503))):
+            notes.violations[Promise.SERVED, f"{kind} was answered {status}"] += 1
+
+    def refused(self, kind: str, answer: Answer, id: str = "") -> None:
+        refusal = Refusal(kind, id, answer.status, answer.begun, answer.ended)
+        self._notes.refusals.append(refusal)
 
     def close(self) -> None:
         self._connection.close()
@@ -155,10 +192,9 @@ class Browser:
 class Visitor:
     """Has one session at a time, with a canary in it."""
 
-    def __init__(self, url: str, notes: Notes, *, anonymous: bool) -> None:
+    def __init__(self, url: str, notes: Notes) -> None:
         self._browser = Browser(url, notes)
         self._notes = notes
-        self._anonymous = anonymous
         self._dead: list[str] = []  # cookies whose end was confirmed
         self._left: list[str] = []  # canaries of sessions whose logout was confirmed
         self._forget()
@@ -168,7 +204,7 @@ class Visitor:
         self._written, self._tried = 0, 0
         self._unsure: set[int] = set()  # writes since the last confirmed one
         self._count, self._maybe = 0, 0  # increments: confirmed, and beyond
-        self._replaced = False  # whether the cookie may have been replaced by one never received
+        self._doubtful = False  # whether the cookie may be one that was replaced, or never stored
 
     def run(self) -> None:
         """Use the session until the run is over, then compare."""
@@ -177,38 +213,54 @@ class Visitor:
             (self._come_back, 5),
         ]  # fmt: skip
         steps, weights = zip(*actions, strict=True)
-        time.sleep(random.uniform(0, PAUSE))
+        time.sleep(random.uniform(0, _run.pause))
         while not _run.over.is_set():
-            if self._cookie:
-                random.choices(steps, weights)[0]()
-            else:
+            if not self._cookie:
                 self._login()
-            time.sleep(random.uniform(0.5, 1.5) * PAUSE)
+            elif _run.storm.is_set() and random.random() < FORKS_PER_SECOND * _run.pause:
+                self._fork()
+            else:
+                random.choices(steps, weights)[0]()
+            time.sleep(random.uniform(0.5, 1.5) * _run.pause)
         self._compare()
         self._browser.close()
 
-    def _wrong(self, what: str) -> None:
-        self._notes.violations.append(what)
+    def _wrong(self, promise: Promise, what: str) -> None:
+        self._notes.violations[promise, what] += 1
+
+    def _ask(self, kind: str, word: object = "") -> Answer:
+        """With its cookie. What is refused is noted, and why it may have been is known later."""
+        answer = self._browser.ask(kind, word, self._cookie)
+        refused = answer.status in (0, 503)
+        if answer.status == 401 and _run.anonymous and not self._doubtful:
+            refused = True
+        if refused:
+            told = STRANGER if self._doubtful else kind
+            self._browser.refused(told, answer, self._cookie[:ID])
+            _run.note_refusal()
+        return answer
 
     # What a visitor does
 
     def _login(self) -> None:
-        answer = self._browser.ask("login", self._canary)
-        if answer.status == 200 and answer.set_cookie:
+        answer = self._ask("login", self._canary)
+        if answer.set_cookie:
             self._take(answer.set_cookie)
-        elif answer.set_cookie or answer.status == 200:
-            self._wrong(f"a login answered {answer.status} sends {bool(answer.set_cookie)} cookie")
+            self._doubtful = answer.status != 200
         else:
+            if answer.status == 200:
+                self._wrong(Promise.SERVED, "a login sends no cookie")
             self._canary = secrets.token_hex(8)
 
     def _write(self) -> None:
         self._tried += 1
-        answer = self._browser.ask("write", self._tried, self._cookie)
+        answer = self._ask("write", self._tried)
         if answer.status == 200:
-            self._look_at(answer.told)
-            self._written, self._replaced = self._tried, False
+            self._look_at(answer)
+            self._written, self._doubtful = self._tried, False
             self._count += 1
             self._unsure.clear()
+            _run.note_write()
         elif answer.status == 401:
             self._not_known(answer)
         else:
@@ -216,38 +268,45 @@ class Visitor:
             self._maybe += 1
             self._no_cookie(answer)
 
-    def _read(self) -> int:
-        answer = self._browser.ask("read", cookie=self._cookie)
+    def _read(self, kind: str = "read") -> int:
+        answer = self._ask(kind)
         if answer.status == 200:
-            self._look_at(answer.told)
+            self._look_at(answer)
         elif answer.status == 401:
             self._not_known(answer)
         else:
             self._no_cookie(answer)
         return answer.status
 
+    def _fork(self) -> None:
+        """A page that reads; a child of the worker writes something that nobody compares."""
+        if self._read("fork") == 200:
+            _run.note_fork()
+
     def _regenerate(self) -> None:
         before = self._cookie
-        answer = self._browser.ask("regenerate", cookie=before)
+        answer = self._ask("regenerate")
         if answer.status == 200 and answer.set_cookie:
-            self._look_at(answer.told)
-            self._take(answer.set_cookie)
+            self._look_at(answer)
             self._dead.append(before)
-            self._replaced = False
+            self._doubtful = False
         elif answer.status == 401:
             self._not_known(answer)
         else:
-            self._replaced = True
-            self._no_cookie(answer)
+            self._doubtful = True
+            if answer.set_cookie:
+                self._take(answer.set_cookie)
 
     def _logout(self) -> None:
-        answer = self._browser.ask("logout", cookie=self._cookie)
-        if answer.status == 200:
+        """What is not confirmed: a login whose answer was lost may be done when its session has
+        been looked for in vain already."""
+        answer = self._ask("logout")
+        if answer.status == 200 and not self._doubtful:
             self._dead.append(self._cookie)
             self._left.append(self._canary)
         expired = "Max-Age=0" in (answer.set_cookie or "")
-        if answer.status and not expired and not self._replaced:
-            self._wrong(f"a logout answered {answer.status} leaves the cookie")
+        if answer.status and not expired and not self._doubtful:
+            self._wrong(Promise.UNDONE, f"a logout answered {answer.status} leaves the cookie")
         self._forget()
 
     def _come_back(self) -> None:
@@ -258,7 +317,9 @@ class Visitor:
     def _bury(self, cookie: str) -> int:
         answer = self._browser.ask("read", cookie=cookie)
         if answer.status == 200:
-            self._wrong("a session that was logged out or replaced is alive")
+            self._wrong(Promise.UNDONE, "a session that was logged out or replaced is alive")
+        elif answer.status != 401:
+            self._browser.refused(STRANGER, answer, cookie[:ID])
         return answer.status
 
     # What it must find
@@ -268,41 +329,45 @@ class Visitor:
 
     def _no_cookie(self, answer: Answer) -> None:
         if answer.set_cookie:
-            self._wrong(f"an answer {answer.status} sends a cookie")
+            self._wrong(Promise.SERVED, f"an answer {answer.status} sends a cookie")
 
     def _not_known(self, answer: Answer) -> None:
-        """Without a session: at most because the store was down, or somebody has another cookie."""
-        if not self._replaced:
+        """Without a session: at most because the store was down, or its cookie is another now."""
+        if not self._doubtful:
             self._no_cookie(answer)
-            if self._anonymous:
+            if _run.anonymous:
                 return
-            self._wrong("a session is lost")
+            self._wrong(Promise.LOST, "a session is lost")
         self._forget()
 
-    def _look_at(self, told: dict[str, Any]) -> None:
+    def _look_at(self, answer: Answer) -> None:
+        """What a page shows, and the cookie that it may send afresh."""
+        told = answer.told
         if told["canary"] != self._canary:
-            self._wrong("a session shows the canary of another")
+            self._wrong(Promise.CROSSED, "a session shows the canary of another")
         if told["left"] != told["right"] or told["size"] != told["left"] * 37 % 1000:
-            self._wrong("a write is half there")
+            self._wrong(Promise.LOST, "a write is half there")
         if told["left"] != self._written and told["left"] not in self._unsure:
-            self._wrong(f"{told['left']} is there, confirmed was {self._written}")
+            self._wrong(Promise.LOST, "another value is there than the one that was confirmed")
         if not self._count <= told["count"] <= self._count + self._maybe:
-            self._wrong(f"{told['count']} increments, confirmed were {self._count}")
+            self._wrong(Promise.LOST, "another number of increments than were confirmed")
+        if answer.set_cookie:
+            self._take(answer.set_cookie)
 
     def _compare(self) -> None:
         """When the store works again."""
         time.sleep(SETTLE)
         if not self._until(lambda: not self._cookie or self._read() == 200):
-            self._wrong("a session is not found again")
+            self._wrong(Promise.LOST, "a session is not found again")
         self._notes.checked += bool(self._cookie)
-        if self._cookie and not self._until(lambda: self._lists(self._canary, self._cookie[:22])):
-            self._wrong("a session is not listed under its owner, or not alone")
+        if self._cookie and not self._until(lambda: self._lists(self._canary, self._cookie[:ID])):
+            self._wrong(Promise.LOST, "a session is not listed under its owner, or not alone")
         for canary in self._left[-3:]:
             if not self._until(lambda canary=canary: self._lists(canary)):
-                self._wrong("a session that was logged out is listed")
+                self._wrong(Promise.UNDONE, "a session that was logged out is listed")
         for cookie in self._dead:
             if not self._until(lambda cookie=cookie: self._bury(cookie) not in (0, 503)):
-                self._wrong("the store is not found again")
+                self._wrong(Promise.SERVED, "the store is not found again")
         self._notes.dead += len(self._dead)
 
     def _lists(self, canary: str, *ids: str) -> bool:
@@ -316,14 +381,14 @@ class Visitor:
         while not done():
             if time.monotonic() > end:
                 return False
-            time.sleep(PAUSE)
+            time.sleep(0.4)
         return True
 
 
-def visit(url: str, anonymous: bool) -> Notes:
+def visit(url: str) -> Notes:
     """One process of visitors."""
     notes = [Notes() for _ in range(SESSIONS)]
-    visitors = [Visitor(url, one, anonymous=anonymous) for one in notes]
+    visitors = [Visitor(url, one) for one in notes]
     threads = [threading.Thread(target=visitor.run) for visitor in visitors]
     for thread in threads:
         thread.start()
@@ -337,7 +402,9 @@ def look_on(url: str) -> Notes:
     notes = Notes()
     browser = Browser(url, notes)
     while not _run.over.is_set():
-        browser.ask("plain")
+        answer = browser.ask("plain")
+        if answer.status != 200:
+            browser.refused("plain", answer)
         time.sleep(0.01)
     browser.close()
     return notes
