@@ -27,7 +27,7 @@ class ThrottledLog:
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
         self._written: dict[str, tuple[int, int]] = {}
-        self._failures: dict[str, tuple[int, int]] = {}
+        self._failures: tuple[int, int] = (-1, 0)
 
     def log(self, level: int, message: str, *args: object, exc_info: bool = False) -> None:
         """As :meth:`logging.Logger.log`."""
@@ -51,16 +51,21 @@ class ThrottledLog:
         self.log(logging.WARNING, message, *args)
 
     def error(self, message: str, *args: object) -> None:
-        """With the exception that is being handled: of all but a store's its traceback. Of a store
-        that is unavailable each request has one, and they are alike: one line a second."""
+        """With the exception that is being handled, and its traceback; but see :meth:`outage`."""
         error = sys.exc_info()[1]
-        if not hasattr(error, "applied"):  # that of StoreUnavailable
+        if hasattr(error, "applied"):  # that of StoreUnavailable
+            self.outage(logging.ERROR, message, *args)
+        else:
             self.log(logging.ERROR, message, *args, exc_info=True)
-            return
-        second, left_out = self._failures.get(message, (-1, 0))
+
+    def outage(self, level: int, message: str, *args: object) -> None:
+        """With what the exception says that is being handled, of a store that is unavailable. Each
+        request has one and they are alike: one line a second, whatever could not be done."""
+        error = sys.exc_info()[1]
+        second, left_out = self._failures
         now = int(time.monotonic())
-        self._failures[message] = now, left_out + 1 if second == now else 0
+        self._failures = now, left_out + 1 if second == now else 0
         if second != now:
             more = f" ({left_out} more since the last entry)" if left_out else ""
             what = f"{type(error).__name__}: {error}{more}"
-            self._logger.log(logging.ERROR, message + ": %s", *args, what)
+            self._logger.log(level, message + ": %s", *args, what)

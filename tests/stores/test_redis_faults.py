@@ -845,10 +845,9 @@ def test_whether_a_write_without_an_answer_was_applied_is_not_known(
 
 
 def test_a_reply_that_is_lost_with_its_server_leaves_unknown_what_was_done(
-    redis_server: RedisServer, proxy: FaultProxy
+    store: RedisStore, proxy: FaultProxy
 ) -> None:
     """The first attempt was sent; that the second could not be does not undo it."""
-    store = RedisStore(url(proxy.port), prefix=f"session:{secrets.token_hex(8)}:")
     version = create(store, "key")
     proxy.delay(PATIENT)
     with ThreadPoolExecutor(1) as pool:
@@ -859,4 +858,15 @@ def test_a_reply_that_is_lost_with_its_server_leaves_unknown_what_was_done(
     assert isinstance(error, StoreUnavailable)
     assert error.applied is None
     proxy.restore()
-    store.close()
+
+
+def test_an_end_whose_reply_was_lost_is_not_called_refused(
+    store: RedisStore, proxy: FaultProxy
+) -> None:
+    """Sent once more it finds nothing, by its own doing."""
+    version = create(store, "key")
+    proxy.cut_reply_after(0)
+    with unavailable("may or may not have happened") as caught:
+        store.save("key", b"", expires_at=0.0, replacing=version)
+    assert caught.value.applied is None
+    assert store.load("key") is None

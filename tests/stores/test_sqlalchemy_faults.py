@@ -232,6 +232,16 @@ def test_refused(store, proxy, saved):
     assert store.load(key) == (b"before", version)
 
 
+def test_a_write_is_not_sent_over_a_connection_that_can_be_seen_to_be_closed(store, proxy, saved):
+    """So that the first login in an outage is known not to be done, and takes nobody's cookie."""
+    key, version = saved
+    assert store.load(key) is not None
+    proxy.refuse()
+    with unavailable() as caught:
+        store.save(key, b"new", expires_at=time.time() + 60, replacing=version)
+    assert caught.value.applied is False
+
+
 @pytest.mark.parametrize("connected", [True, False])
 @pytest.mark.parametrize("name", ["load", "replace", "keys_of"])
 def test_stalled(connecting, store, url, proxy, name, connected):

@@ -13,6 +13,7 @@ domain can set what has no ``__Host-`` in its name.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hmac import compare_digest
@@ -109,7 +110,8 @@ class CookieResolver:
 
     def _unavailable(self, tokens: list[Token], now: float) -> Snapshot:
         id = tokens[0].id if tokens else "of an old cookie"
-        self._repository.log.warning("session %s could not be loaded, the visitor is anonymous", id)
+        message = "session %s could not be loaded, the visitor is anonymous"
+        self._repository.log.outage(logging.WARNING, message, id)
         snapshot = Snapshot(now)
         snapshot.detach(id, UNAVAILABLE)
         return snapshot

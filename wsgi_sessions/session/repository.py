@@ -12,6 +12,7 @@ Rules for maintainers: no cookie and no WSGI here. Every call to the store goes 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from random import SystemRandom
@@ -50,6 +51,7 @@ from wsgi_sessions.session.snapshot import (
     DROPPED,
     SAVED,
     SUPERSEDED,
+    UNAVAILABLE,
     UNCHANGED,
     Edit,
     Outcome,
@@ -197,12 +199,17 @@ class SessionRepository:
         return abs(self.now() - self._unrenewed_at) >= _RENEWAL_PAUSE
 
     def excuses(self, error: SessionError, snapshot: Snapshot, edit: Edit) -> bool:
-        """Whether what failed was a renewal and nothing else: that is a log entry. No I/O."""
+        """Whether *error*, which is being handled, has kept a renewal from being done and nothing
+        else: that is a log entry. No I/O."""
         record, now = snapshot.record, self.now()
         if record is None or edit(record, now) is not record:
             return False
         self._unrenewed_at = now
-        self.log.warning("session %s could not be renewed: %s", snapshot.id, error)
+        message = "session %s could not be renewed"
+        if isinstance(error, StoreUnavailable):
+            self.log.outage(logging.WARNING, message, snapshot.id)
+        else:
+            self.log.warning(f"{message}: %s", snapshot.id, error)
         return True
 
     def update(
@@ -349,7 +356,10 @@ class SessionRepository:
     # Log entries
 
     def note_dropped(self, snapshot: Snapshot) -> None:
-        """Changes were not saved because the session was replaced or ended in the meantime."""
+        """Changes were not saved because the session was replaced or ended in the meantime, or, of
+        which the outage's own entry says enough, because the store did not answer."""
+        if snapshot.why is UNAVAILABLE:
+            return
         self.security_log.warning(
             "session %s: changes of a superseded request were dropped", snapshot.detached_from
         )

@@ -16,6 +16,7 @@ from wsgi_sessions.stores.base import (
     ddl_of,
     evicts,
     max_bytes_of,
+    place_of,
     system_clock,
 )
 from wsgi_sessions.stores.breaker import Breaker, GuardedStore
@@ -59,5 +60,6 @@ __all__ = [
     "parse_float",
     "parse_integer",
     "parse_list",
+    "place_of",
     "system_clock",
 ]

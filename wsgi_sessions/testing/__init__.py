@@ -41,5 +41,6 @@ def __getattr__(name: str) -> Any:
         ) from None
     contract = f"{__name__}.contract"
     if contract not in sys.modules:  # otherwise pytest warns that it is too late
-        pytest.register_assert_rewrite(contract, f"{__name__}.owner_contract")
+        siblings = (f"{__name__}.{name}_contract" for name in ("owner", "fault"))
+        pytest.register_assert_rewrite(contract, *siblings)
     return import_module(contract).StoreContract

@@ -43,6 +43,7 @@ import pytest
 
 from wsgi_sessions.stores import Listable, Purgeable, Store, close_store, max_bytes_of
 from wsgi_sessions.testing.clock import Clock
+from wsgi_sessions.testing.fault_contract import FaultContract
 from wsgi_sessions.testing.forks import fork_in_c, forked
 from wsgi_sessions.testing.material import new_key, together
 from wsgi_sessions.testing.owner_contract import OwnerContract
@@ -69,7 +70,7 @@ def increment(store: Store, key: str, times: int, later: float) -> None:
             raise AssertionError("never accepted")
 
 
-class StoreContract(OwnerContract):
+class StoreContract(OwnerContract, FaultContract):
     """The rules that every store keeps. Subclass it and give it a fixture ``store``.
 
     Fixture ``clock``: real time unless overridden; give the store's clock argument and this

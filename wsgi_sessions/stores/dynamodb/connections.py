@@ -139,7 +139,11 @@ class Connections(Repeating[Table]):
                 time.sleep(PAUSE_SECONDS * random.random())
             if fault.applied is False:
                 return self._once(command, table), False
-            return self._once(again, table), True
+            try:
+                return self._once(again, table), True
+            except StoreUnavailable as failure:
+                failure.applied = None  # the first attempt may have been carried out
+                raise
 
     def _once(self, command: Command[_T], table: Table) -> _T:
         try:

@@ -156,24 +156,31 @@ class Connections(Repeating[Connection]):
         return self.current()
 
     def _ask(self, command: Command[_T], again: Command[_T]) -> tuple[_T, bool]:
-        from pymongo.errors import AutoReconnect, NetworkTimeout
+        from pymongo.errors import AutoReconnect, NetworkTimeout, ServerSelectionTimeoutError
 
-        with faults_translated():
-            db = self.current()
-            started = time.monotonic()
-            try:
-                answer = command(db)
-                db.served = True
-                return answer, False
-            except AutoReconnect as error:
-                passed = time.monotonic() - started
-                own = isinstance(self._client, str)
-                if own and db.served and isinstance(error, NetworkTimeout):
-                    db = self._replace(db)
-                elif not _has_server(db.client, wait=passed < self._limits.fast_failure):
-                    raise
-                with _rest_of_two(db.client, started):
-                    return again(db), True
+        sent = False
+        try:
+            with faults_translated():
+                db = self.current()
+                started = time.monotonic()
+                try:
+                    answer = command(db)
+                    db.served = True
+                    return answer, False
+                except AutoReconnect as error:
+                    sent = not isinstance(error, ServerSelectionTimeoutError)
+                    passed = time.monotonic() - started
+                    own = isinstance(self._client, str)
+                    if own and db.served and isinstance(error, NetworkTimeout):
+                        db = self._replace(db)
+                    elif not _has_server(db.client, wait=passed < self._limits.fast_failure):
+                        raise
+                    with _rest_of_two(db.client, started):
+                        return again(db), True
+        except StoreUnavailable as error:
+            if sent:
+                error.applied = None  # whatever became of the second attempt
+            raise
 
     def _connect(self) -> Connection:
         from bson.codec_options import CodecOptions

@@ -35,9 +35,9 @@ from wsgi_sessions.stores.redis.wire import packed
 __all__ = ["AGAIN", "NOT_LENT", "Lender", "lender_of", "start_over"]
 
 AGAIN = object()
-"""What an exchange returns that has failed, and has to go through the client's own methods."""
+"""What an exchange returns whose reply was lost: it has to go through the client's own methods."""
 NOT_LENT = object()
-"""Nothing was sent: it has to go through the client's own methods."""
+"""Nothing was done: it has to go through the client's own methods."""
 
 _KINDS = {
     "redis": ("Redis", "RedisCluster"),
@@ -89,8 +89,9 @@ class Lender:
         return pool
 
     def exchange(self, pool: Any, command: Command, wait: Wait | None) -> Any:
-        """The reply to *command* over a connection of *pool*, or :data:`AGAIN`. With *wait* as
-        :func:`~.packets.talk` has it."""
+        """The reply to *command* over a connection of *pool*, or :data:`AGAIN`, or
+        :data:`NOT_LENT` if the server has refused it. With *wait* as :func:`~.packets.talk` has
+        it."""
         connection, line, ended = None, None, False
         try:
             connection = pool.get_connection(*self._taking)
@@ -111,7 +112,7 @@ class Lender:
                 connection.disconnect()
             pool.release(connection)
             if self._goes_again(error, connection):
-                return AGAIN
+                return NOT_LENT if isinstance(error, self._refusals) else AGAIN
             raise
         return reply
 

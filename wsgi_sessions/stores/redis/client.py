@@ -13,7 +13,13 @@ from wsgi_sessions.errors import ConfigurationError, SessionError, StoreUnavaila
 from wsgi_sessions.stores.given import check_client
 from wsgi_sessions.stores.redis.borrowed import AGAIN, NOT_LENT, lender_of, start_over
 from wsgi_sessions.stores.redis.packets import Wait
-from wsgi_sessions.stores.redis.replies import disturbed, first_reply, renamed, unavailable
+from wsgi_sessions.stores.redis.replies import (
+    disturbed,
+    first_reply,
+    lost_during_write,
+    renamed,
+    unavailable,
+)
 from wsgi_sessions.stores.redis.watched import ATTEMPTS, Beside, Command, Reads, Transaction, key_of
 from wsgi_sessions.stores.redis.wire import argument
 from wsgi_sessions.stores.timeouts import Timeouts
@@ -31,7 +37,7 @@ class Server(Protocol):
     """Whether a command may name keys of one slot only."""
 
     @property
-    def place_of(self) -> Callable[[str], str] | None:
+    def place_of(self) -> Callable[[str | bytes], str] | None:
         """Of a cluster: which node has the key of that name, as far as is known; no I/O."""
 
     def deadline(self) -> float:
@@ -75,7 +81,7 @@ class Client:
         _check(client, wait_replicas and not self._lender)
         self._client = client
         self.is_cluster: bool = hasattr(client, "get_primaries")
-        self.place_of: Callable[[str], str] | None = (
+        self.place_of: Callable[[str | bytes], str] | None = (
             self._node_of if hasattr(client, "get_node_from_key") else None
         )
         # Half the time for an answer is for the replicas, the other half for the network. The
@@ -91,15 +97,20 @@ class Client:
         deadline: float = 0.0,  # noqa: ARG002 - the client's own timeouts count
         *,
         replicated: bool = False,
-        recognisable: bool = False,  # noqa: ARG002 - and its own retries
+        recognisable: bool = False,
     ) -> Any:
         several = type(command) is not tuple
-        wait = self._wait if several or (replicated and self._wait.replicas) else None
+        replicated = replicated and self._wait.replicas > 0
+        wait = self._wait if several or replicated else None
+        lost = False
         try:
             reply = self._borrowed(command, wait)
             if reply is AGAIN or reply is NOT_LENT:
-                return self._called(command, wait, lost=reply is AGAIN)
-            return reply
+                lost = reply is AGAIN
+                reply = self._called(command, wait, lost=lost)
+        except StoreUnavailable as error:
+            error.applied = None if lost else error.applied
+            raise
         except SessionError:
             raise
         except BaseException as error:
@@ -107,9 +118,14 @@ class Client:
                 start_over(self._client)
                 if self._lender is not None or not isinstance(error, Exception):
                     raise
-            raise unavailable(error) from None
+            failure = unavailable(error)
+            failure.applied = None if lost else failure.applied
+            raise failure from None
+        if lost and not reply and reply is not None and (recognisable or replicated):
+            raise lost_during_write()
+        return reply
 
-    def _node_of(self, name: str) -> str:
+    def _node_of(self, name: str | bytes) -> str:
         try:
             return str(self._client.get_node_from_key(name).name)
         except Exception:  # noqa: BLE001 - the command itself will say what is wrong
@@ -184,9 +200,7 @@ class Client:
                 lost = lost or not str(error).startswith("Watched variable changed")
                 continue
             if lost and reply is False:
-                raise StoreUnavailable(
-                    "Redis was lost during a write, which may or may not have happened"
-                )
+                raise lost_during_write()
             return reply
         raise disturbed()
 

@@ -12,7 +12,6 @@ that there is no lock, and none to be held in a fork.
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 from typing import Any
@@ -28,13 +27,13 @@ from wsgi_sessions.stores.redis.replies import (
     WrongType,
 )
 from wsgi_sessions.stores.redis.several import Place, hosts_of
+from wsgi_sessions.stores.redis.slots import SLOTS, slot_of
 from wsgi_sessions.stores.redis.watched import Asking, Command, Reads, key_of
 from wsgi_sessions.stores.timeouts import Timeouts
 
 __all__ = ["ClusterConnections"]
 
 _URL = "redis+cluster://[[user]:password@]host[:6379][,host…]"
-_SLOTS = 16_384
 _RELEARN_SECONDS = 1.0
 _ATTEMPTS = 4
 """Nodes that one command is sent to: two while a key is moved, one more where the table is old."""
@@ -59,15 +58,15 @@ class ClusterConnections:
             raise ConfigurationError(f"a Redis Cluster has no other database; write {_URL}")
         self._options: dict[str, Any] = {"wait_replicas": wait_replicas, "timeouts": timeouts}
         self._nodes: dict[Place, _Node] = {}
-        self._table: list[Place | None] = [None] * _SLOTS
+        self._table: list[Place | None] = [None] * SLOTS
         self._learn_at = 0.0  # not before, once a table is known
         self._first = self._at(self._hosts.places[0])  # the options are checked at once
 
     def deadline(self) -> float:
         return self._first.deadline()
 
-    def place_of(self, name: str) -> str:
-        place = self._table[_slot_of(name)]
+    def place_of(self, name: str | bytes) -> str:
+        place = self._table[slot_of(name)]
         return "{}:{}".format(*place) if place else UNKNOWN_NODE
 
     def call(
@@ -84,7 +83,7 @@ class ClusterConnections:
         name = key_of(command)
         if name is None:
             return self._ask_any(command, deadline)
-        slot = _slot_of(name)
+        slot = slot_of(name)
         place = self._table[slot] or self._learned(slot, deadline)
         sent = command
         for attempt in range(_ATTEMPTS):
@@ -174,7 +173,7 @@ class ClusterConnections:
         """In one round trip for each node; one command after the other, where that fails."""
         at: dict[Place, list[Command]] = {}
         for command in commands:
-            slot = _slot_of(key_of(command))
+            slot = slot_of(key_of(command))
             at.setdefault(self._table[slot] or self._learned(slot, deadline), []).append(command)
         replies: dict[Command, Any] = {}
         for place, its in at.items():
@@ -199,21 +198,10 @@ class ClusterConnections:
         raise failure
 
 
-def _slot_of(name: str | bytes) -> int:
-    """By the rule of the Redis Cluster specification: what stands in the first braces decides."""
-    data = name.encode() if isinstance(name, str) else name
-    start = data.find(b"{") + 1
-    if start:
-        end = data.find(b"}", start)
-        if end > start:
-            data = data[start:end]
-    return crc_hqx(data, 0) % _SLOTS
-
-
 def _table_of(ranges: Iterable[Any], asked: str) -> list[Place | None]:
     """The node of each slot by the reply to ``CLUSTER SLOTS``; a node that does not know how it is
     reached is where it was *asked*."""
-    table: list[Place | None] = [None] * _SLOTS
+    table: list[Place | None] = [None] * SLOTS
     for first, last, master, *_replicas in ranges:
         host = bytes(master[0] or b"").decode()
         place = (asked if host in ("", "?") else host, int(master[1]))

@@ -34,7 +34,7 @@ from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable, cannot_import
 from wsgi_sessions.stores.redis.packets import Wait, talk
-from wsgi_sessions.stores.redis.replies import unavailable
+from wsgi_sessions.stores.redis.replies import lost_during_write, unavailable
 from wsgi_sessions.stores.redis.url import connection_options
 from wsgi_sessions.stores.redis.watched import Command
 from wsgi_sessions.stores.redis.wire import CHUNK, packed
@@ -48,7 +48,7 @@ class Connections:
     """The server at *url*, reached over connections that stay open between requests."""
 
     is_cluster = False
-    place_of: Callable[[str], str] | None = None
+    place_of: Callable[[str | bytes], str] | None = None
 
     def __init__(self, url: str, *, wait_replicas: int, timeouts: Timeouts) -> None:
         try:
@@ -177,9 +177,7 @@ class Connections:
         unsent = isinstance(failure, BrokenPipeError)  # it was closed before the command came
         reply = self._call_again(command, deadline, replicated, unsent=unsent)
         if not reply and reply is not None and (recognisable or replicated):
-            raise StoreUnavailable(
-                f"{self._server} was lost during a write, which may or may not have happened"
-            )
+            raise lost_during_write(self._server)
         return reply
 
     def _call_again(

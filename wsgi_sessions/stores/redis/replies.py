@@ -16,6 +16,7 @@ __all__ = [
     "WrongType",
     "disturbed",
     "first_reply",
+    "lost_during_write",
     "renamed",
     "unavailable",
 ]
@@ -96,6 +97,11 @@ def disturbed() -> StoreUnavailable:
     return StoreUnavailable(
         "Redis: what is to be written is changed too often by others", busy=True, applied=False
     )
+
+
+def lost_during_write(server: str = "Redis") -> StoreUnavailable:
+    """That a second attempt was refused, perhaps because of the first, whose reply was lost."""
+    return StoreUnavailable(f"{server} was lost during a write, which may or may not have happened")
 
 
 def _applied(error: BaseException) -> bool | None:

@@ -172,7 +172,7 @@ class RedisStore:
 
         A save whose reply was lost is sent once more and recognises its own work. If the server
         has accepted something else since, nobody can know: ``StoreUnavailable`` (a client that was
-        handed in and repeats commands by itself says refused then).
+        handed in, and has methods of its own that repeat commands, says refused then).
         """
         deadline = self._server.deadline()
         name, version = self._prefix + key, os.urandom(VERSION_BYTES)

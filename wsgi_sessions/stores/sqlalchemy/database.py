@@ -45,6 +45,7 @@ from wsgi_sessions.stores.sqlalchemy.faults import Fault, describe
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.table import FAMILIES, SessionTable, Statement
+from wsgi_sessions.stores.sqlalchemy.unread import has_unread
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS
 
 if TYPE_CHECKING:
@@ -157,7 +158,10 @@ class Database:
         try:
             return self._attempt(name, values)._replace(resent=first.fault is Fault.LOST)
         except _Failed as failed:
-            raise self._unavailable(failed, values) from None
+            unavailable = self._unavailable(failed, values)
+            if first.fault is Fault.LOST and isinstance(unavailable, StoreUnavailable):
+                unavailable.applied = None  # the first attempt may have been carried out
+            raise unavailable from None
 
     def _attempt_with_tables(self, name: str, values: Mapping[str, Any]) -> Result:
         """Carry out a statement that failed because the tables are missing.
@@ -179,7 +183,7 @@ class Database:
     def _attempt(self, name: str, values: Mapping[str, Any]) -> Result:
         if self._process != os.getpid():
             self._leave_to_parent()
-        with self._count(), self._cursor() as cursor:
+        with self._count(), self._cursor(writes=name not in HARMLESS) as cursor:
             if self._statements is None:  # connected, so the dialect knows the server's version
                 self._statements = self.table.statements(self.engine.dialect)
             statement = self._statements[name]
@@ -203,14 +207,16 @@ class Database:
             logger.info("%s: tables not made: %s", self.name, describe(failed.error))
 
     @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        """The driver's cursor on a connection from the pool, each statement a transaction.
+    def _cursor(self, *, writes: bool = False) -> Iterator[Any]:
+        """The driver's cursor on a connection from the pool, each statement a transaction. With
+        *writes* on none that can be seen to have been closed by the server, since what was sent
+        over that would perhaps have been done.
 
         Of an engine handed in, a connection to PostgreSQL is in autocommit mode during this time,
         which psycopg does without asking the server; another one is committed at the end.
         """
         try:
-            pool, connection = self._acquire()
+            pool, connection = self._acquire(writes)
             kept = USED_AT in connection.info
             driver: Any = connection.dbapi_connection
         except self._errors as error:
@@ -243,17 +249,15 @@ class Database:
             self._start_over()
             raise
 
-    def _acquire(self) -> tuple[Pool, PoolProxiedConnection]:
+    def _acquire(self, writes: bool) -> tuple[Pool, PoolProxiedConnection]:
         """A connection and the pool that it is of; a new one if that was idle for too long."""
         pool = self.engine.pool
         connection = pool.connect()
         used_at = connection.info.get(USED_AT)
-        if (
-            used_at is None
-            or monotonic() - used_at <= IDLE_SECONDS
-            or self._is_sqlite
-            or not self._has_pool
-        ):
+        if used_at is None or self._is_sqlite or not self._has_pool:
+            return pool, connection
+        is_fresh = monotonic() - used_at <= IDLE_SECONDS
+        if is_fresh and not (writes and has_unread(connection.dbapi_connection)):
             return pool, connection
         connection.invalidate()
         if self.engine.pool is pool:
