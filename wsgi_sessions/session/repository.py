@@ -334,6 +334,7 @@ class SessionRepository:
     def end(self, snapshot: Snapshot) -> None:
         """Delete the session. One round trip."""
         self.store.delete(snapshot.id)
+        self._recent.pop(snapshot.id, None)
 
     def _is_to_list(self, snapshot: Snapshot, after: Record) -> bool:
         """Whether a save of an owned session, or of one that was, changes the list of an owner: at
