@@ -246,8 +246,8 @@ class RequestState:
         """Save nothing of what was changed until now, unless more is changed. Loads nothing."""
         if self.ended is not None:
             self.rollback()
-        else:
-            self.look().dismiss()
+        elif self.draft is not None:
+            self.draft.dismiss()
 
     def _start_over(self) -> None:
         self.snapshot = Snapshot(self.repository.now())
