@@ -119,6 +119,35 @@ def test_marking_it_modified_writes_nothing_that_is_stored(
 # Requests in all their parts
 
 
+def test_what_is_said_to_be_unmodified_is_not_saved(app: Flask, store: RecordingStore) -> None:
+    """As with Flask's own session: a logout and a new session neither; unless more is changed."""
+
+    @app.get("/<what>")
+    def unmodified(what: str) -> str:
+        session[what] = 1
+        if what == "clear":
+            session.clear()
+        if what == "invalidate":
+            session.invalidate()  # type: ignore[attr-defined]
+        if what == "inside":
+            session["cart"].append(1)
+        session.modified = False
+        if what == "later":
+            session["last"] = 1
+        return ",".join(session)
+
+    client = app.test_client()
+    response = client.get("/first")
+    assert "Set-Cookie" not in response.headers
+    assert response.headers["Vary"] == "Cookie"
+    client.get("/add/1")
+    store.pop_calls()
+    for what in ("poll", "clear", "invalidate", "inside", "later"):
+        client.get(f"/{what}")
+    assert store.pop_calls() == ["load"] * 5 + ["save"]
+    assert client.get("/get").json == {"cart": ["1"], "later": 1, "last": 1}
+
+
 def test_flash_keeps_markup(app: Flask) -> None:
     """Messages come out once, in their order, and what was safe HTML still is."""
 

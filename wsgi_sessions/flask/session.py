@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wsgi_sessions.flask.logout import is_in_logout
-from wsgi_sessions.session import Session, has_rivals
+from wsgi_sessions.session import Session, dismiss_changes, has_rivals
 
 __all__ = ["FlaskSession"]
 
@@ -13,11 +13,26 @@ REQUEST_KEYS = frozenset({"_remember", "_remember_seconds"})
 """Notes from one part of Flask-Login to another, which its hook looks for in every response. They
 live for one request: they are not stored, and looking for them loads nothing."""
 
+_modified: Any = Session.modified
+
 
 class FlaskSession(Session):
     """The same, and attributes may be set on it as on Flask's own session."""
 
     __slots__ = ()
+
+    @property
+    def modified(self) -> bool:
+        """Whether there is anything to save. Loads nothing. After ``False``, as with Flask's own
+        session, what this request has changed is not saved, unless it changes more."""
+        return _modified.__get__(self)  # type: ignore[no-any-return]
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        if value:
+            _modified.__set__(self, True)
+        else:
+            dismiss_changes(self)
 
     def __getitem__(self, key: str) -> Any:
         return vars(self)[key] if key in REQUEST_KEYS else super().__getitem__(key)

@@ -57,6 +57,7 @@ class Draft:
         "_originals",
         "_saved",
         "changes",
+        "dismissed",
         "header",
         "live",
     )
@@ -81,6 +82,21 @@ class Draft:
         """For merge keys: what the application had in hand before it changed the value; ``None``
         if it had not looked, so that its change is one of what was loaded."""
         self._loaded: Values | None = None
+        self.dismissed: object = None
+        """The changes that are not to be saved, if no others come to them."""
+
+    def dismiss(self) -> None:
+        """Save nothing of what was changed until now, unless more is changed."""
+        self.dismissed = self._pending()
+
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether nothing was changed since :meth:`dismiss`."""
+        return self.dismissed is not None and self.dismissed == self._pending()
+
+    def _pending(self) -> object:
+        self.collect()
+        return self.changes.cleared, dict(self.changes.results), dict(vars(self.header))
 
     def forget(self) -> None:
         """Start with no changes; values that were handed out stay watched."""

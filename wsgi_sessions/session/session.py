@@ -40,6 +40,7 @@ __all__ = [
     "Session",
     "check_key",
     "close_unloaded",
+    "dismiss_changes",
     "has_rivals",
     "is_loaded",
     "is_open",
@@ -573,6 +574,12 @@ def is_open(session: object) -> bool:
 def is_loaded(session: Session) -> bool:
     """Whether what the request's cookie opens was looked up already. Loads nothing."""
     return session._state.snapshot is not None
+
+
+def dismiss_changes(session: Session) -> None:
+    """Save nothing of what was changed until now, unless more is changed; all of it can still be
+    read. Loads nothing."""
+    session._state.dismiss()
 
 
 def has_rivals(session: Session) -> bool:

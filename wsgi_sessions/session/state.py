@@ -162,6 +162,8 @@ class RequestState:
         draft = self.draft
         if draft is None:
             return self.ended is not None
+        if draft.dismissed is not None and draft.is_dismissed:
+            return False
         draft.collect()
         record = None if self.snapshot is None else self.snapshot.record
         if record is None or draft.header.forced or self.ended is not None:
@@ -240,6 +242,13 @@ class RequestState:
             self.ended = None
         self.draft = None
 
+    def dismiss(self) -> None:
+        """Save nothing of what was changed until now, unless more is changed. Loads nothing."""
+        if self.ended is not None:
+            self.rollback()
+        elif self.draft is not None:
+            self.draft.dismiss()
+
     def _start_over(self) -> None:
         self.snapshot = Snapshot(self.repository.now())
         self.draft = None
@@ -287,6 +296,8 @@ class RequestState:
     def save(self) -> None:
         """Store what has changed, if anything has. See :meth:`wsgi_sessions.Session.save`."""
         draft, changed = self.draft, False
+        if draft is not None and draft.dismissed is not None and draft.is_dismissed:
+            draft = self.draft = None
         if draft is not None:
             draft.collect()
             if self.ended is not None:

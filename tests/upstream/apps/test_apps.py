@@ -13,6 +13,7 @@ import pytest
 
 from tests.servers.postgresql import PASSWORD
 from tests.servers.redis import RedisServer
+from tests.support.patience import patient_url
 from tests.upstream.apps.application import Application, Database, Place, Served
 from tests.upstream.apps.browser import Browser
 from tests.upstream.apps.calibreweb import CalibreWeb
@@ -51,8 +52,8 @@ def served(
     python = environment_with(application.name, application.requirements)
     place = Place(application, python, tmp_path_factory.mktemp(application.name))
     application.install(place)
-    store = f"{redis_server.url}?prefix={application.name}:" if sessions == "ours" else None
-    served = Served(place, store)
+    store = patient_url(f"{redis_server.url}?prefix={application.name}:")
+    served = Served(place, store if sessions == "ours" else None)
     try:
         yield served.start()
     finally:

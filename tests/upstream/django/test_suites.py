@@ -126,7 +126,7 @@ FORMTOOLS = ("django-formtools==2.7", "Django==5.2.*", *LIBRARY)
 ALLAUTH = (
     *("django-allauth[headless,socialaccount,mfa,idp-oidc,openid,steam,saml]==65.22.1",),
     *("Django==5.2.*", "pytest>=8.2", "pytest-asyncio==1.3.0", "pytest-django>=4.5.2", *LIBRARY),
-    *("Pillow>=9", "djangorestframework<4", "django-ninja<2", "pyyaml<7"),
+    *("Pillow>=9", "djangorestframework<4", "django-ninja<2", "pyyaml<7", "psycopg[binary]>=3"),
 )
 
 BY_QUERIES = {
