@@ -40,7 +40,7 @@ from wsgi_sessions.manager.resolver import CookieResolver, EncryptedCookieResolv
 from wsgi_sessions.manager.session_keys import SessionKeys
 from wsgi_sessions.manager.store import StoreOrURL, store_of
 from wsgi_sessions.observe import GuardedObserver, no_event
-from wsgi_sessions.record import RecordCipher, ValueCodec
+from wsgi_sessions.record import PERMANENT, RecordCipher, ValueCodec
 from wsgi_sessions.session import (
     ISSUE,
     OPEN,
@@ -550,10 +550,10 @@ class SessionManager:
         ]
 
     def _issue(self, state: RequestState, secure: bool) -> str:
-        repository, snapshot = self.repository, state.load()
+        repository, snapshot = self.repository, state.snapshot or state.load()
         now, record = repository.now(), snapshot.record
         max_age = None
-        if record is not None and record.permanent:
+        if record is not None and record.flags & PERMANENT:
             max_age = max(1, round(record.expires_at - now))
         if repository.in_cookie:
             value = str(snapshot.version)

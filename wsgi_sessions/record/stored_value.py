@@ -82,7 +82,8 @@ def same(one: Any, other: Any) -> bool:
         return True
     kind, other_kind = type(one), type(other)
     if kind is other_kind and (kind is str or kind is bytes or kind is int):
-        return bool(one == other)
+        equal: bool = one == other
+        return equal
     if kind is float is other_kind:
         if one != other and one == one:  # not a number is not equal to itself
             return False

@@ -23,6 +23,7 @@ from wsgi_sessions.errors import UnsupportedValue
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.record import (
     IMMUTABLE,
+    LARGE,
     Converted,
     NotRestored,
     Record,
@@ -157,16 +158,20 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        try:
-            data = self._codec.dumps(value)
-        except UnsupportedValue as error:
-            raise _at(key, error) from error.__cause__
+        kind = type(value)
+        if kind is str and len(value) < LARGE and value.isascii():
+            data = value  # as the codec does it, a call less
+        else:
+            try:
+                data = self._codec.dumps(value)
+            except UnsupportedValue as error:
+                raise _at(key, error) from error.__cause__
         if key in self._merge_keys:
             self._note_base(key)
         if data is value:
             if self.live:  # a scalar takes the place of something else
                 self._drop(key)
-        elif type(data) is bytes and type(value) in _CONTAINERS and not self._originals:
+        elif type(data) is bytes and kind in _CONTAINERS and not self._originals:
             self.live[key], self._known[key] = value, data  # as _hold() does, two calls less
         else:
             data = self._hold(key, value, data)
@@ -271,9 +276,10 @@ class Draft:
         """Note the values that were changed in place."""
         if not self._known:
             return
+        live, is_surely = self.live, self._codec.is_surely
         for key, known in list(self._known.items()):
-            value = self.live[key]
-            if self._codec.is_surely(value, known) and not self._originals:
+            value = live[key]
+            if is_surely(value, known) and not self._originals:
                 continue
             data = self._dump(key, value)
             kind = type(data)

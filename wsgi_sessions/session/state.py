@@ -358,7 +358,7 @@ class RequestState:
             self._begin_own()
             return
         secret = draft.header.secret
-        new_cookie = due or bool(secret) or _is_reshaped(before, snapshot.record)
+        new_cookie = due or secret != "" or _is_reshaped(before, snapshot.record)
         snapshot.secret = secret or snapshot.secret
         draft.saved(snapshot.values if snapshot.disturbed else None)
         if logs_in:
