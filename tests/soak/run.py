@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.soak.faults import Fault, around_the_store
+from tests.soak.matrix import faults_of
 from tests.soak.report import Report, Struck
 from tests.soak.targets import TARGETS
 from tests.soak.visitors import PAUSE, SESSIONS, Run, join, look_on, total, visit
@@ -50,6 +51,8 @@ def soak(
         )
         around = around_the_store(directory, run.storm, run.forks, run.pause)
         faults = {**around, **target.faults}
+        missing = set(faults_of(name)) ^ set(faults)
+        assert missing <= {"full"}, f"{name} has other faults than matrix.py says: {missing}"
         faults = {name: faults[name] for name in chosen or faults}
         store = target.url
         if url_options:
