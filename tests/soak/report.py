@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.soak.faults import Fault, Refusal
-from tests.soak.visitors import Notes, Promise
+from tests.soak.notes import Notes, Promise
 
 
 @dataclass

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from tests.soak.faults import Fault, around_the_store
 from tests.soak.matrix import faults_of
+from tests.soak.notes import total
 from tests.soak.report import Report, Struck
+from tests.soak.shared import Run
 from tests.soak.targets import TARGETS
-from tests.soak.visitors import PAUSE, SESSIONS, Run, join, look_on, total, visit
+from tests.soak.visitors import PAUSE, SESSIONS, join, look_on, visit
 from tests.support.serving import gunicorn
 
 EVERY, LASTS = 5.0, 2.0  # seconds
