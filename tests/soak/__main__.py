@@ -19,6 +19,9 @@ def main() -> int:
     parser.add_argument("stores", nargs="*", metavar="store", help=f"of {', '.join(TARGETS)}")
     parser.add_argument("--seconds", type=int, default=60, help="for each run (60)")
     parser.add_argument("--processes", type=int, default=4, help="with 25 sessions each (4)")
+    parser.add_argument(
+        "--answer", type=float, default=0.5, help="the stores' time limit for an answer (0.5)"
+    )
     parser.add_argument("--on-store-error", choices=["raise", "anonymous"], default="raise")
     arguments = parser.parse_args()
     reports = []
@@ -31,6 +34,7 @@ def main() -> int:
                     seconds=arguments.seconds,
                     on_store_error=arguments.on_store_error,
                     processes=arguments.processes,
+                    url_options=f"answer_timeout={arguments.answer}",
                 )
             except pytest.skip.Exception as reason:
                 print(f"{name}: left out: {reason}", flush=True)

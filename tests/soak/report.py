@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.soak.faults import Fault, Refusal
-from tests.soak.visitors import Notes, Promise
+from tests.soak.notes import Notes, Promise
 
 
 @dataclass
@@ -136,6 +136,8 @@ class Report:
         times = "" if one.effect is None else f", {one.effect} times"
         recovery = max(self._after(one), default=0.0)
         lasted = one.ended - one.begun
+        if one.reads_again < math.inf:
+            times = f", a bare client reads after {one.reads_again - one.begun:.1f} s"
         return f"{one.name} ({lasted:.1f} s{times}, {refused} refused, then {recovery:.1f} s)"
 
     def _disturbed(self, moment: float) -> bool:

@@ -14,9 +14,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.soak.faults import Fault, around_the_store
+from tests.soak.matrix import faults_of
+from tests.soak.notes import total
 from tests.soak.report import Report, Struck
+from tests.soak.shared import Run
 from tests.soak.targets import TARGETS
-from tests.soak.visitors import PAUSE, SESSIONS, Run, join, look_on, total, visit
+from tests.soak.visitors import PAUSE, SESSIONS, join, look_on, visit
 from tests.support.serving import gunicorn
 
 EVERY, LASTS = 5.0, 2.0  # seconds
@@ -50,6 +53,8 @@ def soak(
         )
         around = around_the_store(directory, run.storm, run.forks, run.pause)
         faults = {**around, **target.faults}
+        missing = set(faults_of(name)) ^ set(faults)
+        assert missing <= {"full"}, f"{name} has other faults than matrix.py says: {missing}"
         faults = {name: faults[name] for name in chosen or faults}
         store = target.url
         if url_options:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.soak.notes import Promise
 from tests.soak.report import Report
-from tests.soak.visitors import Promise
 
 HEAD = (
     "| store | faults | requests | confirmed writes compared | lost | crossed | undone "

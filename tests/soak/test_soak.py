@@ -16,11 +16,11 @@ BUSY = "connect_timeout=2&answer_timeout=2"
 
 CHOSEN = {
     "redis-cluster": ["moving slots", "a master killed"],
-    "redis-sentinel": ["not writable", "a master killed"],
+    "redis-sentinel": ["workers killed", "a master killed"],
     "memcached-three": ["forgotten", "one of three stalled"],
     "file": ["fork storm", "locked"],
     "mariadb": ["clock jumps", "not writable"],
-    "mongodb": ["workers killed", "killed"],
+    "mongodb": ["killed"],
 }
 """Each fault that is new with a store, and the others once."""
 

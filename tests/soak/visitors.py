@@ -13,90 +13,24 @@ import random
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from multiprocessing.context import SpawnContext
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.soak.faults import Refusal
+from tests.soak.notes import Notes, Promise, total
+from tests.soak.shared import PATIENCE, Run
 
 SESSIONS = 25
 PAUSE = 0.4  # seconds between two requests of a visitor, on average, if the server is fast
 ID = 22  # characters of a cookie that name the session
-PATIENCE = 30.0  # seconds until a store has to work again, after the last fault
 SETTLE = 1.2  # seconds before the comparison; breakers close within one
 FORKS_PER_SECOND = 0.25  # of each visitor in a storm, if it asks that often
 STRANGER = "stranger"
 """For reports: a page that was asked for with a cookie that may open nothing, and then begins a
 session."""
-
-
-class Promise(StrEnum):
-    """What was broken, by a violation."""
-
-    LOST = "lost"
-    """What was confirmed is not there, or only half of it."""
-    CROSSED = "crossed"
-    """A session has what was put into another."""
-    UNDONE = "undone"
-    """What was logged out or replaced is alive."""
-    SERVED = "served"
-    """Who should have been served was not, or was sent a wrong cookie."""
-
-
-class Run:
-    """What the processes of one run know of each other, and what their visitors are like: whether
-    a store that cannot be read is shown to them as an empty session, and how long they pause."""
-
-    def __init__(
-        self, context: SpawnContext, processes: int, *, anonymous: bool, pause: float
-    ) -> None:
-        self.anonymous, self.pause = anonymous, pause
-        self.storm = context.Event()
-        """Set while visitors ask for the page that forks."""
-        self.begun = context.Barrier(processes + 1)
-        self.over = context.Event()
-        self._written = context.Value("L")
-        self._refused = context.Value("L")
-        self._forked = context.Value("L")
-
-    def note_refusal(self) -> None:
-        _increment(self._refused)
-
-    def note_write(self) -> None:
-        _increment(self._written)
-
-    def note_fork(self) -> None:
-        _increment(self._forked)
-
-    def forks(self) -> int:
-        """How many there were since the last call."""
-        with self._forked.get_lock():
-            count, self._forked.value = self._forked.value, 0
-        return int(count)
-
-    def wait_for_a_refusal(self) -> None:
-        """Return when somebody has been refused since; or after :data:`PATIENCE`."""
-        _wait_for_more(self._refused, 1)
-
-    def wait_for_writes(self) -> None:
-        """Return when a second's writes were confirmed since; or after :data:`PATIENCE`."""
-        _wait_for_more(self._written, max(5, round(10 / self.pause)))
-
-
-def _increment(count: Any) -> None:
-    with count.get_lock():
-        count.value += 1
-
-
-def _wait_for_more(count: Any, number: int) -> None:
-    enough, end = count.value + number, time.monotonic() + PATIENCE
-    while count.value < enough and time.monotonic() < end:
-        time.sleep(0.01)
 
 
 _run: Run
@@ -108,33 +42,6 @@ def join(run: Run) -> None:
     global _run
     _run = run
     run.begun.wait()
-
-
-@dataclass
-class Notes:
-    """What one visitor has seen, or all together."""
-
-    answers: Counter[str] = field(default_factory=Counter)
-    """How many requests were answered, by page and status: ``"write 200"``."""
-    violations: Counter[tuple[Promise, str]] = field(default_factory=Counter)
-    refusals: list[Refusal] = field(default_factory=list)
-    waits: list[tuple[float, float]] = field(default_factory=list)
-    """When pages that need no session were asked for, and how long they took."""
-    slowest: float = 0.0
-    """Seconds that a page that needs the store took at most."""
-    dead: int = 0
-    """Logouts answered 200 whose cookie was tried at the end."""
-    checked: int = 0
-    """Sessions that were compared at the end."""
-
-    def add(self, other: Notes) -> None:
-        self.answers += other.answers
-        self.violations += other.violations
-        self.refusals += other.refusals
-        self.waits += other.waits
-        self.slowest = max(self.slowest, other.slowest)
-        self.dead += other.dead
-        self.checked += other.checked
 
 
 @dataclass
@@ -408,10 +315,3 @@ def look_on(url: str) -> Notes:
         time.sleep(0.01)
     browser.close()
     return notes
-
-
-def total(notes: list[Notes]) -> Notes:
-    sum_ = Notes()
-    for one in notes:
-        sum_.add(one)
-    return sum_

@@ -43,7 +43,7 @@ def three_memcached(directory: Path) -> Iterator[Target]:
             "forgotten": forgotten(*proxies),
             "slow to write": slow_writes(WRITES, *proxies),
             "one of three stalled": Fault(servers[0].stall, servers[0].go_on, is_on_the_first),
-            "all stalled": Fault(
+            "stalled": Fault(
                 lambda: [server.stall() for server in servers],
                 lambda: [server.go_on() for server in servers],
             ),

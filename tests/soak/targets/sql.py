@@ -13,6 +13,7 @@ from tests.servers.postgresql import PostgreSQL, new_directory
 from tests.servers.proxy import FaultProxy
 from tests.soak.faults import Act, Fault, Target, writes
 from tests.soak.targets.server import SLOW_SECONDS, forgotten, slow_writes, stalled
+from tests.support.patience import wait_until
 
 MARIADB_WRITES = re.compile(rb"\x03(?:INSERT|UPDATE|DELETE) ")
 
@@ -26,6 +27,7 @@ CREATE OR REPLACE TRIGGER hindered BEFORE INSERT OR UPDATE OR DELETE ON sessions
 FOR EACH ROW EXECUTE FUNCTION hindered()
 """
 SLOW = f"PERFORM pg_sleep({SLOW_SECONDS})"
+ASLEEP = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 FULL = "RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'"
 
 
@@ -39,7 +41,11 @@ def postgresql(directory: Path) -> Iterator[Target]:
             server.execute(TRIGGER.format(does=does))
             server.execute(INSTALLED)
 
-        return Fault(begin, lambda: server.execute(TRIGGER.format(does="NULL")), writes)
+        def finish() -> None:
+            server.execute(TRIGGER.format(does="NULL"))
+            wait_until(lambda: not server.execute(ASLEEP), "no statement sleeps any more")
+
+        return Fault(begin, finish, writes)
 
     def read_only(chosen: str) -> Act:
         def choose() -> None:
