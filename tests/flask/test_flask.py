@@ -119,6 +119,29 @@ def test_marking_it_modified_writes_nothing_that_is_stored(
 # Requests in all their parts
 
 
+def test_a_sid_that_is_assigned_is_not_taken_but_changes(app: Flask) -> None:
+    """As programs for Flask-Session regenerate a session."""
+
+    @app.get("/change")
+    def change() -> str:
+        session.sid = chosen  # type: ignore[attr-defined]
+        return session.sid  # type: ignore[attr-defined, no-any-return]
+
+    chosen = "A" * 44
+    client = app.test_client()
+    client.get("/put/a/1")
+    before = client.get_cookie("session")
+    assert before is not None
+    sid = client.get("/change").text
+    after = client.get_cookie("session")
+    assert after is not None
+    assert sid != chosen
+    assert after.value.startswith(sid)
+    assert client.get("/get").json == {"a": "1"}
+    client.set_cookie("session", before.value)
+    assert client.get("/get").json == {}
+
+
 def test_what_is_said_to_be_unmodified_is_not_saved(app: Flask, store: RecordingStore) -> None:
     """As with Flask's own session: a logout and a new session neither; unless more is changed."""
 

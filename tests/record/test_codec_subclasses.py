@@ -18,6 +18,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from bson.tz_util import FixedOffset
 from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
@@ -205,6 +206,7 @@ class OtherDatetime(datetime):
     pass
 
 
+@pytest.mark.parametrize("kind", [datetime, OtherDatetime])
 @pytest.mark.parametrize(
     ("zone", "stored"),
     [
@@ -218,14 +220,24 @@ class OtherDatetime(datetime):
     ],
 )  # fmt: skip
 def test_the_zone_of_another_library_is_kept_by_its_name_or_its_offset(
-    zone: tzinfo | None, stored: tzinfo | None
+    zone: tzinfo | None, stored: tzinfo | None, kind: type[datetime]
 ) -> None:
     """As pandas', pendulum's, pytz' and dateutil's have. The moment is the same."""
-    given = OtherDatetime(2024, 7, 1, 12, tzinfo=zone)
+    given = kind(2024, 7, 1, 12, tzinfo=zone)
     read = codec.loads(codec.dumps(given))
 
     assert fingerprint(read) == fingerprint(datetime(2024, 7, 1, 12, tzinfo=stored))
     assert read == given
+
+
+def test_the_zone_of_another_library_in_a_plain_time_is_refused_by_a_strict_codec() -> None:
+    """A ``time`` has an offset in a zone that has but one."""
+    given = time(1, fold=1, tzinfo=FixedOffset(60, "driver"))
+    read = codec.loads(codec.dumps(given))
+
+    assert fingerprint(read) == fingerprint(time(1, fold=1, tzinfo=timezone(timedelta(hours=1))))
+    with pytest.raises(UnsupportedValue, match="FixedOffset would come back as timezone"):
+        MsgpackCodec(strict=True).dumps(given)
 
 
 def test_a_zone_of_a_subclass_becomes_a_zoneinfo_in_a_plain_datetime_too() -> None:

@@ -15,6 +15,9 @@ from ormsgpack import packb
 from wsgi_sessions.record import Record, content, is_encrypted, unpack
 from wsgi_sessions.session.recent import RecentRecords
 
+UNCHECKED = RecentRecords.add
+"""For tests that count calls."""
+
 
 def meaning(record: Record) -> bytes:
     """Equal for records that mean the same, types and the order of keys included."""
@@ -26,12 +29,10 @@ def meaning(record: Record) -> bytes:
 
 @pytest.fixture(autouse=True, scope="session")
 def _what_is_remembered_is_checked() -> Iterator[None]:
-    add = RecentRecords.add
-
     def checked(self: RecentRecords, id: str, data: bytes, record: Record) -> None:
         if data[:1] == b"\x01" and not is_encrypted(data):
             assert meaning(unpack(data)) == meaning(record), "the bytes mean another record"
-        add(self, id, data, record)
+        UNCHECKED(self, id, data, record)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(RecentRecords, "add", checked)

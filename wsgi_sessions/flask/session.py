@@ -14,6 +14,7 @@ REQUEST_KEYS = frozenset({"_remember", "_remember_seconds"})
 live for one request: they are not stored, and looking for them loads nothing."""
 
 _modified: Any = Session.modified
+_sid: Any = Session.sid
 
 
 class FlaskSession(Session):
@@ -33,6 +34,16 @@ class FlaskSession(Session):
             _modified.__set__(self, True)
         else:
             dismiss_changes(self)
+
+    @property
+    def sid(self) -> str:
+        """What the cookie proves. Programs for Flask-Session assign one to change it, which is
+        :meth:`regenerate`: what is assigned is not taken."""
+        return _sid.__get__(self)  # type: ignore[no-any-return]
+
+    @sid.setter
+    def sid(self, _value: object) -> None:
+        self.regenerate()
 
     def __getitem__(self, key: str) -> Any:
         return vars(self)[key] if key in REQUEST_KEYS else super().__getitem__(key)

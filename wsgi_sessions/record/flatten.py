@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, time
 from itertools import chain
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import ormsgpack
 from markupsafe import Markup
@@ -178,11 +177,13 @@ def _flatten_by(scalar: Scalar) -> Callable[[Flattener, Any, int], ormsgpack.Ext
 
 
 def _flatten_zoned(flattener: Flattener, value: datetime | time, room: int) -> ormsgpack.Ext:
-    """A zone may be of a subclass too: pendulum's are of ``ZoneInfo``."""
+    """A zone may be another library's: pendulum's are of a subclass of ``ZoneInfo``, those of
+    dateutil, pytz and drivers are of ``tzinfo``."""
     zone = value.tzinfo
-    if type(zone) is not ZoneInfo and isinstance(zone, ZoneInfo):
-        flattener.convert(type(zone), ZoneInfo)
-        value = value.replace(tzinfo=zone_of(zone, value))
+    stored = zone_of(zone, value)
+    if stored is not zone:
+        flattener.convert(type(zone), type(stored))
+        value = value.replace(tzinfo=stored)
     flat: ormsgpack.Ext = _SCALARS[id(type(value))](flattener, value, room)
     return flat
 
