@@ -203,8 +203,9 @@ class RedisStore:
         """The same, and the record is listed under *owner*, no longer under *was*: one ``EVALSHA``
         that does all or nothing. In a cluster the lists are in other slots, so *owner*'s list comes
         first, then the record, then *was*'s list, in up to three commands; a crash between them
-        leaves an entry too many. Where the list's node is dead, a spare list on another has it. An entry lives for the time until the next renewal, a tenth of
-        what is left or a day, and a minute longer than the record."""
+        leaves an entry too many. Where the list's node is dead, a spare list on another has it. An
+        entry lives for the time until the next renewal, a tenth of what is left or a day, and a
+        minute longer than the record."""
         left = _milliseconds_until(expires_at)
         if not left:
             owner, was = None, owner if was is None else was
