@@ -16,6 +16,7 @@ import pytest
 
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
+from tests.servers.redis import RedisServer
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
 from wsgi_sessions import (
@@ -126,6 +127,37 @@ def mariadb_row_locked(request: pytest.FixtureRequest) -> tuple[str, Blocked]:
     return server.new_place(name), _row_locked(server.connect, f"{name}.sessions")
 
 
+def mariadb_read_only(request: pytest.FixtureRequest) -> tuple[str, Blocked]:
+    server: MariaDB = request.getfixturevalue("mariadb_server")
+
+    @contextmanager
+    def read_only() -> Iterator[None]:
+        server.execute("SET GLOBAL read_only = 1")
+        try:
+            yield
+        finally:
+            server.execute("SET GLOBAL read_only = 0")
+
+    return server.new_place(f"b{secrets.token_hex(4)}"), read_only
+
+
+def redis_told(begin: str, end: str) -> Place:
+    """A Redis that refuses writes between these two commands."""
+
+    def place(request: pytest.FixtureRequest) -> tuple[str, Blocked]:
+        server: RedisServer = request.getfixturevalue("start_redis")()
+
+        @contextmanager
+        def told() -> Iterator[None]:
+            server.ask(*begin.split())
+            yield
+            server.ask(*end.split())
+
+        return server.url, told
+
+    return place
+
+
 PLACES: dict[str, Place] = {
     "sqlite, locked": sqlite_locked,
     "sqlite, refusing": sqlite_refusing,
@@ -134,6 +166,12 @@ PLACES: dict[str, Place] = {
     "postgresql, row locked": postgresql_row_locked,
     "postgresql, full": postgresql_full,
     "mariadb, row locked": mariadb_row_locked,
+    "mariadb, read-only": mariadb_read_only,
+    "redis, full": redis_told("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    "redis, read-only": redis_told("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    "redis, too few replicas": redis_told(
+        "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"
+    ),
 }
 
 

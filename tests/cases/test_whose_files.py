@@ -132,6 +132,25 @@ def test_an_sqlite_file_that_others_may_write_is_refused(
     store.close()
 
 
+@pytest.mark.parametrize("beside", ["-wal", "-journal"])
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite"])
+def test_what_others_may_write_beside_an_sqlite_file_is_refused(
+    tmp_path: Path, scheme: str, beside: str
+) -> None:
+    """SQLite would take its content over, and who may write to the directory can put it there."""
+    store: Any = open_store(f"{scheme}:///{tmp_path}/s.db")
+    store.save("key", b"mine", expires_at=LATER, replacing=None)
+    store.close()
+    planted = tmp_path / f"s.db{beside}"
+    planted.touch()
+    planted.chmod(0o666)
+    with pytest.raises(StoreUnavailable, match=f"s.db{beside} can be written to by other users"):
+        store.load("key")
+    planted.unlink()
+    assert store.load("key").data == b"mine"
+    store.close()
+
+
 def test_a_directory_that_others_may_write_is_refused_by_a_process_that_runs(
     tmp_path: Path,
 ) -> None:

@@ -32,7 +32,7 @@ from tests.servers.memcached import MemcachedServer
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import SHORT, RedisCluster, RedisServer
-from tests.support.patience import answered, wait_until
+from tests.support.patience import answered, patient_url, wait_until
 from wsgi_sessions import (
     MemcachedStore,
     MongoDBStore,
@@ -47,7 +47,7 @@ from wsgi_sessions.testing.contract import new_key
 from wsgi_sessions.testing.fault_contract import FaultContract
 
 LATER = 4e9
-ANSWER, CONNECT = 1, 10
+ANSWER, CONNECT = 2, 10
 TIMEOUTS = Timeouts(connect=CONNECT, answer=ANSWER)
 CLIENT = {**SHORT, "socket_timeout": ANSWER, "socket_connect_timeout": CONNECT}
 LIMITS = f"connect_timeout={CONNECT}&answer_timeout={ANSWER}"
@@ -338,8 +338,11 @@ def _dynamodb(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
     server: DynamoDBServer = request.getfixturevalue("dynamodb_server")
     proxy, url = behind(server.endpoint, stack)
     table = f"t{secrets.token_hex(4)}"
-    store = open_store(with_limits(f"dynamodb://{REGION}/{table}?endpoint_url={url}"))
-    return Place(store, proxy)
+    place = f"dynamodb://{REGION}/{table}?endpoint_url="
+    patient = open_store(patient_url(f"{place}{server.endpoint}"))
+    patient.save(new_key(), b"", expires_at=LATER, replacing=None)  # makes the table
+    close_store(patient)
+    return Place(open_store(with_limits(f"{place}{url}")), proxy)
 
 
 class TestFaults(FaultContract):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.serving import gunicorn
+from tests.servers.process import free_port
+from tests.support.serving import ROOT, gunicorn, running
 from tests.support.store_urls import STORE_URLS
 
 EARLY = ("dynamodb", "mongodb")
@@ -43,7 +47,39 @@ app = SessionMiddleware(app, store, secret="x")
 VISITORS, REQUESTS = 8, 50
 
 
-@pytest.mark.parametrize("worker", ["gthread", "gevent"])
+@contextmanager
+def uwsgi(directory: Path, **environment: str) -> Iterator[str]:
+    """Which forks in C, so that Python's hooks are not called."""
+    port = free_port()
+    paths = [part for path in (directory, ROOT, *sys.path) for part in ("--pythonpath", str(path))]
+    command = [
+        str(Path(sys.executable).with_name("uwsgi")),
+        "--http-socket",
+        f"127.0.0.1:{port}",
+        "--master",
+        "--processes",
+        "4",
+    ]
+    command += ["--enable-threads", "--die-on-term", "--disable-logging", *paths]
+    command += ["--module", "application:app"]
+    with running(command, port, directory, **environment) as url:
+        yield url
+
+
+@contextmanager
+def served(worker: str, directory: Path, **environment: str) -> Iterator[str]:
+    if worker == "uwsgi":
+        with uwsgi(directory, **environment) as url:
+            yield url
+        return
+    arguments = ["--preload", "-w", "4", "-k", worker]
+    if worker == "gthread":
+        arguments += ["--threads", "4"]
+    with gunicorn("application:app", directory, *arguments, **environment) as url:
+        yield url
+
+
+@pytest.mark.parametrize("worker", ["gthread", "gevent", "uwsgi"])
 @pytest.mark.parametrize("name", STORE_URLS)
 def test_four_workers_of_a_preloaded_application_keep_visitors_apart(
     name: str, worker: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -52,11 +88,7 @@ def test_four_workers_of_a_preloaded_application_keep_visitors_apart(
     early = PATCH if worker == "gevent" and name in EARLY else ""
     (tmp_path / "application.py").write_text(early + APPLICATION)
     store = STORE_URLS[name](request)
-    arguments = ["--preload", "-w", "4", "-k", worker]
-    if worker == "gthread":
-        arguments += ["--threads", "4"]
-
-    with gunicorn("application:app", tmp_path, *arguments, STORE=store) as url:
+    with served(worker, tmp_path, STORE=store) as url:
         address = url.removeprefix("http://")
 
         def visit(visitor: int) -> set[str | None]:

@@ -541,6 +541,7 @@ def test_refusing_server(
     with unavailable(reason) as replaced:
         store.save("key", b"new", expires_at=LATER, replacing=version)
     assert (created.value.applied, replaced.value.applied) == (False, False)
+    assert replaced.value.busy is (reason != "permit")
     assert data_of(store, "key") == b"old"
     assert store.load("new") is None
     for command in end:

@@ -9,7 +9,10 @@ import os
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 
-__all__ = ["check_private", "check_writable", "create_private"]
+__all__ = ["check_private", "check_private_database", "check_writable", "create_private"]
+
+BESIDE = ("", "-wal", "-journal")
+"""What SQLite reads with a file: it finds there what was not yet written into it."""
 
 
 def check_writable(path: str, *, parents: bool = False) -> None:
@@ -51,6 +54,14 @@ def check_private(what: str, status: os.stat_result, *, group: bool = False) -> 
             f"{'' if group else ', or pass group=True if its group shares the sessions'}",
             applied=False,
         )
+
+
+def check_private_database(path: str, *, group: bool = False) -> None:
+    """:func:`check_private` of SQLite's file *path*, and of those beside it whose content it takes
+    over, which who may write to the directory can have put there. Of none that does not exist."""
+    for name in (path + suffix for suffix in BESIDE):
+        with contextlib.suppress(OSError):
+            check_private(f"SQLite database {name}", os.stat(name), group=group)
 
 
 def create_private(path: str, mode: int = 0o600) -> None:

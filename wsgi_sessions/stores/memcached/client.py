@@ -98,6 +98,12 @@ def report(label: str, error: Exception) -> NoReturn:
         unsent = (ConnectionRefusedError, gaierror, SSLCertVerificationError)
         applied = False if isinstance(error, unsent) else None
         raise StoreUnavailable(f"memcached at {label}: {error}", applied=applied) from error
+    if isinstance(error, RuntimeError) and str(error).startswith("Too many objects"):
+        raise StoreUnavailable(
+            f"memcached at {label} was not asked: the client's connection pool is exhausted",
+            applied=False,
+            busy=True,
+        ) from None
     # pymemcache's own messages may quote what it read: keys, values.
     refused = refusal(error)
     raise StoreUnavailable(

@@ -24,11 +24,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from os import getpid
+from time import monotonic, sleep
 from types import FunctionType
 from typing import Any
 
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.redis.packets import Wait, talk
+from wsgi_sessions.stores.redis.replies import exhausted
 from wsgi_sessions.stores.redis.watched import Command
 from wsgi_sessions.stores.redis.wire import packed
 
@@ -45,6 +48,7 @@ _KINDS = {
 }
 _TAKING = {"redis": (), "valkey": ("GET",)}
 """What ``get_connection`` of the package's pools is called with."""
+_TICK_SECONDS = 0.005
 _FINAL = {"NoScriptError", "NoPermissionError", "MaxConnectionsError"}
 """What a second attempt does not change."""
 
@@ -52,15 +56,18 @@ _FINAL = {"NoScriptError", "NoPermissionError", "MaxConnectionsError"}
 class Lender:
     """The connections of *client*, of whose class :func:`lender_of` has found *original*."""
 
-    def __init__(self, client: Any, package: str, original: object) -> None:
+    def __init__(self, client: Any, package: str, original: object, patience: float) -> None:
         self._client = client
+        self._patience = patience
         self._class = type(client)
         self._original = original
         self._taking = _TAKING[package]
         self._plain: Any = None
         """A pool that has no cache, the last that was found."""
         self._client_of = getattr(client, f"get_{package}_connection", None)
-        self._pools = sys.modules[f"{package}.connection"].ConnectionPool
+        connections = sys.modules[f"{package}.connection"]
+        self._pools = connections.ConnectionPool
+        self._waiting_pools = connections.BlockingConnectionPool
         errors = sys.modules[f"{package}.exceptions"]
         self._failure: type[Exception] = getattr(errors, f"{package.capitalize()}Error")
         self._refusals: tuple[type[Exception], ...] = (errors.ResponseError, StoreUnavailable)
@@ -92,6 +99,8 @@ class Lender:
         """The reply to *command* over a connection of *pool*, or :data:`AGAIN`, or
         :data:`NOT_LENT` if the server has refused it. With *wait* as :func:`~.packets.talk` has
         it."""
+        if isinstance(pool, self._waiting_pools):
+            self._wait_for(pool)
         connection, line, ended = None, None, False
         try:
             connection = pool.get_connection(*self._taking)
@@ -115,6 +124,15 @@ class Lender:
                 return NOT_LENT if isinstance(error, self._refusals) else AGAIN
             raise
         return reply
+
+    def _wait_for(self, pool: Any) -> None:
+        """Until a connection is free. The pool itself waits for 20 seconds by default, which a
+        thread that holds the last one would wait for itself."""
+        until = monotonic() + self._patience
+        while pool.pid == getpid() and pool.pool.empty():
+            if monotonic() >= until:
+                raise exhausted()
+            sleep(_TICK_SECONDS)
 
     def _goes_again(self, error: BaseException, connection: Any) -> bool:
         if not isinstance(error, self._failure) or type(error).__name__ in _FINAL:
@@ -143,9 +161,9 @@ class _Line:
             return error
 
 
-def lender_of(client: Any) -> Lender | None:
+def lender_of(client: Any, patience: float) -> Lender | None:
     """The lender of *client*; ``None`` if it is not of the package's own class, or if that has been
-    changed."""
+    changed. Where a pool waits for a connection that is free, it does so for *patience* seconds."""
     kind = type(client)
     package = kind.__module__.partition(".")[0]
     if kind.__qualname__ not in _KINDS.get(package, ()):
@@ -153,7 +171,7 @@ def lender_of(client: Any) -> Lender | None:
     home, original = vars(sys.modules[kind.__module__]), kind.execute_command
     own = home.get(kind.__qualname__) is kind
     untouched = type(original) is FunctionType and original.__globals__ is home
-    return Lender(client, package, original) if own and untouched else None
+    return Lender(client, package, original, patience) if own and untouched else None
 
 
 def start_over(client: Any) -> None:

@@ -77,7 +77,7 @@ class Client:
     """A client that was handed in: ``redis.Redis``, of a Sentinel, ``RedisCluster``, Valkey's."""
 
     def __init__(self, client: Any, *, wait_replicas: int, timeouts: Timeouts) -> None:
-        self._lender = lender_of(client)
+        self._lender = lender_of(client, timeouts.answer)
         _check(client, wait_replicas and not self._lender)
         self._client = client
         self.is_cluster: bool = hasattr(client, "get_primaries")

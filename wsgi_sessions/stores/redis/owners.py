@@ -101,11 +101,11 @@ class OwnerLists:
             self._avoid(name)
 
     def keys_of(self, owner: str) -> Sequence[str]:
-        """The keys of the live records of *owner*, in order. Two round trips (in a cluster one for
-        each list and one for each node), another where something is listed that has no record."""
+        """The keys of the live records of *owner*, in order. Two round trips (in a cluster two for
+        each node), another where something is listed that has no record."""
         deadline = self._server.deadline()
         names = [name for name in (self.name_of(owner), self._spare_of(owner)) if name is not None]
-        lists = [self._listed(name, deadline) for name in names]
+        lists = self._listed(names, deadline)
         keys = list(dict.fromkeys(chain.from_iterable(lists)))
         if not keys:
             return []
@@ -129,9 +129,13 @@ class OwnerLists:
     def _put(self, name: bytes, key: str, entry: Entry) -> bool:
         return bool(self._scripts.run(LIST, (name, key, *entry), self._server.deadline()))
 
-    def _listed(self, name: bytes, deadline: float) -> list[str]:
-        listed = self._server.call(("ZRANGEBYSCORE", name, "(0", "+inf"), deadline)
-        return [key.decode() for key in listed]
+    def _listed(self, names: list[bytes], deadline: float) -> list[list[str]]:
+        commands: list[Command] = [("ZRANGEBYSCORE", name, "(0", "+inf") for name in names]
+        if len(commands) == 1:
+            lists = [self._server.call(commands[0], deadline)]
+        else:
+            lists = self._server.call(Reads(commands), deadline, recognisable=True)
+        return [[key.decode() for key in listed] for listed in lists]
 
     def _take_off_ghosts(self, name: bytes, ghosts: list[str], deadline: float) -> None:
         if ghosts:

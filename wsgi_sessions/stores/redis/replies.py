@@ -15,6 +15,7 @@ __all__ = [
     "NotPermitted",
     "WrongType",
     "disturbed",
+    "exhausted",
     "first_reply",
     "lost_during_write",
     "renamed",
@@ -38,11 +39,15 @@ _REASONS = {
     "MasterDownError": "is a replica without its master",
 }
 
+_EXHAUSTED = ("No connection available.", "Too many connections")
+"""What the packages say where they have no class for it."""
+
 _IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 """What Redis 7.0 and later ones say where a script is permitted and a command in it is not."""
 
-_BUSY = {"MaxConnectionsError", "OutOfMemoryError", "ReadOnlyError"}
-"""What says no more than that this one thing cannot be done now."""
+_BUSY = {"MaxConnectionsError", "OutOfMemoryError", "ReadOnlyError", "NOREPLICAS", "MISCONF"}
+"""What says no more than that this one thing cannot be done now; by the code of the reply where the
+packages have no class for it: too few replicas, a disk that is full."""
 
 
 class NoScript(StoreUnavailable):
@@ -67,6 +72,8 @@ def unavailable(error: BaseException, server: str = "Redis") -> StoreUnavailable
     The texts of error replies, and some of the client's own, repeat the command's arguments.
     """
     kind = type(error).__name__
+    if str(error) in _EXHAUSTED:
+        return exhausted()
     if "because of: NOPERM" in str(error):
         kind = "NoPermissionError"  # of EXEC, within EXECABORT
     if kind in ("MovedError", "AskError"):
@@ -88,8 +95,13 @@ def unavailable(error: BaseException, server: str = "Redis") -> StoreUnavailable
     return (NotPermitted if not_permitted else StoreUnavailable)(
         f"{server} {_REASONS.get(kind, f'failed ({shown})')}",
         applied=_applied(error),
-        busy=kind in _BUSY,
+        busy=kind in _BUSY or code in _BUSY,
     )
+
+
+def exhausted() -> StoreUnavailable:
+    """That all connections of a pool that was handed in are in use."""
+    return StoreUnavailable(f"Redis {_REASONS['MaxConnectionsError']}", busy=True, applied=False)
 
 
 def disturbed() -> StoreUnavailable:

@@ -102,7 +102,10 @@ class RedisStore:
 
     **Of a cluster** each node is a place of its own: one that hangs or is dead costs the sessions
     that it holds and no others, and a new session is put on another. By URL the store keeps
-    connections to each, and asks for the table of slots once a second at most.
+    connections to each, and asks for the table of slots once a second at most. A proxy that spreads
+    keys over several servers and is no cluster, as Twemproxy does, is fit for sessions and not for
+    the lists of owners: it sends a script to the server of its first key, so that ``sessions_of``
+    and ``revoke_all`` miss sessions there. Put one server behind it, or take a cluster.
 
     **A client that was handed in** lends its connections: the store sends and reads over them
     itself, which takes two thirds of the instructions of ``execute_command`` and closes what a
@@ -200,8 +203,9 @@ class RedisStore:
         """The same, and the record is listed under *owner*, no longer under *was*: one ``EVALSHA``
         that does all or nothing. In a cluster the lists are in other slots, so *owner*'s list comes
         first, then the record, then *was*'s list, in up to three commands; a crash between them
-        leaves an entry too many. An entry lives for the time until the next renewal, a tenth of
-        what is left or a day, and a minute longer than the record."""
+        leaves an entry too many. Where the list's node is dead, a spare list on another has it. An
+        entry lives for the time until the next renewal, a tenth of what is left or a day, and a
+        minute longer than the record."""
         left = _milliseconds_until(expires_at)
         if not left:
             owner, was = None, owner if was is None else was

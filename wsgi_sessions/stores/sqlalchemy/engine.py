@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from sqlalchemy.engine import URL, Dialect, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
 from wsgi_sessions.errors import ConfigurationError, cannot_import
-from wsgi_sessions.stores.place import check_private, create_private
+from wsgi_sessions.stores.place import check_private_database, create_private
 from wsgi_sessions.stores.sqlalchemy.limits import Limits
 from wsgi_sessions.stores.sqlalchemy.pooler import Pooler
 from wsgi_sessions.stores.sqlalchemy.table import FAMILIES
@@ -190,8 +189,7 @@ def _keep_private(_: Dialect, _record: object, args: list[Any], _options: dict[s
     path = str(args[0])
     if not path.startswith("file:"):
         create_private(path)
-        with contextlib.suppress(OSError):
-            check_private(f"SQLite database {path}", os.stat(path))
+        check_private_database(path)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -20,7 +20,6 @@ Three things lose data without any error if they are done wrong
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import threading
@@ -29,7 +28,7 @@ import weakref
 from urllib.parse import quote
 
 from wsgi_sessions.stores.forks import PerProcess, around_fork
-from wsgi_sessions.stores.place import check_private, create_private
+from wsgi_sessions.stores.place import check_private_database, create_private
 
 _lock = PerProcess(threading.RLock)
 """Held while a connection is opened or closed, and during a fork. Reentrant, because the garbage
@@ -94,14 +93,14 @@ class Connections:
 
     def _check(self) -> None:
         """Refuse a file in which others may have put records for us to find."""
-        with contextlib.suppress(OSError):  # it is gone again
-            check_private(f"SQLite database {self.path}", os.stat(self.path), group=self._group)
-            self._trusted = _identity(self.path)
+        check_private_database(self.path, group=self._group)
+        self._trusted = _identity(self.path)
 
     def _connect(self) -> _Connection:
         with _lock.get():
             if self._create:
                 create_private(self.path, 0o660 if self._group else 0o600)
+            check_private_database(self.path, group=self._group)
             connection = sqlite3.connect(
                 f"file:{quote(self.path)}?mode=rw",
                 uri=True,
