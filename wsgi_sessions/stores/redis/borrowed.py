@@ -99,7 +99,7 @@ class Lender:
         """The reply to *command* over a connection of *pool*, or :data:`AGAIN`, or
         :data:`NOT_LENT` if the server has refused it. With *wait* as :func:`~.packets.talk` has
         it."""
-        if isinstance(pool, self._waiting_pools):
+        if type(pool) is not self._pools and isinstance(pool, self._waiting_pools):
             self._wait_for(pool)
         connection, line, ended = None, None, False
         try:
