@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from operator import itemgetter
 from secrets import token_hex
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -67,6 +68,7 @@ for each tab."""
 
 _LIFETIME = "PERMANENT_SESSION_LIFETIME"
 _CONFIGURATION = tuple(dict.fromkeys((_LIFETIME, *KEYS.values(), "APPLICATION_ROOT")))
+_all_of: Callable[[Any], tuple[Any, ...]] = itemgetter(*_CONFIGURATION)
 
 _log = logging.getLogger("wsgi_sessions")
 
@@ -138,8 +140,14 @@ class ConfiguredMiddleware:
             raise AttributeError(name)
         return getattr(self.app, name)
 
-    def _said(self) -> tuple[object, ...]:
-        return (*map(self._config.get, _CONFIGURATION), *self._asked().values())
+    def _said(self) -> tuple[Any, ...]:
+        try:
+            said = _all_of(self._config)  # in one call: it is asked in each request
+        except KeyError:
+            said = tuple(map(self._config.get, _CONFIGURATION))
+        if overridden(type(self._flask.session_interface)):  # type: ignore[arg-type]
+            return (*said, *self._asked().values())
+        return said
 
     def _asked(self) -> Options:
         """What a session interface of the application's says of the cookie."""

@@ -35,6 +35,8 @@ __all__ = ["FlaskSessionInterface"]
 
 _SAVED = "saved_by_flask"
 """The attribute of a session that says that ``save_session`` has been called for it."""
+_OPENED = "opened_by_flask"
+"""The attribute of a session that no middleware commits."""
 
 
 class NoSession(SessionMixin):
@@ -114,6 +116,7 @@ class FlaskSessionInterface(SessionInterface):
             if manager is None:
                 return NoSession(_problem_of(app))
             session = manager.open(request.environ.get("HTTP_COOKIE"), request.environ)
+            setattr(session, _OPENED, True)
         elif self._is_guest:
             adopt_login_keys(session, LOGIN_KEYS, FRESH_KEYS)
         session.__class__ = FlaskSession
@@ -127,8 +130,8 @@ class FlaskSessionInterface(SessionInterface):
         setattr(session, _SAVED, True)
         if self._keeps_cookie(app, session):
             session.rollback()
-        manager = _manager_of(app)
-        if manager is None or flask.request.environ.get(self._environ_key) is session:
+        manager = _manager_of(app)  # asked always: the request may have changed the configuration
+        if manager is None or not hasattr(session, _OPENED):
             return
         response.headers.extend(manager.commit(session, secure=flask.request.is_secure))
         if session.accessed:
@@ -176,7 +179,10 @@ def _asked(save_session: Callable[..., Any]) -> Callable[..., Any]:
 
 def _manager_of(app: flask.Flask) -> SessionManager | None:
     """That of the middleware around *app*, whatever other middleware is around it as well."""
-    for layer in layers_of(app.extensions.get(EXTENSION, app.wsgi_app)):
+    extension = app.extensions.get(EXTENSION)
+    if type(extension) is ConfiguredMiddleware:  # nearly always
+        return extension.manager
+    for layer in layers_of(extension or app.wsgi_app):
         if isinstance(layer, (SessionMiddleware, ConfiguredMiddleware)):
             return layer.manager
     return None

@@ -14,7 +14,7 @@ hostile: what cannot be decoded names nobody, but is still compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -39,7 +39,7 @@ class Identity:
     *fresh_keys* becomes true, the same user has proved again who he is (OWASP ASVS 5.0, 7.2.4).
     """
 
-    __slots__ = ("_decode", "_groups", "_owner_of", "fresh_keys", "login_keys")
+    __slots__ = ("_decode", "_groups", "_keys", "_owner_of", "fresh_keys", "login_keys")
 
     def __init__(
         self,
@@ -51,12 +51,17 @@ class Identity:
         self._groups = groups
         self.login_keys: tuple[str, ...] = tuple(key for group in groups for key in group)
         self.fresh_keys: tuple[str, ...] = tuple(fresh_keys)
+        self._keys = frozenset((*self.login_keys, *self.fresh_keys))
         self._owner_of = owner_of
         self._decode = decode
 
     def decides(self, key: str) -> bool:
         """Whether a change of *key* may be a login, a logout or a proof."""
-        return key in self.login_keys or key in self.fresh_keys
+        return key in self._keys
+
+    def ignores(self, keys: Iterable[str]) -> bool:
+        """Whether a change of *keys* is nothing of the kind."""
+        return self._keys.isdisjoint(keys)
 
     def is_empty(self, values: Values) -> bool:
         """Whether there is no login key."""
