@@ -70,7 +70,7 @@ class Changes:
         self.results: dict[str, Found] = {}
         """What this request has made of each key that it changed; ``MISSING`` if it deleted it."""
         self._computed: dict[str, _Computed] = {}
-        self._moved: set[str] = set()
+        self._moved: Collection[str] = ()
         """Keys that were deleted and put again: as in a dict, they go to the end."""
 
     def __bool__(self) -> bool:
@@ -96,7 +96,7 @@ class Changes:
             if self._computed:
                 self._computed.pop(key, None)
             if results[key] is MISSING:
-                self._moved.add(key)
+                self._moved = {*self._moved, key}
                 del results[key]
         results[key] = data
 
@@ -109,13 +109,13 @@ class Changes:
         """Say nothing about *key* any more."""
         self.results.pop(key, None)
         self._computed.pop(key, None)
-        self._moved.discard(key)
+        self._moved = {*self._moved} - {key}
 
     def clear(self) -> None:
         self._only_puts, self.cleared = False, True
         self.results.clear()
         self._computed.clear()
-        self._moved.clear()
+        self._moved = ()
 
     def clear_before(self) -> None:
         """Have a :meth:`clear` come before these changes."""

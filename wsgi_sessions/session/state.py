@@ -27,6 +27,7 @@ from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.header import UNCHANGED as UNCHANGED_HEADER
+from wsgi_sessions.session.identity import Identity
 from wsgi_sessions.session.lifetimes import falls_short, renewal_due
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.rights import NeedsCookie, Rights
@@ -338,7 +339,9 @@ class RequestState:
     def _update(self, snapshot: Snapshot, *, due: bool = False, active: bool = True) -> None:
         draft, repository = self.draft or self.look(), self.repository
         before, cleared, logs_in = snapshot.record, draft.changes.cleared, False
-        plain = not repository.in_cookie and self._leaves_login(draft)
+        identity = repository.identity
+        plain = identity is None or _leaves_login(identity, draft)
+        plain = plain and not repository.in_cookie
         if cleared or draft.header.secret or not plain:
             logs_in = self.phase is OPEN and self.rights().log_in()
             self.ensure_secret()
@@ -385,18 +388,6 @@ class RequestState:
         if not (text is None or isinstance(text, str)):
             raise TypeError(f"describe_device gave no str or None, but {type(text).__name__}")
         return text and text[:MAX_DEVICE].encode(errors="replace").decode()
-
-    def _leaves_login(self, draft: Draft) -> bool:
-        """Whether no change can say anything of who is logged in. Nearly always."""
-        identity = self.repository.identity
-        if identity is None:
-            return True
-        changes = draft.changes
-        return (
-            draft.header is UNCHANGED_HEADER
-            and not changes.cleared
-            and identity.ignores(changes.results)
-        )
 
     def _touches_login(self, draft: Draft) -> bool:
         """Whether a login key was set or removed, to whatever value."""
@@ -456,6 +447,13 @@ class RequestState:
         elif outcome is SAVED and (new_cookie or not snapshot.issued_at):
             self.cookie = ISSUE
             snapshot.issued_at = self.repository.now()
+
+
+def _leaves_login(identity: Identity, draft: Draft) -> bool:
+    """Whether no change can say anything of who is logged in. Nearly always."""
+    changes = draft.changes
+    unchanged = draft.header is UNCHANGED_HEADER and not changes.cleared
+    return unchanged and identity.ignores(changes.results)
 
 
 def _is_reshaped(before: Record | None, after: Record | None) -> bool:

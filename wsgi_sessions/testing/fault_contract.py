@@ -285,20 +285,20 @@ class FaultContract(TimedContract):
 
     # -- an answer that was lost
 
-    @pytest.mark.parametrize("name", ["create", "replace", "end"])
+    @pytest.mark.parametrize("lost_save", ["create", "replace", "end"])
     def test_a_save_whose_answer_was_lost_is_not_called_refused(
-        self, place: Place, lose_answer: Callable[[], object], name: str
+        self, place: Place, lose_answer: Callable[[], object], lost_save: str
     ) -> None:
         """Whoever says that nothing was done has to know it."""
-        if name == "create":
+        if lost_save == "create":
             place.store.delete(place.key)
             place.version = None
         place.store.load(place.key)
         lose_answer()
-        ends = 0.0 if name == "end" else place.later
+        ends = 0.0 if lost_save == "end" else place.later
         outcome = outcome_of(lambda: place.replace(b"new", expires_at=ends))
-        before = None if name == "create" else b"old"
-        assert_true(outcome, place, before, None if name == "end" else b"new")
+        before = None if lost_save == "create" else b"old"
+        assert_true(outcome, place, before, None if lost_save == "end" else b"new")
 
     def test_a_load_whose_answer_was_lost_is_not_called_missing(
         self, place: Place, lose_answer: Callable[[], object]
