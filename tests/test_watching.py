@@ -95,7 +95,9 @@ def is_logging(function: ast.expr) -> bool:
         return False
     owner = ast.unparse(function.value)
     by_logger = owner.endswith("log") or owner in ("logger", "self._logger")
-    by_name = ("info", "warning", "error", "log") if by_logger else ("_warn_once", "_report")
+    by_name = (
+        ("info", "warning", "error", "log", "outage") if by_logger else ("_warn_once", "_report")
+    )
     return function.attr in by_name
 
 
@@ -105,7 +107,8 @@ def messages_of(call: ast.Call) -> Iterator[str]:
             parts = (one.value if isinstance(one, ast.Constant) else "…" for one in argument.values)
             yield "".join(map(str, parts))
         elif isinstance(argument, ast.Constant) and " " in str(argument.value):
-            yield re.sub(r"%[sdgr]", "…", str(argument.value))
+            said = ": …" if ast.unparse(call.func).endswith(".outage") else ""  # what is wrong
+            yield re.sub(r"%[sdgr]", "…", str(argument.value)) + said
 
 
 def test_every_entry_of_the_log_is_explained() -> None:

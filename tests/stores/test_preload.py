@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.process import free_port
+from tests.servers.process import free_port, unavailable
 from tests.support.serving import ROOT, gunicorn, running
 from tests.support.store_urls import STORE_URLS
 
@@ -50,10 +50,13 @@ VISITORS, REQUESTS = 8, 50
 @contextmanager
 def uwsgi(directory: Path, **environment: str) -> Iterator[str]:
     """Which forks in C, so that Python's hooks are not called."""
+    program = Path(sys.executable).with_name("uwsgi")
+    if not program.exists():
+        unavailable("uWSGI is not installed: make wsgi-servers")
     port = free_port()
     paths = [part for path in (directory, ROOT, *sys.path) for part in ("--pythonpath", str(path))]
     command = [
-        str(Path(sys.executable).with_name("uwsgi")),
+        str(program),
         "--http-socket",
         f"127.0.0.1:{port}",
         "--master",

@@ -110,8 +110,9 @@ class CookieResolver:
 
     def _unavailable(self, tokens: list[Token], now: float) -> Snapshot:
         id = tokens[0].id if tokens else "of an old cookie"
-        message = "session %s could not be loaded, the visitor is anonymous"
-        self._repository.log.outage(logging.WARNING, message, id)
+        self._repository.log.outage(
+            logging.WARNING, "session %s could not be loaded, the visitor is anonymous", id
+        )
         snapshot = Snapshot(now)
         snapshot.detach(id, UNAVAILABLE)
         return snapshot

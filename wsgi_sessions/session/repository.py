@@ -205,11 +205,10 @@ class SessionRepository:
         if record is None or edit(record, now) is not record:
             return False
         self._unrenewed_at = now
-        message = "session %s could not be renewed"
         if isinstance(error, StoreUnavailable):
-            self.log.outage(logging.WARNING, message, snapshot.id)
+            self.log.outage(logging.WARNING, "session %s could not be renewed", snapshot.id)
         else:
-            self.log.warning(f"{message}: %s", snapshot.id, error)
+            self.log.warning("session %s could not be renewed: %s", snapshot.id, error)
         return True
 
     def update(
