@@ -36,9 +36,10 @@ class Place:
     """A store with a record, and what is done to it."""
 
     def __init__(self, store: Store, later: float) -> None:
-        self.store, self.later = store, later
-        self.key = new_key()
-        self.version = self.create(self.key, b"old")
+        self.store: Store = store
+        self.later: float = later
+        self.key: str = new_key()
+        self.version: Hashable | None = self.create(self.key, b"old")
         assert self.version is not None
 
     def create(self, key: str, data: bytes) -> Hashable | None:
@@ -97,7 +98,8 @@ class Places:
     def __init__(self, store: Store, stopped: Stopped) -> None:
         of = place_of(store)
         assert of is not None, "the store has no place_of, by which others know its servers"
-        self.of, self.stopped = of, stopped
+        self.of: Callable[[str], Hashable] = of
+        self.stopped: Stopped = stopped
 
     def key_beside(self, place: Hashable) -> str:
         """A key that another server has."""
