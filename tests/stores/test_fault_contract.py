@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 import signal
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -345,12 +345,27 @@ def _dynamodb(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
     return Place(open_store(with_limits(f"{place}{url}")), proxy)
 
 
+SECOND_WAYS = {
+    *("sqlalchemy sqlite", "valkey client", "redis client without scripts", "mongodb client"),
+    *("memcached hash client", "memcached tls", "mariadb engine", "pgbouncer session"),
+}
+"""To what another place leads too: ``make full`` has them."""
+
+
+def places(names: Iterable[str]) -> list[Any]:
+    """Those of that name, as parameters."""
+    return [
+        pytest.param(name, marks=pytest.mark.full) if name in SECOND_WAYS else name
+        for name in names
+    ]
+
+
 class TestFaults(FaultContract):
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Each rule with the places where its faults can be made."""
         needed = set().union(*FAULTS.values()) & set(metafunc.fixturenames)
         names = [name for name, faults in FAULTS.items() if needed <= faults]
-        metafunc.parametrize("where", names, indirect=True)
+        metafunc.parametrize("where", places(names), indirect=True)
 
     @pytest.fixture
     def where(self, request: pytest.FixtureRequest) -> Iterator[Place]:
@@ -403,7 +418,7 @@ PROXIED = [name for name, faults in FAULTS.items() if faults >= CONNECTION]
 
 
 @pytest.mark.parametrize("step", ["create", "replace"])
-@pytest.mark.parametrize("name", PROXIED)
+@pytest.mark.parametrize("name", places(PROXIED))
 def test_of_a_save_that_was_sent_nobody_says_that_it_was_not_done(
     name: str, step: str, request: pytest.FixtureRequest
 ) -> None:
