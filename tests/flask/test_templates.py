@@ -19,6 +19,13 @@ ADDED = [name for name in OURS if name not in FLASKS]
 FORMS = {"dot": "session.{}", "brackets": "session['{}']"}
 
 
+def application() -> Flask:
+    app = Flask(__name__, static_folder=None)
+    app.secret_key = SECRET
+    FlaskSessions(app, store=MemoryStore())
+    return app
+
+
 def rendered(app: Flask, template: str, **values: Any) -> str:
     """In a request after one that has put *values*, where there are any."""
     app.add_url_rule("/", "show", lambda: render_template_string(template))
@@ -43,27 +50,21 @@ def test_a_key_is_found_whatever_attributes_a_session_has(name: str, way: str, f
 @pytest.mark.parametrize("name", [name for name in ADDED if name not in SHOWN])
 def test_a_key_that_is_missing_is_undefined(name: str, form: str) -> None:
     """No method that is always true, and never the secret."""
-    app = Flask(__name__, static_folder=None)
-    app.secret_key = SECRET
-    FlaskSessions(app, store=MemoryStore())
+    app = application()
     found = FORMS[form].format(name)
     template = "{% if " + found + " %}true{% else %}[{{ " + found + " }}]{% endif %}"
     assert rendered(app, template, other=1) == "[]"
 
 
 def test_what_a_page_may_show_of_a_session_is_found() -> None:
-    app = Flask(__name__)
-    app.secret_key = SECRET
-    FlaskSessions(app, store=MemoryStore())
+    app = application()
     template = "{{ session.owner }} {{ session['owner'] }} {{ session.expires_at > 0 }}"
     assert rendered(app, template, user_id=7) == "7 7 True"
 
 
 def test_what_flasks_own_session_has_is_found() -> None:
     """Its methods, its flags, and attributes that the application has set."""
-    app = Flask(__name__)
-    app.secret_key = SECRET
-    FlaskSessions(app, store=MemoryStore())
+    app = application()
 
     @app.before_request
     def mark() -> None:
@@ -79,9 +80,7 @@ def test_what_flasks_own_session_has_is_found() -> None:
 
 def test_a_macro_of_another_template_finds_the_keys() -> None:
     """It has no context, and the session from the globals."""
-    app = Flask(__name__)
-    app.secret_key = SECRET
-    FlaskSessions(app, store=MemoryStore())
+    app = application()
     macro = "{% macro login() %}{{ session.login }}{% endmacro %}"
     app.jinja_loader = DictLoader({"macros.html": macro})  # type: ignore[assignment]
     template = "{% from 'macros.html' import login %}{{ login() }}"

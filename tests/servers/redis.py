@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import ipaddress
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,6 +85,16 @@ class RedisServer:
         """How often each command was executed."""
         stats = self.ask("INFO", "commandstats")
         return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
+
+
+@contextmanager
+def stalled(server: RedisServer) -> Iterator[None]:
+    """The server hangs meanwhile."""
+    server.process.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.signal(signal.SIGCONT)
 
 
 class RedisCluster:

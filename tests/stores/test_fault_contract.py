@@ -4,7 +4,6 @@ which a proxy forgets, refuses and loses what it is told to."""
 from __future__ import annotations
 
 import secrets
-import signal
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -31,7 +30,7 @@ from tests.servers.dynamodb import REGION, DynamoDBServer
 from tests.servers.memcached import MemcachedServer
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.proxy import FaultProxy
-from tests.servers.redis import SHORT, RedisCluster, RedisServer
+from tests.servers.redis import SHORT, RedisCluster, RedisServer, stalled
 from tests.support.patience import answered, patient_url, wait_until
 from wsgi_sessions import (
     MemcachedStore,
@@ -182,11 +181,8 @@ def _redis_cluster(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
     @contextmanager
     def stopped(place: Hashable) -> Iterator[None]:
         node = next(node for node in cluster.nodes if str(place).endswith(f":{node.port}"))
-        node.process.signal(signal.SIGSTOP)
-        try:
+        with stalled(node):
             yield
-        finally:
-            node.process.signal(signal.SIGCONT)
 
     @contextmanager
     def all_full() -> Iterator[None]:

@@ -31,6 +31,7 @@ from tests.servers.redis import (
     RedisCluster,
     RedisSentinel,
     RedisServer,
+    stalled,
 )
 from tests.support.owners import listed
 from tests.support.patience import answered, wait_until
@@ -101,16 +102,6 @@ def in_a_hurry(
     hurried = open_store(port, answer, prefix=store._prefix)
     answered(lambda: hurried.load("key"))
     return hurried
-
-
-@contextmanager
-def stopped(server: RedisServer) -> Iterator[None]:
-    """The server hangs meanwhile."""
-    server.process.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.process.signal(signal.SIGCONT)
 
 
 @contextmanager
@@ -211,7 +202,7 @@ def test_stopped(open_store: Open, start_redis: Callable[..., RedisServer]) -> N
     keys = records(store)
     create(store, "other", b"other")
     hurried = in_a_hurry(open_store, store, server.port)
-    with stopped(server):
+    with stalled(server):
         seconds = all_at_once(hurried, keys)
     assert max(seconds.values()) < IN_TIME
     for name, (_, after) in STEPS.items():

@@ -93,7 +93,7 @@ class Draft:
     @property
     def is_dismissed(self) -> bool:
         """Whether nothing was changed since :meth:`dismiss`."""
-        return self.dismissed is not None and self.dismissed == self._pending()
+        return self.dismissed == self._pending()
 
     def _pending(self) -> object:
         self.collect()
