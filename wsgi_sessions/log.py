@@ -45,7 +45,8 @@ class ThrottledLog:
             self._logger.log(level, message, *args, exc_info=exc_info)
 
     def info(self, message: str, *args: object) -> None:
-        self.log(logging.INFO, message, *args)
+        if self._logger.isEnabledFor(logging.INFO):  # seldom: a call less
+            self.log(logging.INFO, message, *args)
 
     def warning(self, message: str, *args: object) -> None:
         self.log(logging.WARNING, message, *args)

@@ -34,7 +34,13 @@ from wsgi_sessions.manager import (
     document_options,
     store_of,
 )
-from wsgi_sessions.session import Session, close_unloaded, is_open, open_session
+from wsgi_sessions.session import (
+    OVER,
+    Session,
+    close_unloaded,
+    is_open,
+    open_session,
+)
 
 __all__ = ["SessionMiddleware"]
 
@@ -87,14 +93,20 @@ class SessionMiddleware:
         response.stage = NOTHING
         try:
             body = app(environ, response.start)
-            if type(body) is list and response.stage is RECORDED and close_unloaded(session):
+            if type(body) is list and response.stage is RECORDED:
                 # Most requests: what send() does, for half of the instructions.
-                headers = response.headers
-                response.stage = SENT
-                response.server_write = start_response(
-                    response.status, personal(headers, False) if session.accessed else headers
-                )
-                return body
+                if not session.accessed:
+                    state = session._state
+                    state.phase, state.environ = OVER, None
+                    response.stage = SENT
+                    response.server_write = start_response(response.status, response.headers)
+                    return body
+                if not header and close_unloaded(session):
+                    response.stage = SENT
+                    response.server_write = start_response(
+                        response.status, personal(response.headers, False)
+                    )
+                    return body
         except BaseException as error:
             if response.replaces(error):
                 return response.unavailable()

@@ -52,7 +52,7 @@ class GivenSigner:
         self._stored_key: list[bytes | None] = [] if store is not None else [None]
         self._has_compared = store is None
         signers = [TokenSigner(secrets, name, self._learn) for name in cookie_names]
-        signer = signers[0]
+        self._signer = signer = signers[0]
         self.get: Callable[[], TokenSigner] = lambda: signer
         """The signer. No I/O."""
         self.verifiers: list[Callable[[str], Token | None]] = [one.verify for one in signers]
@@ -69,7 +69,7 @@ class GivenSigner:
                 if stored is None or stored.data != mine:
                     self._remember(mine, replacing=None if stored is None else stored.version)
                 self._has_compared = True
-        return self.get()
+        return self._signer
 
     def note_missing(self) -> None:
         """A session is missing: no matter for a key that was given."""

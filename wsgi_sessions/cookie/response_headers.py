@@ -27,12 +27,11 @@ def personal(headers: Headers, private: bool) -> Headers:
     """A copy of *headers* that varies by cookie and, if it is *private* to a visitor, says so
     unless it says something else."""
     varied = cached = False
-    for name, _ in headers:
-        length = len(name)  # most names need no more than that
-        if length == 4 and name.lower() == "vary":
-            varied = True
-        elif length == 13 and name.lower() == "cache-control":
-            cached = True
+    for header in headers:
+        if len(header[0]) in {4, 13}:  # most names need no more than that
+            name = header[0].lower()
+            varied = varied or name == "vary"
+            cached = cached or name == "cache-control"
     merged = _with_cookie(headers) if varied else [*headers, _VARY]
     if private and not cached:
         merged.append(_PRIVATE)
@@ -58,23 +57,22 @@ def setting_cookie(
 
     *overridden* is called with what of the application was taken out for it.
     """
-    merged, stored = [], True
+    stored, replaced = True, []
     for header in headers:
-        name, value = header
-        length = len(name)
-        if length == 13 and name.lower() == "cache-control":
-            if "no-store" in value.lower():
-                merged.append(header)
+        if len(header[0]) in {10, 13}:  # most names need no more than that
+            name, value = header[0].lower(), header[1]
+            if name == "cache-control" and "no-store" in value.lower():
                 stored = False
-            elif "public" in value.lower():
-                overridden("Cache-Control: public")
-        elif length == 10 and name.lower() == "set-cookie" and _cookie(value) == cookie_name:
-            overridden("a Set-Cookie of the session's name")
-        else:
-            merged.append(header)
-    if stored:
-        merged.append(_NO_STORE)
-    return [*merged, *ours]
+            elif name == "cache-control":
+                replaced.append(header)
+                if "public" in value.lower():
+                    overridden("Cache-Control: public")
+            elif name == "set-cookie" and _cookie(value) == cookie_name:
+                replaced.append(header)
+                overridden("a Set-Cookie of the session's name")
+    if replaced:
+        headers = [header for header in headers if header not in replaced]
+    return [*headers, _NO_STORE, *ours] if stored else [*headers, *ours]
 
 
 def _cookie(value: str) -> str:

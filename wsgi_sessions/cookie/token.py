@@ -40,7 +40,7 @@ _SID = r"[A-Za-z0-9_-]{21}[AQgw][A-Za-z0-9_-]{21}[AQgw]"
 _well_formed = re.compile(
     _SID + r"\.[A-Za-z0-9_-]{0,8}\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII
 ).fullmatch
-_REMEMBERED = 1000  # verified values, of some 400 bytes each
+_REMEMBERED = 1000  # verified values, of some 400 bytes each; and refused ones, of 200
 _MAX_LENGTH = 44 + 1 + 8 + 1 + 43
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -98,7 +98,7 @@ class TokenSigner:
     well-formed and signed with none of them. What it raises leaves :meth:`verify`.
     """
 
-    __slots__ = ("_date", "_keys", "_learn", "_salt", "_verified")
+    __slots__ = ("_date", "_keys", "_learn", "_refused", "_salt", "_verified")
 
     def __init__(
         self,
@@ -115,6 +115,8 @@ class TokenSigner:
         # first. Only what was found to be signed gets in, and a lookup tells nothing of it by the
         # time it takes: strings are compared where their keyed hashes are equal, and else not.
         self._verified: dict[str, Token] = {}
+        # After a change of keys, a visitor who does not log in brings the old cookie for ever.
+        self._refused: set[str] = set()
         self._date = (-1, "")  # a second, and how it was written last
 
     def _key(self, secret: str | bytes) -> _Hmac:
@@ -140,9 +142,14 @@ class TokenSigner:
         Only the one canonical spelling of a value is accepted, and its form is checked before
         any cryptography.
         """
-        if len(value) > _MAX_LENGTH:
-            return None
-        return self._verified.get(value) or self._verify(value)
+        token = self._verified.get(value)
+        if token is None and value not in self._refused and len(value) <= _MAX_LENGTH:
+            token = self._verify(value)
+            if token is None:
+                if len(self._refused) >= _REMEMBERED:
+                    self._refused.clear()
+                self._refused.add(value)
+        return token
 
     def _verify(self, value: str) -> Token | None:
         if _well_formed(value) is None:
@@ -195,4 +202,5 @@ class _Hmac:
         inner.update(payload)
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return _base64url(outer.digest()).decode()
+        # _base64url(), for a third: what is cut off is "=" and a newline.
+        return b2a_base64(outer.digest()).translate(_URLSAFE)[:43].decode()

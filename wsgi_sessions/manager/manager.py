@@ -340,7 +340,7 @@ class SessionManager:
         other headers after the first ones), it merges what it promised before. Costs no round trip
         if nothing was looked at or changed, one to save.
         """
-        state = state_of(session)
+        state = session._state
         if not session.accessed:
             return self._finish_untouched(session, status, headers, streams)
         state.repository = self.repository  # of now, where a configuration changes
@@ -360,7 +360,8 @@ class SessionManager:
         private = state.cookie_header != "" and (sent or self._carries_cookie(state))
         headers = personal(headers, private)
         if state.cookie is not None:
-            self._check_transport(state, secure)
+            if not secure and self.options.cookie_secure is None:
+                self._check_transport(state)
             ours = self._set_cookie(state, secure)
             headers = setting_cookie(headers, ours, self._cookie.name, self._overridden)
         if streams:
@@ -515,7 +516,8 @@ class SessionManager:
         if state.cookie is None:
             return []
         if state.cookie is ISSUE:
-            if not state.load().secret:  # opened by its key: no browser waits for a cookie
+            snapshot = state.snapshot or state.load()
+            if not snapshot.secret:  # opened by its key: no browser waits for a cookie
                 return []
             ours = [("Set-Cookie", self._issue(state, secure))]
         else:
@@ -559,16 +561,17 @@ class SessionManager:
             value = str(snapshot.version)
         else:
             value = self._signer.get().sign(snapshot.id + snapshot.secret, now)
-        cookie = self._cookies_of(state)[0]
+        cookie = self._cookie if self._domain_of is None else self._cookies_of(state)[0]
         return cookie.issue(value, secure=self._is_secure(secure), max_age=max_age, now=now)
 
     def _is_secure(self, secure: bool) -> bool:
         configured = self.options.cookie_secure
         return secure if configured is None else configured
 
-    def _check_transport(self, state: RequestState, secure: bool) -> None:
+    def _check_transport(self, state: RequestState) -> None:
+        """Of a cookie that goes out in the clear."""
         environ = state.environ
-        if secure or environ is None or self.options.cookie_secure is not None:
+        if environ is None:
             return
         host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
         if not _is_loopback(host):

@@ -49,7 +49,14 @@ from wsgi_sessions.cookie import ID_LENGTH, Token, cookie_values, hash_secret, n
 from wsgi_sessions.errors import SessionTooLarge, StoreError, StoreUnavailable, UnsupportedValue
 from wsgi_sessions.manager.former_store import FormerStore
 from wsgi_sessions.record import OWN_LIFETIME, PERMANENT, Record, StoredValue
-from wsgi_sessions.session import SAVED, SessionRepository, Snapshot, check_key, is_owner
+from wsgi_sessions.session import (
+    SAVED,
+    SessionRepository,
+    Snapshot,
+    check_key,
+    is_owner,
+    new_session,
+)
 
 __all__ = ["Migration", "OldSession", "Reader"]
 
@@ -192,7 +199,7 @@ class Migration:
 
     def _create(self, old: OldSession | Record, secret: str) -> Snapshot | None:
         """A new session with what the old one holds; ``None`` if that is nothing or too much."""
-        snapshot = Snapshot(self._repository.now())
+        snapshot = new_session(self._repository.now())
         snapshot.id, snapshot.secret = new_id(), secret
         record = old if isinstance(old, Record) else None
         values = self._encoded(old.values) if record is None else record.values

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from hmac import compare_digest
 
 from wsgi_sessions.cookie import (
@@ -34,6 +34,7 @@ from wsgi_sessions.session import (
     Snapshot,
     has_replaced,
     is_over,
+    new_session,
 )
 from wsgi_sessions.stores import Stored
 
@@ -41,6 +42,7 @@ __all__ = ["CookieResolver", "EncryptedCookieResolver"]
 
 _CANDIDATES = 200  # cookies of our name that are looked at; browsers keep fewer for a whole site
 _OLDEST = 400 * 86_400  # seconds; no browser keeps a cookie longer (RFC 6265bis section 5.5)
+_REMEMBERED = 100  # headers; servers take 8 to 64 KB
 _MOST_LOADED = 3  # sessions that one request may ask the store for
 
 Verify = Callable[[str], Token | None]
@@ -65,7 +67,9 @@ class CookieResolver:
         note_missing: Callable[[], object],
     ) -> None:
         self._repository = repository
-        self._cookie_name, *former = cookie_names
+        cookie_name, *former = cookie_names
+        # A page and what it loads carry the same header.
+        self._values_in = lru_cache(_REMEMBERED)(lambda header: cookie_values(header, cookie_name))
         self._verify = verifiers[0]
         self._former = list(zip(former, verifiers[1:], strict=True))
         self._migration = migration
@@ -81,18 +85,18 @@ class CookieResolver:
         """
         now = self._repository.now()
         if not cookie_header:
-            return Snapshot(now)
-        tokens: list[Token] = []
+            return new_session(now)
+        tokens: Sequence[Token] = ()
         try:
-            values = cookie_values(cookie_header, self._cookie_name)
+            values = self._values_in(cookie_header)
             if len(values) == 1:  # nearly always: three calls less
                 token = self._verify(values[0])
                 if token is not None and now - token.issued_at < _OLDEST:
-                    tokens.append(token)
+                    tokens = (token,)
                     snapshot = self._accept(token, self._repository.store.load(token.id), now)
                 else:
                     self._note_refused()
-                    snapshot = Snapshot(now)
+                    snapshot = new_session(now)
             else:
                 tokens = self._tokens(values, self._verify, now)
                 snapshot = self._open(tokens, now)
@@ -108,17 +112,17 @@ class CookieResolver:
                 raise
             return self._unavailable(tokens, now)
 
-    def _unavailable(self, tokens: list[Token], now: float) -> Snapshot:
+    def _unavailable(self, tokens: Sequence[Token], now: float) -> Snapshot:
         id = tokens[0].id if tokens else "of an old cookie"
         self._repository.log.outage(
             logging.WARNING, "session %s could not be loaded, the visitor is anonymous", id
         )
-        snapshot = Snapshot(now)
+        snapshot = new_session(now)
         snapshot.detach(id, UNAVAILABLE)
         return snapshot
 
     def _find_elsewhere(
-        self, tokens: list[Token], cookie_header: str, snapshot: Snapshot
+        self, tokens: Sequence[Token], cookie_header: str, snapshot: Snapshot
     ) -> Snapshot:
         """What was called otherwise or kept elsewhere before, if the current cookie opens nothing:
         the cookie is to be replaced."""
@@ -131,7 +135,7 @@ class CookieResolver:
                 snapshot = self._open(found, now)
                 snapshot.issued_at = 0.0
             snapshot.was_sent = snapshot.was_sent or bool(values)
-            tokens = tokens + found
+            tokens = [*tokens, *found]
             if snapshot.record is not None or snapshot.detached_from or snapshot.rivals:
                 return snapshot
         if self._migration is not None and asked <= _MOST_LOADED and not snapshot.rivals:
@@ -156,7 +160,7 @@ class CookieResolver:
         return snapshot
 
     def _migrated(
-        self, migration: Migration, tokens: list[Token], cookie_header: str
+        self, migration: Migration, tokens: Sequence[Token], cookie_header: str
     ) -> Token | None:
         """What opens the session that was kept in a former store or by another library."""
         for token in tokens if migration.has_former_stores else ():
@@ -185,7 +189,7 @@ class CookieResolver:
     def _open(self, tokens: list[Token], now: float) -> Snapshot:
         """The session that *tokens* open, in the store's opinion."""
         if not tokens:
-            return Snapshot(now)
+            return new_session(now)
         store = self._repository.store
         ids = dict.fromkeys(token.id for token in tokens)
         if len(ids) > _MOST_LOADED:
@@ -193,14 +197,14 @@ class CookieResolver:
                 "a request with valid cookies of %d sessions was refused", len(ids)
             )
             self._repository.event("refused", None)
-            return Snapshot(now)
+            return new_session(now)
         records = {id: store.load(id) for id in ids}
         found = [self._accept(token, records[token.id], now) for token in tokens]
         newest_last = reversed(found)  # a cookie that was renewed is there twice
         alive = list({one.id: one for one in newest_last if one.record is not None}.values())
         if len(alive) == 1:
             return alive[0]
-        snapshot = next((one for one in found if one.detached_from and not alive), Snapshot(now))
+        snapshot = next((one for one in found if one.detached_from and not alive), new_session(now))
         if alive:
             snapshot.rivals = alive
             self._repository.security_log.warning(
@@ -212,7 +216,7 @@ class CookieResolver:
 
     def _accept(self, token: Token, stored: Stored | None, now: float) -> Snapshot:
         """The session that *token* opens in what the store holds under its id."""
-        repository, snapshot = self._repository, Snapshot(now)
+        repository, snapshot = self._repository, new_session(now)
         if stored is None:
             self._note_missing()
             return snapshot
@@ -258,7 +262,7 @@ class EncryptedCookieResolver:
     def resolve(self, cookie_header: str, *, strict: bool = False) -> Snapshot:  # noqa: ARG002
         """What the cookie header stands for. No I/O."""
         repository = self._repository
-        snapshot = Snapshot(repository.now())
+        snapshot = new_session(repository.now())
         for name, cookies in self._cookies if cookie_header else ():
             values = cookie_values(cookie_header, name)[:_CANDIDATES]
             if not values:

@@ -124,7 +124,7 @@ class Record:
         held.values = values
         return held
 
-    def _packed(self, values: dict[str, Any], table: Sequence[bytes] | None) -> bytes:
+    def packed(self, values: dict[str, Any], table: Sequence[bytes] | None = None) -> bytes:
         """The head, with these *values* and this *table*."""
         return packb(
             (
@@ -139,9 +139,11 @@ _new = object.__new__
 
 def pack(record: Record) -> bytes:
     """The bytes of *record*; the same for the same record in every process."""
+    head = record.packed(record.values) if type(record.values) is dict else b""
+    if 0 < len(head) < LARGE:  # most records: two calls less
+        return _FRONT.pack(FORMAT, crc32(head)) + head
     head, large = _parts(record)
-    front = _FRONT.pack(FORMAT, crc32(head))
-    return b"".join((front, head, *large)) if large else front + head
+    return b"".join((_FRONT.pack(FORMAT, crc32(head)), head, *large))
 
 
 def pack_body(record: Record) -> bytes:
@@ -154,10 +156,10 @@ def _parts(record: Record) -> tuple[bytes, list[bytes | memoryview]]:
     """The head, and what follows it."""
     values: dict[str, Any] = record.values
     if isinstance(values, LargeValues) and values.unchanged:
-        return record._packed(values, values.large.table), [values.large.rest]
-    head = b"" if isinstance(values, LargeValues) else record._packed(values, None)
+        return record.packed(values, values.large.table), [values.large.rest]
+    head = b"" if isinstance(values, LargeValues) else record.packed(values)
     if 0 < len(head) < LARGE or are_in_place(values):  # nearly always
-        return head or record._packed(values, None), []
+        return head or record.packed(values), []
     parts: list[bytes | memoryview] = []
     checksums = []
     for key, value in values.items():
@@ -171,7 +173,7 @@ def _parts(record: Record) -> tuple[bytes, list[bytes | memoryview]]:
     placed = {key: ELSEWHERE if is_large(value) else value for key, value in values.items()}
     numbers = f">{len(parts)}I"
     table = struct.pack(numbers, *map(len, parts)), struct.pack(numbers, *checksums)
-    return record._packed(placed, table), parts
+    return record.packed(placed, table), parts
 
 
 def unpack(data: bytes) -> Record:

@@ -11,13 +11,13 @@ by ``==``. ``None`` is a value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ormsgpack import packb
 
 from wsgi_sessions.errors import UnsupportedValue
-from wsgi_sessions.record.codec import Codec, Converted, MsgpackCodec
+from wsgi_sessions.record.codec import Codec, Converted, MsgpackCodec, perhaps_changed
 
 __all__ = ["LARGE", "StoredValue", "ValueCodec", "same"]
 
@@ -32,15 +32,18 @@ _INT_MIN, _INT_END = -(1 << 63), 1 << 63
 class ValueCodec:
     """A :class:`Codec` whose bytes are stored values: scalars are left as they are."""
 
-    __slots__ = ("_dumps", "_loads", "immutable", "is_surely")
+    __slots__ = ("_dumps", "_loads", "encode", "immutable", "perhaps_changed")
 
     def __init__(self, codec: Codec) -> None:
         self._dumps = codec.dumps
         self._loads = codec.loads
-        # A subclass may encode otherwise.
-        sure = codec.is_surely if type(codec) is MsgpackCodec else _is_never_sure
-        self.is_surely: Callable[[Any, Any], bool] = sure
-        """Whether a value's bytes are these, told at once; ``False`` says nothing."""
+        is_ours = type(codec) is MsgpackCodec  # a subclass may encode otherwise
+        self.encode: Callable[[Any], bytes] = codec.dumps if is_ours else self._checked
+        """As :meth:`dumps`, of a list or dict."""
+        perhaps = perhaps_changed if is_ours else _all_keys
+        self.perhaps_changed: Callable[[dict[str, Any], Mapping[str, Any]], list[str]] = perhaps
+        """Of values by key and what was dumped of them: the keys of those to be dumped again to
+        know whether they have changed."""
         self.immutable: tuple[type, ...] = getattr(codec, "immutable", ())
 
     def dumps(self, value: Any) -> StoredValue:
@@ -55,6 +58,9 @@ class ValueCodec:
                 return value  # type: ignore[no-any-return]
         elif value is None or kind is bool or kind is float:
             return value  # type: ignore[no-any-return]
+        return self.encode(value)
+
+    def _checked(self, value: Any) -> bytes:
         data = self._dumps(value)
         if not data:
             raise UnsupportedValue("", "the codec makes no bytes of it")
@@ -72,8 +78,8 @@ class ValueCodec:
         return self._loads(stored) if type(stored) is bytes else stored
 
 
-def _is_never_sure(_value: Any, _data: Any) -> bool:
-    return False
+def _all_keys(_values: object, dumped: Mapping[str, Any]) -> list[str]:
+    return list(dumped)
 
 
 def same(one: Any, other: Any) -> bool:

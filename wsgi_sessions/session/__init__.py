@@ -21,7 +21,15 @@ from wsgi_sessions.session.session import (
     open_session,
     state_of,
 )
-from wsgi_sessions.session.snapshot import FOREIGN, SAVED, UNAVAILABLE, Edit, Outcome, Snapshot
+from wsgi_sessions.session.snapshot import (
+    FOREIGN,
+    SAVED,
+    UNAVAILABLE,
+    Edit,
+    Outcome,
+    Snapshot,
+    new_session,
+)
 from wsgi_sessions.session.state import EXPIRE, ISSUE, OPEN, OVER, SENT, RequestState, Resolve
 
 __all__ = [
@@ -55,6 +63,7 @@ __all__ = [
     "is_open",
     "is_over",
     "is_owner",
+    "new_session",
     "open_by_id",
     "open_by_proof",
     "open_session",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.session import Session, open_session, state_of
-from wsgi_sessions.session.snapshot import Snapshot
+from wsgi_sessions.session.snapshot import Snapshot, new_session
 from wsgi_sessions.session.state import BY_ID
 
 __all__ = ["find_by_id", "open_by_id"]
@@ -24,7 +24,7 @@ def find_by_id(repository: SessionRepository, id: str) -> Snapshot | None:
         return None
     record, stored = found
     now = repository.now()
-    snapshot = Snapshot(now)
+    snapshot = new_session(now)
     snapshot.fill(id, "", now, record, stored.version)
     return snapshot
 
@@ -46,7 +46,7 @@ def _finder(repository: SessionRepository, id: str) -> Callable[..., Snapshot]:
     def find(_cookie_header: str, *, strict: bool = False) -> Snapshot:  # noqa: ARG001
         found = find_by_id(repository, id)
         if found is None:
-            found = Snapshot(repository.now())
+            found = new_session(repository.now())
             found.detach(id)
         return found
 

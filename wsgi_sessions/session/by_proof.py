@@ -14,7 +14,7 @@ from wsgi_sessions.session.header import has_replaced
 from wsgi_sessions.session.lifetimes import is_over
 from wsgi_sessions.session.repository import SessionRepository
 from wsgi_sessions.session.session import Session, open_session, state_of
-from wsgi_sessions.session.snapshot import FOREIGN, Snapshot
+from wsgi_sessions.session.snapshot import FOREIGN, Snapshot, new_session
 
 __all__ = ["open_by_proof", "proof_of"]
 
@@ -32,7 +32,7 @@ def open_by_proof(
 
 
 def _find(repository: SessionRepository, id: str, proves: Callable[[bytes], bool]) -> Snapshot:
-    snapshot = Snapshot(repository.now())
+    snapshot = new_session(repository.now())
     stored = repository.store.load(id)
     if stored is None:
         return snapshot

@@ -62,10 +62,11 @@ class _Computed(NamedTuple):
 class Changes:
     """The changes of one request, in the order of their keys' first change."""
 
-    __slots__ = ("_computed", "_moved", "_only_puts", "cleared", "results")
+    __slots__ = ("_computed", "_moved", "cleared", "only_puts", "results")
 
     def __init__(self) -> None:
-        self._only_puts = True
+        self.only_puts: bool = True
+        """Whether nothing was deleted, cleared or computed."""
         self.cleared: bool = False
         self.results: dict[str, Found] = {}
         """What this request has made of each key that it changed; ``MISSING`` if it deleted it."""
@@ -101,7 +102,7 @@ class Changes:
         results[key] = data
 
     def delete(self, key: str) -> None:
-        self._only_puts = False
+        self.only_puts = False
         self._computed.pop(key, None)
         self.results[key] = MISSING
 
@@ -112,14 +113,14 @@ class Changes:
         self._moved = {*self._moved} - {key}
 
     def clear(self) -> None:
-        self._only_puts, self.cleared = False, True
+        self.only_puts, self.cleared = False, True
         self.results.clear()
         self._computed.clear()
         self._moved = ()
 
     def clear_before(self) -> None:
         """Have a :meth:`clear` come before these changes."""
-        self._only_puts, self.cleared = False, True
+        self.only_puts, self.cleared = False, True
 
     def mutate(
         self,
@@ -146,7 +147,7 @@ class Changes:
             start = _KEEP if is_stored else value
             computed = _Computed(start, ((function, default),), value)
         self.put(key, result)
-        self._only_puts = False
+        self.only_puts = False
         self._computed[key] = computed
         return result
 
@@ -161,8 +162,8 @@ class Changes:
     ) -> Values:
         """*values* with these changes made; the same dict if that changes none of them and, if the
         result is to be *ordered* as the application sees it, none was moved."""
-        if self._only_puts:  # nearly always
-            return self._with_puts(values)
+        if self.only_puts:  # nearly always
+            return self.with_puts(values)
         merged = {} if self.cleared else values.copy()
         changed = False
         for key in self._moved:
@@ -182,7 +183,8 @@ class Changes:
             return merged
         return values
 
-    def _with_puts(self, values: Values) -> Values:
+    def with_puts(self, values: Values) -> Values:
+        """As :meth:`apply`, of :attr:`only_puts`."""
         results: dict[str, Any] = self.results
         if not values:
             return results.copy() if results else values

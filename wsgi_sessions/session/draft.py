@@ -37,10 +37,11 @@ from wsgi_sessions.session.header import UNCHANGED, Header
 from wsgi_sessions.session.merge import merge_encoded
 from wsgi_sessions.session.snapshot import Edit
 
-__all__ = ["Draft"]
+__all__ = ["Draft", "new_draft"]
 
 _CONTAINERS: Final = (list, dict)
 _NO_BASES: Final[dict[str, StoredValue]] = {}
+_NO_ORIGINALS: Final[dict[str, Any]] = {}
 _log = ThrottledLog("wsgi_sessions")
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
 
@@ -63,28 +64,27 @@ class Draft:
         "live",
     )
 
-    def __init__(self, codec: ValueCodec, merge_keys: Collection[str] = ()) -> None:
-        self._codec = codec
-        self._merge_keys = merge_keys
-        self.live: dict[str, Any] = {}
-        """Values that were decoded, or assigned and are no scalars, by key."""
-        self._known: Values = {}
-        """The last known encoding of those among them that are mutable."""
-        self._originals: dict[str, Any] = {}
-        """What was assigned where the value, which is mutable, is another."""
-        self._saved: tuple[tuple[Changes, Collection[str]], ...] = ()
-        """The changes that were stored, with those of their keys that were changed in place."""
-        self.changes: Changes = _NO_CHANGES
-        self.header: Header = UNCHANGED
-        """Read it here; to change it, ask :meth:`change_header` for it."""
-        self._in_place: Collection[str] = ()
-        """The keys among the changes that this request has not put, but changed inside."""
-        self._bases = _NO_BASES
-        """For merge keys: what the application had in hand before it changed the value; ``None``
-        if it had not looked, so that its change is one of what was loaded."""
-        self._loaded: Values | None = None
-        self.dismissed: object = None
-        """The changes that are not to be saved, if no others come to them."""
+    _codec: ValueCodec
+    _merge_keys: Collection[str]
+    live: dict[str, Any]
+    """Values that were decoded, or assigned and are no scalars, by key."""
+    _known: Values
+    """The last known encoding of those among them that are mutable."""
+    _originals: dict[str, Any]
+    """What was assigned where the value, which is mutable, is another."""
+    _saved: tuple[tuple[Changes, Collection[str]], ...]
+    """The changes that were stored, with those of their keys that were changed in place."""
+    changes: Changes
+    header: Header
+    """Read it here; to change it, ask :meth:`change_header` for it."""
+    _in_place: Collection[str]
+    """The keys among the changes that this request has not put, but changed inside."""
+    _bases: dict[str, StoredValue]
+    """For merge keys: what the application had in hand before it changed the value; ``None`` if it
+    had not looked, so that its change is one of what was loaded."""
+    _loaded: Values | None
+    dismissed: object
+    """The changes that are not to be saved, if no others come to them."""
 
     def dismiss(self) -> None:
         """Save nothing of what was changed until now, unless more is changed."""
@@ -158,24 +158,28 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        kind = type(value)
-        if kind is str and len(value) < LARGE and value.isascii():
+        kind, changes = type(value), self.changes
+        if (
+            (kind is str and len(value) < LARGE and value.isascii())
+            or kind is float
+            or kind is bool
+        ):
             data = value  # as the codec does it, a call less
         else:
+            codec = self._codec
             try:
-                data = self._codec.dumps(value)
+                data = codec.encode(value) if kind in _CONTAINERS else codec.dumps(value)
             except UnsupportedValue as error:
                 raise _at(key, error) from error.__cause__
         if key in self._merge_keys:
             self._note_base(key)
         if data is value:
-            if self.live:  # a scalar takes the place of something else
+            if self.live and key in self.live:  # a scalar takes the place of something else
                 self._drop(key)
-        elif type(data) is bytes and kind in _CONTAINERS and not self._originals:
+        elif kind in _CONTAINERS and type(data) is bytes and not self._originals:
             self.live[key], self._known[key] = value, data  # as _hold() does, two calls less
         else:
             data = self._hold(key, value, data)
-        changes = self.changes
         if changes is _NO_CHANGES:
             changes = self.changes = Changes()
         if key in changes.results:
@@ -276,17 +280,16 @@ class Draft:
         """Note the values that were changed in place."""
         if not self._known:
             return
-        live, is_surely = self.live, self._codec.is_surely
-        for key, known in list(self._known.items()):
-            value = live[key]
-            if is_surely(value, known) and not self._originals:
-                continue
+        live, all_known, originals = self.live, self._known, self._originals
+        keys = list(all_known) if originals else self._codec.perhaps_changed(live, all_known)
+        for key in keys:
+            value, known = live[key], all_known[key]
             data = self._dump(key, value)
             kind = type(data)
             if (kind is bytes and data == known) or (kind is not Converted and same(data, known)):
-                if key not in self._originals:
+                if key not in originals:
                     continue
-                value = self._originals[key]
+                value = originals[key]
                 data = self._dump(key, value)
                 if same(bytes(data) if type(data) is Converted else data, known):
                     continue
@@ -320,6 +323,8 @@ class Draft:
         held = self._codec.dumps(plain)
         self._keep(key, plain, held)
         if key in self._known:
+            if self._originals is _NO_ORIGINALS:
+                self._originals = {}
             self._originals[key] = value
         return held
 
@@ -364,7 +369,11 @@ class Draft:
         if self._bases:
             values = self._merged(values)
         else:
-            values = changes.apply(values, self._codec.loads, self.encode)
+            values = (
+                changes.with_puts(values)
+                if changes.only_puts  # nearly always
+                else changes.apply(values, self._codec.loads, self.encode)
+            )
         if self.header is not UNCHANGED:
             return self.header.edit(record, values, now, cleared=changes.cleared)
         if values is record.values:
@@ -445,6 +454,17 @@ class Draft:
             gone = known is None or data is MISSING
             if gone or (key in recomputed and not same(known, data)):
                 self._drop(key)
+
+
+def new_draft(codec: ValueCodec, merge_keys: Collection[str]) -> Draft:
+    """A draft without changes. (Without ``__init__``, to save a call.)"""
+    draft = Draft()
+    draft._codec, draft._merge_keys = codec, merge_keys
+    draft.live, draft._known, draft._originals = {}, {}, _NO_ORIGINALS
+    draft.changes, draft.header, draft._bases = _NO_CHANGES, UNCHANGED, _NO_BASES
+    draft._saved = draft._in_place = ()
+    draft._loaded = draft.dismissed = None
+    return draft
 
 
 def _at(key: str, error: UnsupportedValue) -> UnsupportedValue:

@@ -117,6 +117,7 @@ class SessionRepository:
         self.event = event
         """Hears what happens rarely: see :mod:`wsgi_sessions.session.observed`."""
         self._cipher = cipher
+        self._writes_plain = cipher is None or cipher.writes_plain
         self._recent = RecentRecords()
         self._max_bytes = max_bytes
         self._most_loaded = max(max_bytes, MOST_LOADED_BYTES)
@@ -182,14 +183,9 @@ class SessionRepository:
             return self._cipher is None or not self._cipher.has_key_of(data)
         return is_newer(data)
 
-    def _packed(self, id: str, record: Record) -> bytes:
-        if self._cipher is None or self._cipher.writes_plain:
-            data = pack(record)
-        else:
-            data = self._cipher.encrypt(pack_body(record), _context(id))
-        if len(data) > self._max_bytes:
-            raise SessionTooLarge(len(data), self._max_bytes)
-        return data
+    def _encrypted(self, id: str, record: Record) -> bytes:
+        assert self._cipher is not None
+        return self._cipher.encrypt(pack_body(record), _context(id))
 
     # Saving
 
@@ -249,13 +245,16 @@ class SessionRepository:
 
     def _create(self, snapshot: Snapshot, edit: Edit) -> Outcome:
         self.before_create()
-        may_move = not snapshot.id  # nobody has seen it: the application may have kept it elsewhere
+        # Nobody has seen its id: the application may have kept that elsewhere.
+        may_move = not snapshot.id and self.store.has_places
         for _attempt in range(_ATTEMPTS):
             now = self.now() + 0.0
             id = snapshot.ensure_id()
             blank = self._blank(snapshot.secret, now)
-            record = self.lifetimes.applied(blank, edit(blank, now), renewed=False)
-            if record.is_empty:
+            record = edit(blank, now)
+            if record.flags != blank.flags or record.created_at != now:
+                record = self.lifetimes.applied(blank, record, renewed=False)
+            if not record.values and record.is_empty:
                 return UNCHANGED
             if record.superseded:  # a secret that nobody was given
                 record = record.replace(superseded=())
@@ -277,9 +276,8 @@ class SessionRepository:
     def _blank(self, secret: str, now: float) -> Record:
         """What a new session begins as."""
         flags, lifetimes = PERMANENT if self.permanent else 0, self.lifetimes
-        idle, ends_at = lifetimes.idle(permanent=self.permanent), lifetimes.end_of(now)
-        secret_hash = hash_secret(secret)
-        return Record(secret_hash, now, now, ends_at, flags, idle, None, None, (), {})
+        idle, ends_at = lifetimes.idles[self.permanent], lifetimes.end_of(now)
+        return Record(hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {})
 
     def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:
         """One attempt to make *record* the stored one, as if it was saved then."""
@@ -288,7 +286,9 @@ class SessionRepository:
         else:
             if record.saved_at != saved_at:
                 record = record.holding(record.values, saved_at)
-            data = self._packed(snapshot.id, record)
+            data = pack(record) if self._writes_plain else self._encrypted(snapshot.id, record)
+            if len(data) > self._max_bytes:
+                raise SessionTooLarge(len(data), self._max_bytes)
             expires_at = record.expires_at
         before, owner = snapshot.record, record.owner
         was = None if before is None else before.owner

@@ -259,9 +259,10 @@ class Session(MutableMapping[str, Any]):
     def update(self, other: Any = (), /, **more: Any) -> None:
         """As of a dict. Costs nothing until the request ends."""
         draft = self._change()
-        new = dict(other, **more) if other else more
+        if other:
+            more = {**other, **more} if type(other) is dict else dict(other, **more)
         is_open = self._state.phase is OPEN
-        for key, value in new.items():
+        for key, value in more.items():
             if not is_open:
                 self[key] = value
             elif type(key) is str and key.isascii():  # no call: as __setitem__ has it

@@ -8,7 +8,7 @@ from enum import Enum
 from wsgi_sessions.cookie import new_sid
 from wsgi_sessions.record import Record, StoredValue
 
-__all__ = ["Detachment", "Edit", "Outcome", "Snapshot"]
+__all__ = ["Detachment", "Edit", "Outcome", "Snapshot", "new_session"]
 
 Edit = Callable[[Record, float], Record]
 """Makes of a record and the time the record that is to take its place."""
@@ -57,29 +57,28 @@ class Snapshot:
         "why",
     )
 
-    def __init__(self, opened_at: float) -> None:
-        self.opened_at: float = opened_at
-        self.detached_from: str = ""
-        """The id of the session that this request must not touch; empty if it is attached."""
-        self.why: Detachment = SUPERSEDED
-        """If it is detached."""
-        self.was_sent: bool = False
-        """Whether the request carries cookies of our name, whatever they open."""
-        self.rivals: Sequence[Snapshot] = ()
-        """Where several cookies open sessions that are alive: all of these. None of them is the
-        session; a login or logout ends them all."""
-        self.new: bool = True
-        self.id: str = ""
-        self.secret: str = ""
-        self.issued_at: float = 0.0
-        """When the cookie was signed; 0 if the browser has none yet."""
-        self.disturbed: bool = False
-        """Whether another request has changed the record since this one loaded it."""
-        self.in_doubt: bytes = b""
-        """The secret's hash in a save whose answer was lost, so that nobody knows whether it is
-        stored; empty if there is none."""
-        self.record: Record | None = None
-        self.version: Hashable | None = None
+    opened_at: float
+    detached_from: str
+    """The id of the session that this request must not touch; empty if it is attached."""
+    why: Detachment
+    """If it is detached."""
+    was_sent: bool
+    """Whether the request carries cookies of our name, whatever they open."""
+    rivals: Sequence[Snapshot]
+    """Where several cookies open sessions that are alive: all of these. None of them is the
+    session; a login or logout ends them all."""
+    new: bool
+    id: str
+    secret: str
+    issued_at: float
+    """When the cookie was signed; 0 if the browser has none yet."""
+    disturbed: bool
+    """Whether another request has changed the record since this one loaded it."""
+    in_doubt: bytes
+    """The secret's hash in a save whose answer was lost, so that nobody knows whether it is
+    stored; empty if there is none."""
+    record: Record | None
+    version: Hashable | None
 
     @property
     def attached(self) -> bool:
@@ -107,3 +106,14 @@ class Snapshot:
     def detach(self, id: str = "", why: Detachment = SUPERSEDED) -> None:
         """Lead nowhere: *id*, or else the session that this is, is not to be touched."""
         self.detached_from, self.why, self.record = id or self.id, why, None
+
+
+def new_session(opened_at: float) -> Snapshot:
+    """One of a session that is not stored. (Without ``__init__``, to save a call.)"""
+    snapshot = Snapshot()
+    snapshot.opened_at, snapshot.issued_at, snapshot.new = opened_at, 0.0, True
+    snapshot.id = snapshot.secret = snapshot.detached_from = ""
+    snapshot.in_doubt, snapshot.rivals = b"", ()
+    snapshot.was_sent = snapshot.disturbed = False
+    snapshot.record = snapshot.version = None
+    return snapshot

@@ -25,7 +25,7 @@ from wsgi_sessions.cookie import new_secret
 from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
 from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
-from wsgi_sessions.session.draft import Draft
+from wsgi_sessions.session.draft import Draft, new_draft
 from wsgi_sessions.session.header import UNCHANGED as UNCHANGED_HEADER
 from wsgi_sessions.session.identity import Identity
 from wsgi_sessions.session.lifetimes import falls_short, renewal_due
@@ -40,6 +40,7 @@ from wsgi_sessions.session.snapshot import (
     UNCHANGED,
     Outcome,
     Snapshot,
+    new_session,
 )
 
 __all__ = ["RequestState"]
@@ -118,7 +119,9 @@ class RequestState:
         """The session as it was when this request first looked. One round trip, once."""
         snapshot = self.snapshot
         if snapshot is None:
-            snapshot = self.snapshot = self.resolve(self.cookie_header)
+            header = self.cookie_header
+            snapshot = self.resolve(header) if header else new_session(self.repository.now())
+            self.snapshot = snapshot
         return snapshot
 
     def look(self) -> Draft:
@@ -126,7 +129,7 @@ class RequestState:
         draft = self.draft
         if draft is None:
             repository = self.repository
-            draft = self.draft = Draft(repository.codec, repository.merge_keys)
+            draft = self.draft = new_draft(repository.codec, repository.merge_keys)
         return draft
 
     @property
@@ -139,7 +142,7 @@ class RequestState:
         draft = self.draft
         if draft is None:
             return False
-        snapshot = self.snapshot or Snapshot(0.0)  # of what cannot be read nothing is known
+        snapshot = self.snapshot or new_session(0.0)  # of what cannot be read nothing is known
         rights = Rights(draft, snapshot, self.repository.identity)
         if rights.log_in():
             return False
@@ -213,7 +216,7 @@ class RequestState:
 
         What this request has put, and a login, go into the new one."""
         self.repository.note_undecodable(self.load())
-        self.snapshot = Snapshot(self.repository.now())
+        self.snapshot = new_session(self.repository.now())
         self.look().detach()
 
     def close(self) -> None:
@@ -252,7 +255,7 @@ class RequestState:
             self.draft.dismiss()
 
     def _start_over(self) -> None:
-        self.snapshot = Snapshot(self.repository.now())
+        self.snapshot = new_session(self.repository.now())
         self.draft = None
         self.look()
 
@@ -297,16 +300,18 @@ class RequestState:
 
     def save(self) -> None:
         """Store what has changed, if anything has. See :meth:`wsgi_sessions.Session.save`."""
-        draft, changed = self.draft, False
+        draft, changed, renews = self.draft, False, False
         if draft is not None and draft.dismissed is not None and draft.is_dismissed:
             draft = self.draft = None
         if draft is not None:
             draft.collect()
             if self.ended is not None:
                 self._delete(self.ended)
-            changed = draft.has_changes()
-        renews = draft is not None and draft.header.renews
-        snapshot = self.load() if changed or renews else self.snapshot
+            changed = bool(draft.changes.results) or draft.has_changes()  # seldom a call
+            renews = draft.header.renews
+        snapshot = self.snapshot
+        if snapshot is None and (changed or renews):
+            snapshot = self.load()
         if snapshot is None:
             return
         if snapshot.detached_from:
@@ -362,7 +367,7 @@ class RequestState:
             self._begin_own()
             return
         secret = draft.header.secret
-        new_cookie = due or secret != "" or _is_reshaped(before, snapshot.record)
+        new_cookie = due or secret != "" or before is None or _is_reshaped(before, snapshot.record)
         snapshot.secret = secret or snapshot.secret
         draft.saved(snapshot.values if snapshot.disturbed else None)
         if logs_in:
@@ -396,7 +401,7 @@ class RequestState:
 
     def _begin_own(self) -> None:
         """A login whose session is not to be touched: what was put goes into a new one."""
-        self.snapshot = Snapshot(self.repository.now())
+        self.snapshot = new_session(self.repository.now())
         self.look().detach()
         self._update(self.snapshot)
 
@@ -436,7 +441,11 @@ class RequestState:
 
     def settle(self, outcome: Outcome, snapshot: Snapshot, *, new_cookie: bool = False) -> None:
         """Draw the consequences of an update."""
-        if outcome is ENDED:
+        if outcome is SAVED:
+            if new_cookie or not snapshot.issued_at:
+                self.cookie = ISSUE
+                snapshot.issued_at = self.repository.now()
+        elif outcome is ENDED:
             self._start_over()
             self.cookie = EXPIRE
         elif outcome is DROPPED:
@@ -444,9 +453,6 @@ class RequestState:
             self.draft = None
             self.look()
             self.cookie = None  # also one that an earlier save() has promised
-        elif outcome is SAVED and (new_cookie or not snapshot.issued_at):
-            self.cookie = ISSUE
-            snapshot.issued_at = self.repository.now()
 
 
 def _leaves_login(identity: Identity, draft: Draft) -> bool:
@@ -456,10 +462,10 @@ def _leaves_login(identity: Identity, draft: Draft) -> bool:
     return unchanged and identity.ignores(changes.results)
 
 
-def _is_reshaped(before: Record | None, after: Record | None) -> bool:
+def _is_reshaped(before: Record, after: Record | None) -> bool:
     """Whether the cookie is to end at another time: with the browser, or after the idle seconds of
     a permanent session."""
-    if before is None or after is None:
+    if after is None:
         return True
     permanent = after.flags & PERMANENT
     return permanent != before.flags & PERMANENT or bool(permanent and after.idle != before.idle)

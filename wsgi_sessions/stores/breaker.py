@@ -45,11 +45,6 @@ _TRIES = 64  # for a key on another server: of two, the chance to find none is 2
 _LONGEST_PROBE = 10.0  # seconds; by a client without timeouts it might never end
 
 
-def monotonic_clock() -> float:
-    """Seconds. The function is looked up at each call, as by ``system_clock``."""
-    return time.monotonic()
-
-
 class Breaker:
     """Counts the failures of one store in this process; *what* names it in the log. *clock* is
     monotonic, in seconds. Closed, nothing here takes a lock."""
@@ -69,7 +64,7 @@ class Breaker:
     def __init__(
         self,
         log: ThrottledLog,
-        clock: Callable[[], float] = monotonic_clock,
+        clock: Callable[[], float] = time.monotonic,
         event: Callable[[str, None], None] = no_event,
         what: str = "the store",
     ) -> None:
@@ -182,7 +177,7 @@ class GuardedStore:
         self,
         store: Store,
         log: ThrottledLog,
-        clock: Callable[[], float] = monotonic_clock,
+        clock: Callable[[], float] = time.monotonic,
         event: Callable[[str, None], None] = no_event,
     ) -> None:
         make = partial(Breaker, log, clock, event)
@@ -190,6 +185,8 @@ class GuardedStore:
         """That of loads, and :attr:`write_breaker` that of all others, in a store of one place."""
         self.write_breaker: Breaker = make(what="saving in the store")
         self._place_of = place_of(store)
+        self.has_places: bool = self._place_of is not None
+        """Whether the store is of several servers, each with breakers of its own."""
         self._at = _ByPlace(make)
         self._clock = clock
         self._store = store

@@ -7,6 +7,7 @@ stands in front of the breaker: what that refuses was asked for, and is reported
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import ParamSpec, TypeVar
 
@@ -14,7 +15,7 @@ from wsgi_sessions.errors import StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.observe import Observer
 from wsgi_sessions.stores.base import Store, Stored
-from wsgi_sessions.stores.breaker import GuardedStore, monotonic_clock
+from wsgi_sessions.stores.breaker import GuardedStore
 
 __all__ = ["ObservedStore"]
 
@@ -33,7 +34,7 @@ class ObservedStore(GuardedStore):
         self,
         store: Store,
         log: ThrottledLog,
-        clock: Callable[[], float] = monotonic_clock,
+        clock: Callable[[], float] = time.monotonic,
         *,
         name: str,
         observer: Observer,

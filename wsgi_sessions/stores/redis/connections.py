@@ -43,6 +43,9 @@ from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 MAX_IDLE = 100
 """Connections that are kept. More were a burst (a thousand greenlets), and need not stay open."""
 
+_SHORT = {b":1\r\n": 1, b"+OK\r\n": b"OK"}
+"""The replies to most writes, whole."""
+
 
 class Connections:
     """The server at *url*, reached over connections that stay open between requests."""
@@ -101,7 +104,7 @@ class Connections:
                 wire.limit()
             wire.send(packed(command))
             data = wire.receive(CHUNK)
-            reply = 1 if data == b":1\r\n" else wire.reply_in(data)
+            reply = _SHORT.get(data[:6]) or wire.reply_in(data)
             if type(reply) is wire.error:
                 raise connection.meaning(reply)
         except BaseException as error:
@@ -110,7 +113,10 @@ class Connections:
                 raise
             failure = error
         else:
-            self._release(connection)
+            if len(self._idle) < MAX_IDLE and not wire.has_data():
+                self._idle.append(connection)
+            else:
+                connection.disconnect()
             return reply
         deadline = deadline or now + 2 * self._answer
         return self._repeated(command, deadline, False, recognisable, failure, kept=True)

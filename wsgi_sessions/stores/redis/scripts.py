@@ -152,26 +152,20 @@ class Scripts:
     ) -> Any:
         """Do it: what the script returns, or the transaction. *is_save*: it recognises its own
         work, and replicas have to acknowledge it where they are waited for."""
+        text, sha, keys, transaction = write
+        call = self._server.call
         if self.permitted:
             try:
-                return self._evaluate(write, arguments, deadline, is_save)
+                try:
+                    command = ("EVALSHA", sha, keys, *arguments)
+                    return call(command, deadline, replicated=is_save, recognisable=is_save)
+                except NoScript:  # the server is new, or was flushed: it gets the text
+                    command = ("EVAL", text, keys, *arguments)
+                    return call(command, deadline, replicated=is_save, recognisable=is_save)
             except NotPermitted:
                 self.permitted = False
-        return self.transact(write.watched(*arguments), deadline)
+        return self.transact(transaction(*arguments), deadline)
 
     def transact(self, transaction: Transaction, deadline: float) -> Any:
         """As a transaction, whether or not scripts are permitted."""
         return self._server.call(transaction, deadline, replicated=True, recognisable=True)
-
-    def _evaluate(
-        self, write: ConditionalWrite, arguments: Command, deadline: float, is_save: bool
-    ) -> Any:
-        """By its digest; a server that does not know the script, new or flushed, gets it."""
-        text, sha, keys, _ = write
-        call = self._server.call
-        try:
-            command = ("EVALSHA", sha, keys, *arguments)
-            return call(command, deadline, replicated=is_save, recognisable=is_save)
-        except NoScript:
-            command = ("EVAL", text, keys, *arguments)
-            return call(command, deadline, replicated=is_save, recognisable=is_save)

@@ -185,7 +185,9 @@ class RedisStore:
         elif left:
             if not self._can_replace:
                 self._find_way(name, deadline)
-            accepted = self._create(name, value, left, deadline)
+            command = ("SET", name, value, "NX", "PX", left)
+            reply = self._server.call(command, deadline, replicated=True, recognisable=True)
+            accepted = reply is not None or self._is_own(name, version, deadline)
         else:
             accepted = not self._server.call(("EXISTS", name), deadline)
         return version if accepted else None
@@ -286,11 +288,9 @@ class RedisStore:
                 raise
         self._can_replace = True
 
-    def _create(self, name: str, value: tuple[bytes, bytes], left: int, deadline: float) -> bool:
-        command = ("SET", name, value, "NX", "PX", left)
-        if self._server.call(command, deadline, replicated=True, recognisable=True) is not None:
-            return True
-        # New ids are random: what is stored is most likely this very save, sent again.
+    def _is_own(self, name: str, version: bytes, deadline: float) -> bool:
+        """Whether what is stored is a creation that was refused. New ids are random: it is most
+        likely this very save, sent again."""
         try:
             there = self._server.call(("GETRANGE", name, 0, VERSION_BYTES - 1), deadline)
         except WrongType:
@@ -298,7 +298,7 @@ class RedisStore:
         except StoreUnavailable as error:
             error.applied = None
             raise
-        return bool(there == value[0])
+        return bool(there == version)
 
     def _is_record(self, name: str, deadline: float) -> bool:
         """Whether *name* is a string, or nothing."""

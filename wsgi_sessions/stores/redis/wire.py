@@ -90,7 +90,7 @@ def packed(command: Command) -> bytes:
             b"*6\r\n$3\r\nSET",
             _FRONTS[len(name)],
             name,
-            _front(len(version) + len(data)),
+            b"\r\n$%d\r\n" % (len(version) + len(data)),
             version,
             data,
             b"\r\n$2\r\nNX\r\n$2\r\nPX",
