@@ -28,6 +28,7 @@ from benchmarks.callgrind import counted
 from benchmarks.contenders import CONTENDERS, Contender, Places, available
 from benchmarks.servers import running
 from benchmarks.table import table
+from benchmarks.workload import NEW_TO_THE_WORKER
 
 Figures = dict[str, dict[str, float]]
 
@@ -36,6 +37,7 @@ ROWS = {
     "untouched": "untouched",
     "anonymous": "anonymous",
     "forged": "forged cookie",
+    "forged-first": "forged cookie, new to the worker",
     "read": "read one key",
     "first": "read one key, new to the worker",
     "list": "read a list",
@@ -66,8 +68,8 @@ def _of_one(
     contender: Contender, places: Places, scenarios: list[str], count: int
 ) -> dict[str, float]:
     asked = [name for name in scenarios if contender.answers(name)]
-    if "read" in asked and contender.name.startswith("ours-redis"):
-        asked.append("first")
+    if contender.name.startswith("ours-redis"):
+        asked += [name for name, scenario in NEW_TO_THE_WORKER.items() if scenario in asked]
     lines = counted("benchmarks.workload", contender.name, json.dumps(places), str(count), *asked)
     print(f"{contender.name} is done", file=sys.stderr)
     return _per_request(lines)

@@ -15,11 +15,13 @@ from typing import TypeVar
 
 from benchmarks.callgrind import mark
 from benchmarks.contenders import CONTENDERS
-from tests.support.repeated_request import Client, Request
+from tests.support.repeated_request import Client, Request, tampered
 from tests.support.scenarios import SCENARIOS
 
 Result = TypeVar("Result")
 
+NEW_TO_THE_WORKER = {"first": "read", "forged-first": "forged"}
+"""What is counted, and of which scenario it is the first time."""
 WARM_UP = 20
 """Requests until the interpreter has specialised its bytecode."""
 
@@ -30,19 +32,22 @@ def main(name: str, places: str, count: str, *scenarios: str) -> None:
     _count("bare", Client(pair.bare).request("untouched"), int(count))
     client = Client(pair.application)
     for scenario in scenarios:
-        if scenario == "first":
-            send = _each_once(Client(make().application), client, int(count) + 2 * WARM_UP)
+        if scenario in NEW_TO_THE_WORKER:
+            worker = Client(make().application)
+            send = _each_once(worker, client, int(count) + 2 * WARM_UP, NEW_TO_THE_WORKER[scenario])
             _count(scenario, send, int(count))
             continue
         times = int(count) // 10 if SCENARIOS[scenario].is_large else int(count)
         _count(scenario, patiently(partial(client.request, scenario)), max(times, 2))
 
 
-def _each_once(worker: Client, other: Client, times: int) -> Request:
-    """A function that sends *worker* a request to read a session that *other* has made, another
-    one each time."""
+def _each_once(worker: Client, other: Client, times: int, scenario: str) -> Request:
+    """A function that sends *worker* a request with the cookie of a session that *other* has made,
+    another one each time."""
     cookies = [patiently(partial(other.cookies, "/fill/small")) for _ in range(times)]
-    requests = iter([worker.sender("/read", one) for one in cookies])
+    if SCENARIOS[scenario].forged:
+        cookies = [{name: tampered(value) for name, value in one.items()} for one in cookies]
+    requests = iter([worker.sender(f"/{scenario}", one) for one in cookies])
     return lambda: next(requests)()
 
 

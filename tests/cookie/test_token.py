@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import TimestampSigner
 
+from wsgi_sessions import StoreUnavailable
 from wsgi_sessions.cookie.token import Token, TokenSigner, hash_secret, new_id, new_secret
 
 NOW = 1_800_000_000.0
@@ -100,6 +101,43 @@ def test_a_token_shows_no_secret() -> None:
     assert SID[22:].encode() not in hash_secret(SID[22:])
 
 
+def test_what_was_refused_lately_is_remembered_until_a_key_is_learnt() -> None:
+    """A thousand short values at most, so that nobody fills a worker with them."""
+    values = [TokenSigner(["another"], "sid").sign(SID, NOW + second) for second in range(2500)]
+    asked: list[str] = []
+
+    def learn() -> bytes | None:
+        asked.append("the store")
+        return None
+
+    fresh = TokenSigner(["a secret"], "sid", learn)
+    for value in (*values, *values, "x" * 10_000):
+        assert fresh.verify(value) is None
+        assert len(fresh._refused) <= 1000
+    assert fresh._refused <= set(values)
+    assert asked == ["the store"]
+    learning = TokenSigner(["a secret"], "sid", lambda: b"another")
+    assert learning.verify("not a cookie") is None
+    assert all(learning.verify(value) is not None for value in values)
+
+
+def test_what_could_not_be_decided_is_not_remembered_as_refused() -> None:
+    """The store has the key and does not answer: the next request asks again."""
+    answers = iter([StoreUnavailable("gone"), b"another"])
+
+    def learn() -> bytes | None:
+        answer = next(answers)
+        if isinstance(answer, bytes):
+            return answer
+        raise answer
+
+    value = TokenSigner(["another"], "sid").sign(SID, NOW)
+    fresh = TokenSigner(["a secret"], "sid", learn)
+    with pytest.raises(StoreUnavailable):
+        fresh.verify(value)
+    assert fresh.verify(value) is not None
+
+
 def test_what_was_verified_lately_is_remembered_and_nothing_else() -> None:
     """A thousand values at most; the cryptography is done again for the others."""
     fresh = TokenSigner(["a secret"], "sid")
@@ -112,4 +150,5 @@ def test_what_was_verified_lately_is_remembered_and_nothing_else() -> None:
         assert fresh.verify(value) is token
         assert 0 < len(fresh._verified) <= 1000
     assert fresh._verified.keys() <= set(values)
+    assert fresh._refused == {forged}
     assert fresh.verify(values[0]) == Token(SID[:22], SID[22:], int(NOW), hash_secret(SID[22:]))

@@ -19,6 +19,7 @@ from wsgi_sessions import (
     StoreUnavailable,
     UnsupportedValue,
 )
+from wsgi_sessions.session import dismiss_changes
 from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.snapshot import Snapshot
 from wsgi_sessions.session.state import Phase
@@ -428,6 +429,20 @@ def test_modified_is_taken_and_writes_nothing_that_is_stored(
         session["number"] = 5
         session.modified = False
     assert filled.read()["number"] == 5
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(1, True), (1.0, 1), (0.0, -0.0), (None, False), ([1], [True])], ids=repr
+)
+def test_a_change_of_nothing_but_the_type_is_one_after_a_dismissal(
+    filled: Visitor, before: object, after: object
+) -> None:
+    """``1 == True == 1.0``: what is dismissed is compared with its types."""
+    with filled.request() as session:
+        session["n"] = before
+        dismiss_changes(session)
+        session["n"] = after
+    assert repr(filled.read()["n"]) == repr(after)
 
 
 # New and empty

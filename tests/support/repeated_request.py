@@ -27,7 +27,7 @@ class Client:
             return self.sender(f"/{scenario}")
         cookies = self.cookies("/fill/large" if kind.is_large else "/fill/small")
         if kind.forged:
-            cookies = {name: _tampered(value) for name, value in cookies.items()}
+            cookies = {name: tampered(value) for name, value in cookies.items()}
         return self.sender(f"/{scenario}", cookies)
 
     def sender(self, path: str, cookies: dict[str, str] | None = None) -> Request:
@@ -71,7 +71,7 @@ def _start_response(status: str, _headers: Any, _exc_info: Any = None) -> Any:
         raise RuntimeError(status)
 
 
-def _tampered(value: str) -> str:
+def tampered(value: str) -> str:
     """Well-formed, with one character changed where signatures are."""
     place = max(len(value) - 6, 0)
     return value[:place] + ("A" if value[place] != "A" else "B") + value[place + 1 :]

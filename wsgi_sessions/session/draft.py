@@ -83,7 +83,7 @@ class Draft:
     """For merge keys: what the application had in hand before it changed the value; ``None`` if it
     had not looked, so that its change is one of what was loaded."""
     _loaded: Values | None
-    dismissed: object
+    dismissed: tuple[dict[str, Found], object] | None
     """The changes that are not to be saved, if no others come to them."""
 
     def dismiss(self) -> None:
@@ -93,11 +93,18 @@ class Draft:
     @property
     def is_dismissed(self) -> bool:
         """Whether nothing was changed since :meth:`dismiss`."""
-        return self.dismissed == self._pending()
+        if self.dismissed is None:
+            return False
+        was, others = self.dismissed
+        made, others_now = self._pending()
+        same_keys = was.keys() == made.keys() and others == others_now
+        return same_keys and all(same(one, made[key]) for key, one in was.items())
 
-    def _pending(self) -> object:
+    def _pending(self) -> tuple[dict[str, Found], object]:
+        """What was made of the keys, and whatever else is changed."""
         self.collect()
-        return self.changes.cleared, dict(self.changes.results), dict(vars(self.header))
+        others = self.changes.cleared, dict(vars(self.header))
+        return dict(self.changes.results), others
 
     def forget(self) -> None:
         """Start with no changes; values that were handed out stay watched."""
