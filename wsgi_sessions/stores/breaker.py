@@ -45,6 +45,11 @@ _TRIES = 64  # for a key on another server: of two, the chance to find none is 2
 _LONGEST_PROBE = 10.0  # seconds; by a client without timeouts it might never end
 
 
+def monotonic_clock() -> float:
+    """Seconds. The function is looked up at each call, as by ``system_clock``."""
+    return time.monotonic()
+
+
 class Breaker:
     """Counts the failures of one store in this process; *what* names it in the log. *clock* is
     monotonic, in seconds. Closed, nothing here takes a lock."""
@@ -64,7 +69,7 @@ class Breaker:
     def __init__(
         self,
         log: ThrottledLog,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic_clock,
         event: Callable[[str, None], None] = no_event,
         what: str = "the store",
     ) -> None:
@@ -177,7 +182,7 @@ class GuardedStore:
         self,
         store: Store,
         log: ThrottledLog,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic_clock,
         event: Callable[[str, None], None] = no_event,
     ) -> None:
         make = partial(Breaker, log, clock, event)
@@ -189,6 +194,7 @@ class GuardedStore:
         """Whether the store is of several servers, each with breakers of its own."""
         self._at = _ByPlace(make)
         self._clock = clock
+        self._has_clock = clock is not monotonic_clock
         self._store = store
         self.name: str = type(store).__name__
         self.has_owners: bool = isinstance(store, OwnerIndex)
@@ -198,8 +204,8 @@ class GuardedStore:
         breaker = self.breaker if self._place_of is None else self._at[self._place_of(key)][0]
         if breaker.open:
             return breaker.call(self._store.load, key)
-        started = self._clock()
-        try:  # as by call(), two calls less
+        started = self._clock() if self._has_clock else time.monotonic()
+        try:  # as by call(), three calls less
             return self._store.load(key)
         except StoreUnavailable as error:
             breaker.count(error, started)
@@ -212,7 +218,7 @@ class GuardedStore:
         save = self._store.save
         if breaker.open:
             return breaker.call(save, key, data, expires_at=expires_at, replacing=replacing)
-        started = self._clock()
+        started = self._clock() if self._has_clock else time.monotonic()
         try:  # as load() does
             return save(key, data, expires_at=expires_at, replacing=replacing)
         except StoreUnavailable as error:

@@ -7,7 +7,6 @@ stands in front of the breaker: what that refuses was asked for, and is reported
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import ParamSpec, TypeVar
 
@@ -15,7 +14,7 @@ from wsgi_sessions.errors import StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.observe import Observer
 from wsgi_sessions.stores.base import Store, Stored
-from wsgi_sessions.stores.breaker import GuardedStore
+from wsgi_sessions.stores.breaker import GuardedStore, monotonic_clock
 
 __all__ = ["ObservedStore"]
 
@@ -34,7 +33,7 @@ class ObservedStore(GuardedStore):
         self,
         store: Store,
         log: ThrottledLog,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic_clock,
         *,
         name: str,
         observer: Observer,

@@ -37,7 +37,7 @@ from wsgi_sessions.stores.redis.packets import Wait, talk
 from wsgi_sessions.stores.redis.replies import lost_during_write, unavailable
 from wsgi_sessions.stores.redis.url import connection_options
 from wsgi_sessions.stores.redis.watched import Command
-from wsgi_sessions.stores.redis.wire import CHUNK, packed
+from wsgi_sessions.stores.redis.wire import CHUNK, as_timeout, packed
 from wsgi_sessions.stores.timeouts import IDLE_SECONDS, Timeouts
 
 MAX_IDLE = 100
@@ -100,18 +100,20 @@ class Connections:
             return self._call_at_length(command, now, deadline, False, recognisable)
         try:
             wire.used_at, wire.deadline = now, latest
-            if wire.shortened:
-                wire.limit()
-            wire.send(packed(command))
-            data = wire.receive(CHUNK)
-            reply = _SHORT.get(data[:6]) or wire.reply_in(data)
+            sent = packed(command)
+            if wire.shortened or len(sent) > CHUNK:
+                reply = wire.ask(sent)
+            else:
+                wire.send(sent)
+                data = wire.receive(CHUNK)
+                reply = _SHORT.get(data[:6]) or wire.reply_in(data)
             if type(reply) is wire.error:
                 raise connection.meaning(reply)
         except BaseException as error:
             self._settle(connection, error)
             if not isinstance(error, self._failures):
                 raise
-            failure = error
+            failure = as_timeout(error)
         else:
             if len(self._idle) < MAX_IDLE and not wire.has_data():
                 self._idle.append(connection)
@@ -244,6 +246,7 @@ class Connections:
             connection = self._open()
             connection.deadline = deadline
             connection.connect()
+            connection.wire.let_kernel_wait()
         except BaseException as error:
             if connection is not None:
                 connection.disconnect()

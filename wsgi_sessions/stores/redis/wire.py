@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable, Iterable
 from os import getpid
+from socket import SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
+from struct import pack
 from time import monotonic
 from typing import Any
 
@@ -120,6 +124,11 @@ def argument(value: Any) -> bytes:
     return b"".join(value) if kind is tuple else repr(value).encode()  # pieces, or a number
 
 
+def as_timeout(error: Exception) -> Exception:
+    """*error*, or what it means where the system ends what takes too long."""
+    return TimeoutError() if isinstance(error, BlockingIOError) else error
+
+
 class Wire:
     """A socket whose reads and writes share a deadline, and the replies that come over it.
 
@@ -128,6 +137,7 @@ class Wire:
 
     __slots__ = (
         "_answer",
+        "_blocks",
         "_feed",
         "_gets",
         "_send_parts",
@@ -146,6 +156,7 @@ class Wire:
         import hiredis
 
         self._socket, self._answer = socket, answer
+        self._blocks = False
         self.deadline: float = deadline
         self.used_at: float = 0.0
         """When its last exchange began; monotonic."""
@@ -162,31 +173,49 @@ class Wire:
         self.error: type[Exception] = hiredis.ReplyError
         self.has_data: Callable[[], bool] = reader.has_data
 
+    def let_kernel_wait(self) -> None:
+        """Have the system end what takes too long. Python's own timeout costs a ``poll`` before
+        each call: two system calls more an exchange, and twice more that threads wait for the
+        interpreter's lock.
+
+        Not for TLS and the sockets of gevent and eventlet, which are of other classes; and not
+        where a signal comes again and again: each would begin the time anew.
+        """
+        plain = type(self._socket).__module__ == "socket" and sys.platform == "linux"
+        if plain and not signal.getitimer(signal.ITIMER_REAL)[1]:
+            self._socket.settimeout(None)
+            self._blocks = self.shortened = True
+
     def ask(self, *parts: bytes) -> Any:
         """Send packed commands and read the reply to the first, as :meth:`read` does. Raises
         ``OSError``."""
         self.limit()
-        if len(parts) == 1 or self._send_parts is None:
-            self.send(parts[0] if len(parts) == 1 else b"".join(parts))
-        else:
-            sent = self._send_parts(parts)
+        try:
+            sent = 0 if self._send_parts is None else self._send_parts(parts)
             if sent < sum(map(len, parts)):  # the system has taken no more
                 self._send_rest(parts, sent)
-        return self.reply_in(self.receive(CHUNK))
+            data = self.receive(CHUNK)
+        except BlockingIOError as error:
+            raise as_timeout(error) from None
+        return self.reply_in(data)
 
     def _send_rest(self, parts: tuple[bytes, ...], sent: int) -> None:
         for part in parts:
-            if sent < len(part):
-                self.limit()
-                self.send(memoryview(part)[sent:])
+            rest = memoryview(part)[sent:]
             sent = max(sent - len(part), 0)
+            while rest:
+                self.limit()
+                rest = rest[self._socket.send(rest) :]
 
     def read(self) -> Any:
         """The next reply, whole; an error reply too is returned, a large string as a view."""
         reply = self._gets()
         while reply is _INCOMPLETE:
             self.limit()
-            data = self.receive(CHUNK)
+            try:
+                data = self.receive(CHUNK)
+            except BlockingIOError as error:
+                raise as_timeout(error) from None
             if not data:
                 raise ConnectionResetError("the server closed the connection")
             self._feed(data)
@@ -209,13 +238,22 @@ class Wire:
         left = self.deadline - monotonic()
         if left > 0.9 * self._answer:
             if self.shortened:
-                self._socket.settimeout(self._answer)
+                self._set_timeout(self._answer)
                 self.shortened = False
         elif left > 0:
-            self._socket.settimeout(left)
+            self._set_timeout(left)
             self.shortened = True
         else:
             raise TimeoutError
+
+    def _set_timeout(self, seconds: float) -> None:
+        if not self._blocks:
+            self._socket.settimeout(seconds)
+            return
+        # A struct timeval; zero would be no limit.
+        limit = pack("@ll", int(seconds), max(int(seconds % 1 * 1e6), 1))
+        self._socket.setsockopt(SOL_SOCKET, SO_RCVTIMEO, limit)
+        self._socket.setsockopt(SOL_SOCKET, SO_SNDTIMEO, limit)
 
 
 class _LimitedSocket:
