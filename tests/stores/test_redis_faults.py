@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import re
 import secrets
 import signal
 import socketserver
+import struct
 import subprocess
 import sys
 import threading
@@ -16,8 +18,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from socket import SO_RCVTIMEO, SOL_SOCKET
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -37,6 +40,7 @@ from tests.support.owners import listed
 from tests.support.patience import answered, wait_until
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import Timeouts
+from wsgi_sessions.stores.redis import wire
 from wsgi_sessions.stores.redis.connections import Connections
 from wsgi_sessions.stores.redis.store import RedisStore
 from wsgi_sessions.testing.contract import new_key
@@ -65,9 +69,12 @@ def options(answer: float = PATIENT) -> dict[str, Any]:
     return {**SHORT, "socket_timeout": answer, "socket_connect_timeout": answer / 2}
 
 
-@pytest.fixture(params=["url", "client"])
-def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
-    """A function that opens a store on a port, by a URL or with a client that is handed in."""
+@pytest.fixture(params=["url", "url in a thread", "client"])
+def open_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """A function that opens a store on a port, by a URL or with a client that is handed in. By a
+    URL the connections wait as in the main thread, or as in all others."""
+    if request.param == "url in a thread":
+        monkeypatch.setattr(wire, "main_thread", lambda: None)
     with ExitStack() as stack:
 
         def open_store(port: int, answer: float = PATIENT, prefix: str = "") -> RedisStore:
@@ -210,6 +217,86 @@ def test_stopped(open_store: Open, start_redis: Callable[..., RedisServer]) -> N
         assert answered(lambda name=name: data_of(hurried, keys[name][0])) in (b"old", after)
 
 
+def kernels_limit(socket: Any) -> float:
+    """The seconds after which the system ends a read."""
+    seconds, microseconds = struct.unpack("@ll", socket.getsockopt(SOL_SOCKET, SO_RCVTIMEO, 16))
+    return float(seconds + microseconds / 1e6)
+
+
+def limit_of(connection: Any) -> float:
+    """The seconds after which a read of *connection* ends, whoever ends it."""
+    seconds: float | None = connection.wire._socket.gettimeout()
+    return kernels_limit(connection.wire._socket) if seconds is None else seconds
+
+
+@pytest.fixture(params=["main", "other"])
+def thread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Connections are opened as in the main thread, or as in another."""
+    if request.param == "other":
+        monkeypatch.setattr(wire, "main_thread", lambda: None)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_the_system_ends_what_takes_too_long_for_threads_that_get_no_signals(
+    secured_redis: RedisServer, scheme: str
+) -> None:
+    """Their exchanges take two system calls. TLS has no way to be told of it."""
+    port, more = secured_redis.port, ""
+    if scheme == "rediss":
+        port, more = secured_redis.tls_port, f"?ssl_ca_certs={secured_redis.certificate}"
+    place = f"sessions:{quote(PASSWORD, safe='')}@localhost"
+    store = RedisStore(f"{scheme}://{place}:{port}{more}", timeouts=Timeouts(answer=PATIENT))
+    answered(lambda: store.load("key"))
+    with ThreadPoolExecutor(1) as thread:
+        [kept] = cast(Any, store._server)._idle
+        assert kept.wire._socket.gettimeout() == PATIENT
+        store.close()
+        thread.submit(answered, lambda: store.load("key")).result()
+    [kept] = cast(Any, store._server)._idle
+    if scheme == "redis":
+        assert kept.wire._socket.gettimeout() is None
+        assert kernels_limit(kept.wire._socket) == pytest.approx(PATIENT, rel=0.01)
+    else:
+        assert kept.wire._socket.gettimeout() == PATIENT
+    store.close()
+
+
+def test_signals_that_come_again_and_again_prolong_no_wait(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    """As a profiler sends them: the main thread gets them, in the middle of a read."""
+    server, came = start_redis(), []
+    store = RedisStore(url(server.port, Timeouts().answer))
+    answered(lambda: store.load("key"))
+    before = signal.signal(signal.SIGALRM, lambda *_: came.append("a signal"))
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+    try:
+        with stalled(server), unavailable():
+            store.load("key")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(came) > 2
+    store.close()
+
+
+@pytest.mark.usefixtures("thread")
+@pytest.mark.parametrize("replacing", [None, b"12345678"], ids=["create", "replace"])
+def test_a_server_that_takes_a_large_record_in_drops_is_waited_for_in_all(
+    proxy: FaultProxy, replacing: bytes | None
+) -> None:
+    """The time for an answer counts for all of it, not for each piece."""
+    store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+    answered(lambda: store.load("key"))
+    proxy.hinder(re.compile(b""), 0.02)
+    with unavailable():
+        store.save(new_key(), bytes(48_000_000), expires_at=LATER, replacing=replacing)
+    proxy.restore()
+    store.close()
+
+
+@pytest.mark.usefixtures("thread")
 @pytest.mark.parametrize("step", STEPS)
 def test_an_answer_is_awaited_twice_at_most(
     proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, step: str
@@ -222,8 +309,8 @@ def test_an_answer_is_awaited_twice_at_most(
     settle = Connections._settle
 
     def noted(self: Connections, connection: Any, error: BaseException) -> None:
-        if isinstance(error, TimeoutError):
-            waited.append(connection.wire._socket.gettimeout())
+        if isinstance(error, (TimeoutError, BlockingIOError)):
+            waited.append(limit_of(connection))
         settle(self, connection, error)
 
     monkeypatch.setattr(Connections, "_settle", noted)
@@ -253,6 +340,7 @@ def test_stalled_while_connecting(secured_redis: RedisServer) -> None:
             store.close()
 
 
+@pytest.mark.usefixtures("thread")
 def test_a_reply_that_drips_in(redis_server: RedisServer, proxy: FaultProxy) -> None:
     """The time for an answer counts for all of it, not for each piece."""
     with closing(RedisStore(url(redis_server.port))) as store:

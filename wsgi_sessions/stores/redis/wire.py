@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from os import getpid
 from socket import SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from struct import pack
+from threading import current_thread, main_thread
 from time import monotonic
 from typing import Any
 
@@ -175,14 +175,14 @@ class Wire:
 
     def let_kernel_wait(self) -> None:
         """Have the system end what takes too long. Python's own timeout costs a ``poll`` before
-        each call: two system calls more an exchange, and twice more that threads wait for the
-        interpreter's lock.
+        each call: two system calls more an exchange, and twice more that a thread gives up the
+        interpreter's lock and waits for it.
 
-        Not for TLS and the sockets of gevent and eventlet, which are of other classes; and not
-        where a signal comes again and again: each would begin the time anew.
+        Not in the main thread: it gets the signals, of which each would begin the time anew. Not
+        for TLS and the sockets of gevent and eventlet, which are of other classes.
         """
         plain = type(self._socket).__module__ == "socket" and sys.platform == "linux"
-        if plain and not signal.getitimer(signal.ITIMER_REAL)[1]:
+        if plain and current_thread() is not main_thread():
             self._socket.settimeout(None)
             self._blocks = self.shortened = True
 
