@@ -40,6 +40,19 @@ def fill(visitor: Visitor, **values: Any) -> Visitor:
 # Cookies
 
 
+def test_a_worker_remembers_headers_in_a_bounded_room(store: RecordingStore) -> None:
+    """What is in them is read again after that; long ones are never kept."""
+    manager = SessionManager(store, secret=SECRET)
+    visitor = fill(Visitor(manager))
+    kept = manager.resolve.__self__._values  # type: ignore[attr-defined]
+    for number in range(350):
+        header = f"{visitor.header}; other={number}"
+        assert manager.open(header)["x"] == manager.open(header)["x"] == 1
+        assert manager.open(f"{header}; long={'x' * 5000}")["x"] == 1
+        assert 0 < len(kept) <= 100
+    assert max(map(len, kept)) < 4096
+
+
 @pytest.mark.parametrize(
     "forge",
     [

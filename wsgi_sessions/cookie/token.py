@@ -115,7 +115,7 @@ class TokenSigner:
         # first. Only what was found to be signed gets in, and a lookup tells nothing of it by the
         # time it takes: strings are compared where their keyed hashes are equal, and else not.
         self._verified: dict[str, Token] = {}
-        # After a change of keys, a visitor who does not log in brings the old cookie for ever.
+        # After a change of keys a visitor brings the old cookie until there is something to store.
         self._refused: set[str] = set()
         self._date = (-1, "")  # a second, and how it was written last
 

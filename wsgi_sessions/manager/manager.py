@@ -356,8 +356,9 @@ class SessionManager:
             except BaseException:
                 self._abandon(state)
                 raise
-        sent = state.snapshot is not None and state.snapshot.was_sent
-        private = state.cookie_header != "" and (sent or self._carries_cookie(state))
+        snapshot = state.snapshot
+        sent = snapshot is not None and snapshot.was_sent
+        private = sent or (state.cookie_header != "" and self._carries_cookie(state))
         headers = personal(headers, private)
         if state.cookie is not None:
             if not secure and self.options.cookie_secure is None:

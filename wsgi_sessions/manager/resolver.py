@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from hmac import compare_digest
 
 from wsgi_sessions.cookie import (
@@ -42,7 +42,8 @@ __all__ = ["CookieResolver", "EncryptedCookieResolver"]
 
 _CANDIDATES = 200  # cookies of our name that are looked at; browsers keep fewer for a whole site
 _OLDEST = 400 * 86_400  # seconds; no browser keeps a cookie longer (RFC 6265bis section 5.5)
-_REMEMBERED = 100  # headers; servers take 8 to 64 KB
+_REMEMBERED = 100  # headers, of at most so many characters:
+_REMEMBERED_LENGTH = 4096
 _MOST_LOADED = 3  # sessions that one request may ask the store for
 
 Verify = Callable[[str], Token | None]
@@ -67,9 +68,9 @@ class CookieResolver:
         note_missing: Callable[[], object],
     ) -> None:
         self._repository = repository
-        cookie_name, *former = cookie_names
+        self._cookie_name, *former = cookie_names
         # A page and what it loads carry the same header.
-        self._values_in = lru_cache(_REMEMBERED)(lambda header: cookie_values(header, cookie_name))
+        self._values: dict[str, list[str]] = {}
         self._verify = verifiers[0]
         self._former = list(zip(former, verifiers[1:], strict=True))
         self._migration = migration
@@ -88,7 +89,9 @@ class CookieResolver:
             return new_session(now)
         tokens: Sequence[Token] = ()
         try:
-            values = self._values_in(cookie_header)
+            values = self._values.get(cookie_header)
+            if values is None:
+                values = self._find_values(cookie_header)
             if len(values) == 1:  # nearly always: three calls less
                 token = self._verify(values[0])
                 if token is not None and now - token.issued_at < _OLDEST:
@@ -111,6 +114,14 @@ class CookieResolver:
             if strict or self._on_store_error == "raise":
                 raise
             return self._unavailable(tokens, now)
+
+    def _find_values(self, cookie_header: str) -> list[str]:
+        values = cookie_values(cookie_header, self._cookie_name)
+        if len(cookie_header) <= _REMEMBERED_LENGTH:
+            if len(self._values) >= _REMEMBERED:
+                self._values.clear()
+            self._values[cookie_header] = values
+        return values
 
     def _unavailable(self, tokens: Sequence[Token], now: float) -> Snapshot:
         id = tokens[0].id if tokens else "of an old cookie"

@@ -441,7 +441,7 @@ class Draft:
         """All changes are stored now; in *merged*, if another request was faster: then some values
         may have been computed anew."""
         changes = self.changes
-        self._saved = (*self._saved, (changes, self._in_place))
+        self._saved += ((changes, self._in_place),)
         self.forget()
         if merged is not None:
             self.follow(merged, changes.computed)

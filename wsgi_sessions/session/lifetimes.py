@@ -20,11 +20,11 @@ _HOUR = 3_600.0
 class Lifetimes:
     """Idle lifetimes of ordinary and permanent sessions, and the absolute one; in seconds."""
 
-    __slots__ = ("_absolute", "idles")
+    __slots__ = ("absolute", "idles")
 
     def __init__(self, ordinary: float, permanent: float, absolute: float | None) -> None:
         self.idles: tuple[float, float] = (ordinary, permanent)
-        self._absolute = absolute
+        self.absolute: float | None = absolute
 
     def idle(self, *, permanent: bool) -> float:
         """Seconds of idle lifetime that no session has of its own."""
@@ -32,7 +32,7 @@ class Lifetimes:
 
     def end_of(self, created_at: float) -> float | None:
         """When a session that begins then, or whose owner logs in, ends whatever happens."""
-        return None if self._absolute is None else created_at + self._absolute
+        return None if self.absolute is None else created_at + self.absolute
 
     def applied(self, before: Record, after: Record, *, renewed: bool) -> Record:
         """*after*, which takes the place of *before*, with the ends that follow from what changed:

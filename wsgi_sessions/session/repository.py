@@ -276,7 +276,8 @@ class SessionRepository:
     def _blank(self, secret: str, now: float) -> Record:
         """What a new session begins as."""
         flags, lifetimes = PERMANENT if self.permanent else 0, self.lifetimes
-        idle, ends_at = lifetimes.idles[self.permanent], lifetimes.end_of(now)
+        idle, absolute = lifetimes.idles[self.permanent], lifetimes.absolute
+        ends_at = None if absolute is None else now + absolute
         return Record(hash_secret(secret), now, now, ends_at, flags, idle, None, None, (), {})
 
     def _replace(self, snapshot: Snapshot, record: Record, saved_at: float) -> bool:

@@ -194,7 +194,6 @@ class GuardedStore:
         """Whether the store is of several servers, each with breakers of its own."""
         self._at = _ByPlace(make)
         self._clock = clock
-        self._has_clock = clock is not monotonic_clock
         self._store = store
         self.name: str = type(store).__name__
         self.has_owners: bool = isinstance(store, OwnerIndex)
@@ -204,7 +203,7 @@ class GuardedStore:
         breaker = self.breaker if self._place_of is None else self._at[self._place_of(key)][0]
         if breaker.open:
             return breaker.call(self._store.load, key)
-        started = self._clock() if self._has_clock else time.monotonic()
+        started = time.monotonic() if self._clock is monotonic_clock else self._clock()
         try:  # as by call(), three calls less
             return self._store.load(key)
         except StoreUnavailable as error:
@@ -218,7 +217,7 @@ class GuardedStore:
         save = self._store.save
         if breaker.open:
             return breaker.call(save, key, data, expires_at=expires_at, replacing=replacing)
-        started = self._clock() if self._has_clock else time.monotonic()
+        started = time.monotonic() if self._clock is monotonic_clock else self._clock()
         try:  # as load() does
             return save(key, data, expires_at=expires_at, replacing=replacing)
         except StoreUnavailable as error:
