@@ -40,10 +40,9 @@ def fill(visitor: Visitor, **values: Any) -> Visitor:
 # Cookies
 
 
-def test_a_worker_remembers_headers_in_a_bounded_room(store: RecordingStore) -> None:
+def test_a_worker_remembers_headers_in_a_bounded_room(visitor: Visitor) -> None:
     """What is in them is read again after that; long ones are never kept."""
-    manager = SessionManager(store, secret=SECRET)
-    visitor = fill(Visitor(manager))
+    manager = fill(visitor).manager
     kept = manager.resolve.__self__._values  # type: ignore[attr-defined]
     for number in range(350):
         header = f"{visitor.header}; other={number}"
