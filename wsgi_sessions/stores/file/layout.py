@@ -41,14 +41,14 @@ class Shards(Protocol):
         """Put *content* under *name* in one step, as a file of that *mode*. A directory in its
         place is moved aside. The shard is locked."""
 
-    def expiry_of(self, shard: Any, name: str, /) -> float:
-        """When the file *name* expires; never, if there is none."""
+    def expiry_of(self, shard: Any, name: str, /) -> float | None:
+        """When the file *name* expires; ``None`` if there is none."""
 
     def remove(self, shard: Any, name: str, /) -> None:
         """A directory stays: it is not a record, so nothing is stored there."""
 
     def listing(self, shard: Any, /) -> list[tuple[str, float]]:
-        """The key and the expiry of each record in the shard; none for ``None``."""
+        """The key and the expiry of each record in the shard."""
 
 
 def opened(path: str, flags: int, mode: int = 0o777, *, directory: int | None = None) -> int:
