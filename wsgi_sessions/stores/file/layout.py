@@ -55,6 +55,9 @@ def opened(path: str, flags: int, mode: int = 0o777, *, directory: int | None = 
     """A descriptor, as of ``os.open``. It is open only if the caller gets it: after a call Python
     runs signal handlers before it stores the result, and one that raises would leave it open; not
     so while the result is unpacked."""
+    if directory is None:
+        [descriptor] = map(os.open, (path,), (flags,), (mode,))  # at half the cost
+        return descriptor
     [descriptor] = starmap(partial(os.open, dir_fd=directory), ((path, flags, mode),))
     return descriptor
 
