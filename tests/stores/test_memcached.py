@@ -21,6 +21,7 @@ from tests.servers.process import silent_port
 from tests.support.patience import PATIENT, patient_url
 from wsgi_sessions.errors import ConfigurationError, SessionTooLarge, StoreUnavailable
 from wsgi_sessions.stores import open_store
+from wsgi_sessions.stores.memcached import connections, own
 from wsgi_sessions.stores.memcached.store import MemcachedStore, _exptime
 from wsgi_sessions.testing import StoreContract
 
@@ -422,6 +423,25 @@ def test_close(memcached, make_store):  # noqa: F811
     store.close()
     assert not connection.is_open()
     assert store.load("key") is None
+
+
+def test_an_answer_in_pieces_says_the_same(memcached, make_store, later, monkeypatch):  # noqa: F811
+    """Wherever the first one ends: between two lines, within one, within the data."""
+    monkeypatch.setattr(connections, "CHUNK", 1)  # as much as is asked for
+    store = make_store(memcached.address)
+    for size in range(1, 80):
+        monkeypatch.setattr(own, "CHUNK", size)
+        key = f"key{size}"
+        assert store.load(key) is None
+        first = store.save(key, b"data\r\nEND\r\n", expires_at=later, replacing=None)
+        assert store.load(key) == (b"data\r\nEND\r\n", first)
+        assert store.save(key, b"other", expires_at=later, replacing=None) is None
+        second = store.save(key, b"new", expires_at=later, replacing=store.load(key).version)
+        assert store.save(key, b"other", expires_at=later, replacing=first) is None
+        assert store.load(key) == (b"new", second)
+        loaded = store.load(key).version
+        store.delete(key)
+        assert store.save(key, b"other", expires_at=later, replacing=loaded) is None
 
 
 # -- making one

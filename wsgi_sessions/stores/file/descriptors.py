@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 
 from wsgi_sessions.stores.file.layout import (
-    LAST_EXPIRY,
     UNFINISHED,
     clamped,
     name_aside,
@@ -64,14 +63,15 @@ def open_record(shard: int, name: str) -> int | None:
 
 
 def write_record(shard: int, name: str, content: bytes, expires_at: float, mode: int) -> None:
-    remove(shard, UNFINISHED)
     file = None
     try:
         try:
             try:
                 file = opened(UNFINISHED, CREATE, mode, directory=shard)
-            except FileExistsError:
-                _move_aside(shard, UNFINISHED)
+            except FileExistsError:  # of a writer that was killed; or a directory
+                remove(shard, UNFINISHED)
+                with contextlib.suppress(FileNotFoundError):
+                    _move_aside(shard, UNFINISHED)
                 file = opened(UNFINISHED, CREATE, mode, directory=shard)
             os.fchmod(file, mode)  # the umask may have taken something away
             _allocate(file, len(content))
@@ -109,11 +109,11 @@ def _allocate(file: int, size: int) -> None:
             raise
 
 
-def expiry_of(shard: int, name: str) -> float:
+def expiry_of(shard: int, name: str) -> float | None:
     try:
         return os.stat(name, dir_fd=shard, follow_symlinks=False).st_mtime
     except FileNotFoundError:
-        return LAST_EXPIRY
+        return None
 
 
 def remove(shard: int, name: str) -> None:
@@ -121,8 +121,6 @@ def remove(shard: int, name: str) -> None:
         os.unlink(name, dir_fd=shard)
 
 
-def listing(shard: int | None) -> list[tuple[str, float]]:
-    if shard is None:
-        return []
+def listing(shard: int) -> list[tuple[str, float]]:
     with os.scandir(shard) as entries:
         return records_among(entries)

@@ -7,8 +7,8 @@ import errno
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores.file.layout import HEADER, MARK, UNFINISHED, Shards, name_of
@@ -19,7 +19,9 @@ try:
 except (ImportError, AttributeError):  # no fcntl, no O_DIRECTORY: Windows
     from wsgi_sessions.stores.file import paths as _shards  # type: ignore[no-redef]
 
-__all__ = ["FIRST_READ", "SHARDS", "Directory", "shard_of"]
+__all__ = ["SHARDS", "Directory", "Record", "shard_of"]
+
+T = TypeVar("T")
 
 shards: Shards = _shards
 """How shards are worked in on this system."""
@@ -30,24 +32,12 @@ BUSY = (errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, err
 SHARDS = [f"{number:02x}" for number in range(256)]
 
 
-class _Record(NamedTuple):
-    file: int
-    size: int
+class Record(NamedTuple):
+    """What a file holds, and until when."""
+
+    data: bytes
+    version: bytes
     expires_at: float
-    head: bytes
-
-    @property
-    def version(self) -> bytes:
-        return self.head[len(MARK) : HEADER]
-
-    @property
-    def data(self) -> bytes:
-        """Reads on, if it was opened with its first :data:`FIRST_READ` bytes."""
-        content = self.head
-        if self.size > FIRST_READ:
-            while more := os.read(self.file, self.size):
-                content += more
-        return content[HEADER:]
 
 
 class Directory:
@@ -63,21 +53,31 @@ class Directory:
         self._clock = clock
         self._trusted: tuple[int, ...] = ()
 
-    @contextlib.contextmanager
-    def shard(self, name: str, *, make: bool = False, lock: bool = False) -> Iterator[Any]:
-        """The open shard, or None if there is none. Faults become StoreUnavailable."""
+    def within(
+        self,
+        name: str,
+        work: Callable[..., T],
+        *arguments: Any,
+        make: bool = False,
+        lock: bool = False,
+    ) -> T | None:
+        """What *work* returns for the open shard *name* and *arguments*; ``None`` if there is no
+        shard. Faults become StoreUnavailable."""
         shard = None
         try:
             path = f"{self.path}{os.sep}{name}"
+            # All in this function: a signal handler that raises may come before any other begins.
             try:
                 try:
                     self._check()
                     shard = shards.open_shard(path, self._seconds)
                 except FileNotFoundError:
-                    shard = self._make_shard(path) if make else None
-                if lock and shard is not None:
+                    if not make:
+                        return None
+                    shard = self._make_shard(path)
+                if lock:
                     shards.lock_shard(shard, self._seconds)
-                yield shard
+                return work(shard, *arguments)
             finally:
                 try:
                     if lock and shard is not None:
@@ -93,22 +93,24 @@ class Directory:
                 busy=error.errno in BUSY,
             ) from error
 
-    @contextlib.contextmanager
-    def live(self, shard: Any, key: str, size: int = HEADER) -> Iterator[_Record | None]:
-        """The open record with its first *size* bytes, or None if there is no live one."""
+    def record(self, shard: Any, key: str, *, whole: bool = True) -> Record | None:
+        """The live record, or None if there is none; if not *whole*, without data."""
         file = None
         try:
-            file = None if shard is None else shards.open_record(shard, name_of(key))
+            file = shards.open_record(shard, name_of(key))
             if file is None:
-                yield None
-                return
+                return None
             status = os.fstat(file)
-            record = None
-            if stat.S_ISREG(status.st_mode) and status.st_mtime > self._clock():
-                head = os.read(file, size)
-                if len(head) >= HEADER and head.startswith(MARK):
-                    record = _Record(file, status.st_size, status.st_mtime, head)
-            yield record
+            expires_at = status.st_mtime
+            if expires_at <= self._clock() or not stat.S_ISREG(status.st_mode):
+                return None
+            content = os.read(file, FIRST_READ if whole else HEADER)
+            if len(content) < HEADER or not content.startswith(MARK):
+                return None
+            if whole and status.st_size > FIRST_READ:
+                while more := os.read(file, status.st_size):
+                    content += more
+            return Record(content[HEADER:], content[len(MARK) : HEADER], expires_at)
         finally:
             if file is not None:
                 os.close(file)
@@ -126,23 +128,33 @@ class Directory:
 
     def listing(self, name: str) -> list[tuple[str, float]]:
         """The key and the expiry of each record in the shard *name*."""
-        with self.shard(name) as shard:
-            return shards.listing(shard)
+        return self.within(name, shards.listing) or []
 
     def purge(self, name: str, limit: int) -> int:
         """Remove up to *limit* expired records of the shard *name*, and what killed writers left;
         the number of records."""
-        removed, now = 0, self._clock()
-        expired = [key for key, expires_at in self.listing(name) if expires_at <= now][:limit]
-        for key in expired:
-            with self.shard(name, lock=True) as shard:
-                if shard is not None and shards.expiry_of(shard, name_of(key)) <= now:
-                    shards.remove(shard, name_of(key))
-                    removed += 1
-        with self.shard(name, lock=True) as shard:
-            if shard is not None:
-                shards.remove(shard, UNFINISHED)  # no writer is at work while we hold the lock
+        now = self._clock()
+        listed, unfinished = self.within(name, self._look_through) or ([], False)
+        expired = [key for key, expires_at in listed if expires_at <= now][:limit]
+        removed = sum(
+            self.within(name, self._remove_expired, key, now, lock=True) or 0 for key in expired
+        )
+        if unfinished:  # by a killed writer, if it is still there when no other is at work
+            self.within(name, shards.remove, UNFINISHED, lock=True)
         return removed
+
+    @staticmethod
+    def _look_through(shard: Any) -> tuple[list[tuple[str, float]], bool]:
+        """The records of the shard, and whether there is an unfinished one."""
+        return shards.listing(shard), shards.expiry_of(shard, UNFINISHED) is not None
+
+    @staticmethod
+    def _remove_expired(shard: Any, key: str, now: float) -> bool:
+        expires_at = shards.expiry_of(shard, name_of(key))
+        if expires_at is None or expires_at > now:
+            return False
+        shards.remove(shard, name_of(key))
+        return True
 
     def _make_shard(self, path: str) -> Any:
         os.makedirs(os.path.dirname(self.path), exist_ok=True)

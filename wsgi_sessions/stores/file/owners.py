@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from wsgi_sessions.errors import StoreUnavailable
-from wsgi_sessions.stores.file.directory import FIRST_READ, Directory, shard_of
+from wsgi_sessions.stores.file.directory import Directory, shard_of
 from wsgi_sessions.stores.listing import entry_end
 
 __all__ = ["OwnerLists"]
@@ -49,31 +49,42 @@ class OwnerLists:
     ) -> Hashable | None:
         """List *key* and *save* its record, whose version that returns. If it is refused or fails,
         the list is as it was."""
-        name, version = _name_of(owner), None
-        with self._directory.shard(_shard_of(name), make=True, lock=True) as shard:
-            now = self._clock()
-            before, end = self._read(shard, name)
-            ends_at = entry_end(expires_at, now)
-            line = f"{key} {ends_at!r}\n" if keeps_place else f"!{key}\n{key} {ends_at!r}\n"
-            after = _cleaned(before, now) + line.encode()
-            self._write(shard, name, after, max(end, ends_at))
-            try:
-                version = save()
-            finally:
-                if version is None:
-                    self._write(shard, name, before, end)
+        name = _name_of(owner)
+        change = (name, key, expires_at, save, keeps_place)
+        return self._directory.within(_shard_of(name), self._list, *change, make=True, lock=True)
+
+    def _list(
+        self,
+        shard: Any,
+        name: str,
+        key: str,
+        expires_at: float,
+        save: Callable[[], Hashable | None],
+        keeps_place: bool,
+    ) -> Hashable | None:
+        now, version = self._clock(), None
+        before, end = self._read(shard, name)
+        ends_at = entry_end(expires_at, now)
+        line = f"{key} {ends_at!r}\n" if keeps_place else f"!{key}\n{key} {ends_at!r}\n"
+        after = _cleaned(before, now) + line.encode()
+        self._write(shard, name, after, max(end, ends_at))
+        try:
+            version = save()
+        finally:
+            if version is None:
+                self._write(shard, name, before, end)
         return version
 
     def take_off(self, owner: str, key: str) -> None:
         """That it failed is no error: the entry goes when the list is read, or ends."""
-        with contextlib.suppress(StoreUnavailable), self._locked(owner) as listing:
-            listing.pop(key, None)
+        with contextlib.suppress(StoreUnavailable):
+            self._edit(owner, lambda listing: listing.pop(key, None))
 
     def keys_of(self, owner: str) -> Sequence[str]:
         """The keys of the live records, in order. Takes off the list what has none."""
         name = _name_of(owner)
-        with self._directory.shard(_shard_of(name)) as shard:
-            listing = _listing_of(self._read(shard, name)[0])
+        found = self._directory.within(_shard_of(name), self._read, name)
+        listing = _listing_of(found[0]) if found else {}
         live = [key for key in listing if self._is_live(key)]
         if len(live) < len(listing):
             with contextlib.suppress(StoreUnavailable):  # the answer is right as it is
@@ -86,25 +97,28 @@ class OwnerLists:
 
     def _take_off_dead(self, owner: str, keys: Iterable[str]) -> None:
         """Those of *keys* that still have no record, now that no writer is at work."""
-        with self._locked(owner) as listing:
+
+        def take_off(listing: _Listing) -> None:
             for key in keys:
                 if not self._is_live(key):
                     listing.pop(key, None)
 
-    @contextlib.contextmanager
-    def _locked(self, owner: str) -> Iterator[_Listing]:
-        """The list, which is written afterwards."""
+        self._edit(owner, take_off)
+
+    def _edit(self, owner: str, edit: Callable[[_Listing], object]) -> None:
+        """Let *edit* change the list while it is locked, and write it."""
         name = _name_of(owner)
-        with self._directory.shard(_shard_of(name), lock=True) as shard:
-            listing = _listing_of(self._read(shard, name)[0])
-            yield listing
-            if shard is not None:
-                self._write(shard, name, _packed(listing), max(listing.values(), default=0.0))
+        self._directory.within(_shard_of(name), self._edit_in, name, edit, lock=True)
+
+    def _edit_in(self, shard: Any, name: str, edit: Callable[[_Listing], object]) -> None:
+        listing = _listing_of(self._read(shard, name)[0])
+        edit(listing)
+        self._write(shard, name, _packed(listing), max(listing.values(), default=0.0))
 
     def _read(self, shard: Any, name: str) -> tuple[bytes, float]:
         """The file and when it expires; nothing, if there is none."""
-        with self._directory.live(shard, name, FIRST_READ) as record:
-            return (b"", 0.0) if record is None else (record.data, record.expires_at)
+        record = self._directory.record(shard, name)
+        return (b"", 0.0) if record is None else (record.data, record.expires_at)
 
     def _write(self, shard: Any, name: str, content: bytes, expires_at: float) -> None:
         """Whole, in one step; without entries it is removed."""
@@ -114,11 +128,9 @@ class OwnerLists:
             self._directory.remove(shard, name)
 
     def _is_live(self, key: str) -> bool:
-        with (
-            self._directory.shard(shard_of(key)) as shard,
-            self._directory.live(shard, key) as record,
-        ):
-            return record is not None
+        record = self._directory.record
+        found = self._directory.within(shard_of(key), lambda at: record(at, key, whole=False))
+        return found is not None
 
 
 def _name_of(owner: str) -> str:

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from wsgi_sessions.stores.file.layout import (
-    LAST_EXPIRY,
     UNFINISHED,
     clamped,
     name_aside,
@@ -136,11 +135,11 @@ def write_record(shard: Shard, name: str, content: bytes, expires_at: float, mod
         raise
 
 
-def expiry_of(shard: Shard, name: str) -> float:
+def expiry_of(shard: Shard, name: str) -> float | None:
     try:
         return os.lstat(os.path.join(shard.path, name)).st_mtime
     except FileNotFoundError:
-        return LAST_EXPIRY
+        return None
 
 
 def remove(shard: Shard, name: str) -> None:
@@ -150,9 +149,7 @@ def remove(shard: Shard, name: str) -> None:
             _patiently(shard, lambda: os.unlink(path))
 
 
-def listing(shard: Shard | None) -> list[tuple[str, float]]:
-    if shard is None:
-        return []
+def listing(shard: Shard) -> list[tuple[str, float]]:
     with os.scandir(shard.path) as entries:
         return records_among(entries)
 

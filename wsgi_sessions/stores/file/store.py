@@ -23,10 +23,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
 
 from wsgi_sessions.errors import ConfigurationError, StoreUnavailable
 from wsgi_sessions.stores.base import Expired, Stored, system_clock
-from wsgi_sessions.stores.file.directory import FIRST_READ, SHARDS, Directory, shard_of
+from wsgi_sessions.stores.file.directory import SHARDS, Directory, shard_of
 from wsgi_sessions.stores.file.owners import OwnerLists
 from wsgi_sessions.stores.given import path_of
 from wsgi_sessions.stores.place import check_writable
@@ -80,11 +81,8 @@ class FileStore:
 
     def load(self, key: str) -> Stored | None:
         directory = self._directory
-        with (
-            directory.shard(shard_of(key)) as shard,
-            directory.live(shard, key, FIRST_READ) as record,
-        ):
-            return None if record is None else Stored(record.data, record.version)
+        record = directory.within(shard_of(key), directory.record, key)
+        return None if record is None else Stored(record.data, record.version)
 
     def save(
         self, key: str, data: bytes, *, expires_at: float, replacing: Hashable | None
@@ -129,9 +127,7 @@ class FileStore:
         return self._lists.keys_of(owner)
 
     def delete(self, key: str) -> None:
-        with self._directory.shard(shard_of(key), lock=True) as shard:
-            if shard is not None:
-                self._directory.remove(shard, key)
+        self._directory.within(shard_of(key), self._directory.remove, key, lock=True)
 
     def purge(self, limit: int = 1000) -> int:
         """Remove up to *limit* expired records and what killed writers left; the number of records
@@ -173,15 +169,22 @@ class FileStore:
     def _save(
         self, key: str, data: bytes, expires_at: float, replacing: Hashable | None
     ) -> Hashable | None:
-        directory = self._directory
-        with directory.shard(shard_of(key), make=replacing is None, lock=True) as shard:
-            with directory.live(shard, key) as record:
-                if shard is None or (record and record.version) != replacing:
-                    return None
-            if expires_at > self._clock():
-                return directory.write(shard, key, data, expires_at)
-            directory.remove(shard, key)
-            return os.urandom(16)
+        change = (key, data, expires_at, replacing)
+        return self._directory.within(
+            shard_of(key), self._replace, *change, make=replacing is None, lock=True
+        )
+
+    def _replace(
+        self, shard: Any, key: str, data: bytes, expires_at: float, replacing: Hashable | None
+    ) -> Hashable | None:
+        """In the locked *shard*."""
+        record = self._directory.record(shard, key, whole=False)
+        if (None if record is None else record.version) != replacing:
+            return None
+        if expires_at > self._clock():
+            return self._directory.write(shard, key, data, expires_at)
+        self._directory.remove(shard, key)
+        return os.urandom(16)
 
     def _purge_occasionally(self) -> None:
         if not self._purge_every:
