@@ -2,9 +2,9 @@
 
 How this works. Flask reads its configuration when a request needs it, so applications and their
 tests set it at any time. What it says when the application starts has to work, or
-:meth:`ConfiguredMiddleware.start` raises, by the name of Flask's key. What it says later is looked
-at by each request: if it has changed, there is a new middleware; if that cannot work, the one
-before goes on, and an error is logged once.
+:meth:`Configured.start` raises, by the name of Flask's key. What it says later is looked at by each
+request: if it has changed, there is a new middleware; if that cannot work, the one before goes on,
+and an error is logged once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from operator import itemgetter
 from secrets import token_hex
 from typing import Any
@@ -84,12 +83,49 @@ class ConfiguredMiddleware:
         options: Options,
     ) -> None:
         self.app: WSGIApplication = app.wsgi_app
+        self.configured = Configured(app, store, options)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        middleware = self.configured.now()
+        return (self.app if middleware is None else middleware)(environ, start_response)
+
+    @property
+    def manager(self) -> SessionManager | None:
+        """The one of now; ``None`` if there was none that could work."""
+        middleware = self.configured.now()
+        return None if middleware is None else middleware.manager
+
+    @property
+    def problem(self) -> str:
+        """Why there are no sessions, if there are none."""
+        return self.configured.problem
+
+    def __getattr__(self, name: str) -> Any:
+        """What ``app.wsgi_app`` was keeps its attributes for the application. (A class that has
+        this method takes 500 instructions for each attribute of its own, so this one has few.)"""
+        if name.startswith("__") or "app" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
+
+class Configured:
+    """The middleware that the configuration of *app* amounts to."""
+
+    def __init__(
+        self,
+        app: flask.Flask,
+        store: Store | CookieStore | None,
+        options: Options,
+    ) -> None:
+        self._app: WSGIApplication = app.wsgi_app
         self._flask = app
         self._config = app.config
         self._store = store
         self._options = options
         self._middleware: SessionMiddleware | None = None
         self._seen: tuple[object, ...] = ()
+        self._interface: type[SessionInterface] | None = None
+        self._overridden: tuple[str, ...] = ()
         self.problem: str = ""
         """Why there are no sessions, if there are none."""
 
@@ -105,62 +141,48 @@ class ConfiguredMiddleware:
             self._built(secret=token_hex())  # everything else works
             self.problem = str(error)
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        middleware = self._current()
-        return (self.app if middleware is None else middleware)(environ, start_response)
-
-    @property
-    def manager(self) -> SessionManager | None:
-        """The one of now; ``None`` if there was none that could work."""
-        middleware = self._current()
-        return None if middleware is None else middleware.manager
-
-    def _current(self) -> SessionMiddleware | None:
+    def now(self) -> SessionMiddleware | None:
+        """``None`` if there was none that could work."""
         said = self._said()
         if said != self._seen:
             before, self._seen = self._seen, tuple(map(_copied, said))  # refused ones too, once
-            try:
-                if self._middleware is not None and said[1:] == before[1:]:
-                    self._middleware.manager.adopt_lifetimes(self._lifetimes())
-                elif self._middleware is not None:  # requests in flight go on by it too
-                    self._middleware.manager = self._built().manager
-                else:
-                    self._middleware = self._built()
-            except (TypeError, ValueError) as error:
-                self.problem = str(error)
-                message = (
-                    "the configuration was changed, and cannot work: %s; what was before goes on"
-                )
-                _log.error(message, error)
+            self._change(lifetimes_only=said[1:] == before[1:])
         return self._middleware
 
-    def __getattr__(self, name: str) -> Any:
-        """What ``app.wsgi_app`` was keeps its attributes for the application."""
-        if name.startswith("__") or "app" not in vars(self):
-            raise AttributeError(name)
-        return getattr(self.app, name)
+    def _change(self, *, lifetimes_only: bool) -> None:
+        try:
+            if self._middleware is None:
+                self._middleware = self._built()
+            elif lifetimes_only:
+                self._middleware.manager.adopt_lifetimes(self._lifetimes())
+            else:  # requests in flight go on by it too
+                self._middleware.manager = self._built().manager
+        except (TypeError, ValueError) as error:
+            self.problem = str(error)
+            message = "the configuration was changed, and cannot work: %s; what was before goes on"
+            _log.error(message, error)
 
     def _said(self) -> tuple[Any, ...]:
         try:
             said = _all_of(self._config)  # in one call: it is asked in each request
         except KeyError:
             said = tuple(map(self._config.get, _CONFIGURATION))
-        if overridden(type(self._flask.session_interface)):  # type: ignore[arg-type]
-            return (*said, *self._asked().values())
-        return said
+        kind = type(self._flask.session_interface)
+        if kind is not self._interface:
+            self._interface, self._overridden = kind, overridden(kind)
+        return (*said, *self._asked().values()) if self._overridden else said
 
     def _asked(self) -> Options:
         """What a session interface of the application's says of the cookie."""
         interface = self._flask.session_interface
         return {  # type: ignore[return-value]  # what is no option has no method
-            option: getattr(interface, f"get_{option}")(self._flask)
-            for option in overridden(type(interface))  # type: ignore[arg-type]
+            option: getattr(interface, f"get_{option}")(self._flask) for option in self._overridden
         }
 
     def _built(self, **options: Any) -> SessionMiddleware:
         with self._by_the_names_of_flask():
             options |= self._all_options()
-            middleware = SessionMiddleware(self.app, self._store, **options)
+            middleware = SessionMiddleware(self._app, self._store, **options)
         middleware.manager.adopt_login_keys(LOGIN_KEYS, FRESH_KEYS)
         return middleware
 
@@ -193,7 +215,6 @@ class ConfiguredMiddleware:
             yield
 
 
-@cache  # asked in each request
 def overridden(interface: type[SessionInterface]) -> tuple[str, ...]:
     """The options of the cookie for which *interface* overrides Flask's ``get_…``."""
     return tuple(

@@ -122,10 +122,17 @@ class FlaskSessionInterface(SessionInterface):
         session.__class__ = FlaskSession
         return session
 
+    def is_null_session(self, obj: object) -> bool:
+        """Whether there is nothing to save, and nobody to be asked."""
+        # By the type first: what a session is an instance of takes 2,500 instructions.
+        return type(obj) is not FlaskSession and super().is_null_session(obj)
+
     def save_session(self, app: flask.Flask, session: Any, response: flask.Response) -> None:
         """Commit a session that no middleware commits, adding the headers to *response*. No server
         sends that one, so a failure of the store is raised."""
-        if not isinstance(session, Session):
+        if type(session) is not FlaskSession and not isinstance(session, Session):
+            return
+        if not session.accessed:  # most requests: nothing to save, and no cookie to set
             return
         setattr(session, _SAVED, True)
         if self._keeps_cookie(app, session):
@@ -150,7 +157,7 @@ class FlaskSessionInterface(SessionInterface):
         let_outages_leave(app)
         prefer_keys(app)
         by_hand = not isinstance(app.extensions.get(EXTENSION), ConfiguredMiddleware)
-        options = overridden(type(self))  # type: ignore[arg-type]  # a class has a hash
+        options = overridden(type(self))
         if by_hand and options:
             names = [f"get_{option}" for option in options]
             raise ConfigurationError(

@@ -45,16 +45,20 @@ class FlaskSession(Session):
     def sid(self, _value: object) -> None:
         self.regenerate()
 
+    # Without super(), which makes an object in each call.
+
     def __getitem__(self, key: str) -> Any:
-        return vars(self)[key] if key in REQUEST_KEYS else super().__getitem__(key)
+        return vars(self)[key] if key in REQUEST_KEYS else Session.__getitem__(self, key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return vars(self).get(key, default) if key in REQUEST_KEYS else super().get(key, default)
+        if key in REQUEST_KEYS:
+            return vars(self).get(key, default)
+        return Session.get(self, key, default)
 
     def __contains__(self, key: object) -> bool:
         if key in REQUEST_KEYS:
             return key in vars(self)
-        found = super().__contains__(key)
+        found = Session.__contains__(self, key)
         if not found and has_rivals(self) and is_in_logout():
             self.invalidate()
         return found
@@ -63,10 +67,10 @@ class FlaskSession(Session):
         if key in REQUEST_KEYS:
             vars(self)[key] = value
         else:
-            super().__setitem__(key, value)
+            Session.__setitem__(self, key, value)
 
     def __delitem__(self, key: str) -> None:
         if key in REQUEST_KEYS:
             del vars(self)[key]
         else:
-            super().__delitem__(key)
+            Session.__delitem__(self, key)

@@ -69,7 +69,7 @@ class FlaskSessions:
         # Before the start, which asks the interface: the application's own may need a request.
         app.session_interface = FlaskSessionInterface(self._environ_key)
         middleware = ConfiguredMiddleware(app, self._store, self._options)
-        middleware.start()
+        middleware.configured.start()
         app.extensions[EXTENSION] = middleware
         add_commands(app, middleware)
         app.wsgi_app = middleware  # type: ignore[method-assign]
