@@ -33,7 +33,7 @@ def _timing(quick: bool, names: Iterable[str], scenarios: Iterable[str]) -> Any:
 def _served(quick: bool, *_: Any) -> Any:
     if quick:
         return served.measure(["gthread"], served.PLAIN[:2], [], rounds=1, seconds=1)
-    return served.measure(served.WORKERS, served.PLAIN, served.FLASK, rounds=5, seconds=2)
+    return served.measure(served.WORKERS, served.PLAIN, served.FLASK, rounds=9, seconds=2)
 
 
 def _sizes(quick: bool, *_: Any) -> Any:

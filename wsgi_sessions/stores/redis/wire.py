@@ -195,8 +195,8 @@ class Wire:
             if sent < sum(map(len, parts)):  # the system has taken no more
                 self._send_rest(parts, sent)
             data = self.receive(CHUNK)
-        except BlockingIOError as error:
-            raise as_timeout(error) from None
+        except BlockingIOError:
+            raise TimeoutError from None
         return self.reply_in(data)
 
     def _send_rest(self, parts: tuple[bytes, ...], sent: int) -> None:
@@ -214,8 +214,8 @@ class Wire:
             self.limit()
             try:
                 data = self.receive(CHUNK)
-            except BlockingIOError as error:
-                raise as_timeout(error) from None
+            except BlockingIOError:
+                raise TimeoutError from None
             if not data:
                 raise ConnectionResetError("the server closed the connection")
             self._feed(data)
