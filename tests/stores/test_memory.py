@@ -119,7 +119,7 @@ def test_nothing_is_scanned_and_nothing_piles_up(clock):
         clock.advance(1)
     for _ in range(2000):
         move(store, f"{number}", clock() + 10)
-    kept = [store._records, store._expiries, store._expiries._heap]
+    kept = [store._records, store._expiries, store._expiries.heap]
     kept += [store._owners, store._listed["ann"]]
     assert max(map(len, kept)) < 200
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wsgi_sessions.session.repository import SessionRepository
-from wsgi_sessions.session.session import Session, open_session, state_of
+from wsgi_sessions.session.session import Session, open_session
 from wsgi_sessions.session.snapshot import Snapshot, new_session
 from wsgi_sessions.session.state import BY_ID
 
@@ -34,8 +34,7 @@ def open_by_id(repository: SessionRepository, id: str) -> Session | None:
     snapshot = find_by_id(repository, id)
     if snapshot is None:
         return None
-    session = open_session(repository, _finder(repository, id), "", None)
-    state = state_of(session)
+    session, state = open_session(repository, _finder(repository, id), "", None)
     state.snapshot, state.phase = snapshot, BY_ID
     return session
 

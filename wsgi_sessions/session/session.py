@@ -538,9 +538,9 @@ def open_session(
     resolve: Resolve,
     cookie_header: str,
     environ: dict[str, Any] | None,
-) -> Session:
-    """The session of a request. No I/O. (Neither class has an ``__init__``, to save two calls in
-    each request.)"""
+) -> tuple[Session, RequestState]:
+    """The session of a request, and what a manager works on. No I/O. (Neither class has an
+    ``__init__``, to save two calls in each request.)"""
     session, state = Session(), RequestState()
     state.repository, state.resolve = repository, resolve
     state.cookie_header, state.environ = cookie_header, environ
@@ -549,7 +549,7 @@ def open_session(
     state.snapshot = state.draft = state.ended = state.cookie = None
     session._state = state
     session.accessed = False
-    return session
+    return session, state
 
 
 def close_unloaded(session: Session) -> bool:

@@ -119,9 +119,7 @@ class RequestState:
         """The session as it was when this request first looked. One round trip, once."""
         snapshot = self.snapshot
         if snapshot is None:
-            header = self.cookie_header
-            snapshot = self.resolve(header) if header else new_session(self.repository.now())
-            self.snapshot = snapshot
+            snapshot = self.snapshot = self.resolve(self.cookie_header)
         return snapshot
 
     def look(self) -> Draft:

@@ -34,21 +34,23 @@ class _Expiries(dict[str, float]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._heap: list[tuple[float, str]] = []
+        self.heap: list[tuple[float, str]] = []
 
     def set(self, key: str, expires_at: float) -> None:
+        if self.get(key) == expires_at:
+            return  # it is in the heap
         self[key] = expires_at
-        heapq.heappush(self._heap, (expires_at, key))
-        if len(self._heap) > 2 * len(self) + 100:
-            self._heap = [(moment, key) for key, moment in self.items()]
-            heapq.heapify(self._heap)
+        heapq.heappush(self.heap, (expires_at, key))
+        if len(self.heap) > 2 * len(self) + 100:
+            self.heap = [(moment, key) for key, moment in self.items()]
+            heapq.heapify(self.heap)
 
     def first_expired(self, now: float) -> str | None:
-        while self._heap and self._heap[0][0] <= now:
-            expires_at, key = self._heap[0]
+        while self.heap and self.heap[0][0] <= now:
+            expires_at, key = self.heap[0]
             if self.get(key) == expires_at:
                 return key
-            heapq.heappop(self._heap)
+            heapq.heappop(self.heap)
         return None
 
 
@@ -155,10 +157,10 @@ class MemoryStore:
             self._drop(key)  # with the owner of what has expired there
         version = next(self._versions)
         if expires_at > now:
-            self._records[key] = Stored(data, version)
-            self._records.move_to_end(key)
+            self._records[key] = Stored(data, version)  # at the end, or moved there by _live()
             self._expiries.set(key, expires_at)
-            self._make_room(now)
+            if self._expiries.heap[0][0] <= now or len(self._records) > self._max_sessions:
+                self._make_room(now)
         return version
 
     def _drop(self, key: str) -> None:

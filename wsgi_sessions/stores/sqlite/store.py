@@ -252,12 +252,20 @@ class SQLiteStore:
 
     def _run(self, name: str, *parameters: Any) -> tuple[list[Any], int]:
         """The rows and the number of rows changed."""
+        sql, connections = self._sql[name], self._connections
         try:
-            connection = self._connections.acquire()
+            connection = connections.acquire()
             try:
-                return self._execute(connection, self._sql[name], parameters)
+                try:
+                    cursor = connection.execute(sql, parameters)
+                except sqlite3.OperationalError as error:
+                    if not (self.create and str(error).startswith("no such table")):
+                        raise
+                    self._create_tables(connection)
+                    cursor = connection.execute(sql, parameters)
+                return cursor.fetchall(), cursor.rowcount
             finally:
-                self._connections.release(connection)
+                connections.release(connection)
         except sqlite3.Error as error:
             if re.search("no such column|has no column", str(error)):
                 raise ConfigurationError(
@@ -269,18 +277,6 @@ class SQLiteStore:
                 applied=False,
                 busy=not getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"),
             ) from error
-
-    def _execute(
-        self, connection: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]
-    ) -> tuple[list[Any], int]:
-        try:
-            cursor = connection.execute(sql, parameters)
-        except sqlite3.OperationalError as error:
-            if not (self.create and str(error).startswith("no such table")):
-                raise
-            self._create_tables(connection)
-            cursor = connection.execute(sql, parameters)
-        return cursor.fetchall(), cursor.rowcount
 
     def _create_tables(self, connection: sqlite3.Connection) -> None:
         """All or none, also when many processes begin at the same time."""
