@@ -53,6 +53,7 @@ OURS = {
     "ours-memory": "memory",
     "ours-cookie": "the cookie itself",
     "ours-flask-redis": "Redis, in Flask",
+    "ours-django-redis": "Redis, in Django",
 }
 SIZES = {
     "ours-redis": "wsgi_sessions",
@@ -127,6 +128,7 @@ def _costs(results: Results, rows: dict[str, str]) -> str:
     cells = [
         [label, *(_thousands(figures[name].get(scenario)) for scenario in SCENARIOS)]
         for name, label in rows.items()
+        if name in figures
     ]
     return table(["thousands of instructions", *SCENARIOS.values()], cells)
 

@@ -62,6 +62,7 @@ CONTENDERS = {
         Contender("ours-sqlalchemy-sqlite", "ours", "sqlalchemy_sqlite"),
         Contender("ours-cookie", "ours", "cookie", (), _SMALL),
         Contender("ours-flask-redis", "flask", "ours_redis", ("redis",)),
+        Contender("ours-django-redis", "django", "ours_redis", ("redis",)),
         Contender("floor-redis", "floors", "redis", ("redis",), _FLOOR),
         Contender("floor-redis-connection", "floors", "redis_connection", ("redis",), _FLOOR),
         Contender("floor-memcached", "floors", "memcached", ("memcached",), _FLOOR),

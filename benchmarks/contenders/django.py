@@ -1,4 +1,5 @@
-"""Applications of Django's: sessions in the cache on Redis, and in the database on SQLite."""
+"""Applications of Django's: sessions in the cache on Redis, in the database on SQLite, and of this
+library."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from django.urls import path
 
 from benchmarks.contenders import Pair, Places
 from benchmarks.contenders.ours import SECRET
+from tests.support.patience import patient_url
 from tests.support.scenarios import PATHS, Scenario
 
 
@@ -28,7 +30,9 @@ urlpatterns = [
     for name, scenario in PATHS.items()
 ]
 
-_MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
+
+def ours_redis(places: Places) -> Pair:
+    return _pair(places, "wsgi_sessions.django", "wsgi_sessions.django.SessionMiddleware")
 
 
 def cache(places: Places) -> Pair:
@@ -43,12 +47,16 @@ def db(places: Places) -> Pair:
     return pair
 
 
-def _pair(places: Places, engine: str) -> Pair:
+def _pair(
+    places: Places,
+    engine: str,
+    middleware: str = "django.contrib.sessions.middleware.SessionMiddleware",
+) -> Pair:
     if not settings.configured:
         _configure(places)
     with override_settings(MIDDLEWARE=[]):
         bare = WSGIHandler()
-    with override_settings(MIDDLEWARE=_MIDDLEWARE, SESSION_ENGINE=engine):
+    with override_settings(MIDDLEWARE=[middleware], SESSION_ENGINE=engine):
         return Pair(bare, WSGIHandler())
 
 
@@ -59,6 +67,7 @@ def _configure(places: Places) -> None:
         ALLOWED_HOSTS=["*"],
         ROOT_URLCONF=__name__,
         INSTALLED_APPS=["django.contrib.sessions"],
+        WSGI_SESSIONS_STORE=patient_url(f"{places.get('redis')}?prefix=ours-django:"),
         CACHES={
             "default": {
                 "BACKEND": "django.core.cache.backends.redis.RedisCache",

@@ -58,7 +58,8 @@ class Client:
         if hasattr(body, "close"):
             body.close()
         pairs = (value.partition(";")[0] for name, value in headers if name.lower() == "set-cookie")
-        return {pair.partition("=")[0]: pair.partition("=")[2] for pair in pairs}
+        # Django's lines begin with a space.
+        return {pair.partition("=")[0].strip(): pair.partition("=")[2] for pair in pairs}
 
 
 def header(cookies: dict[str, str]) -> str:

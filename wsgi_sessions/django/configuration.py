@@ -66,10 +66,13 @@ def session_manager() -> SessionManager:
     Raises :exc:`~wsgi_sessions.ConfigurationError` or :exc:`TypeError`, by the names of the
     settings, for what is set wrongly. No I/O.
     """
-    with _lock:
-        if not _managers:
-            _managers.append(_built())
-        return _managers[0]
+    try:
+        return _managers[0]  # nearly always, without the lock
+    except IndexError:
+        with _lock:
+            if not _managers:
+                _managers.append(_built())
+            return _managers[0]
 
 
 def _forget(*, setting: str, **_more: Any) -> None:

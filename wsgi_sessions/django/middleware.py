@@ -25,7 +25,7 @@ from wsgi_sessions.django.store import SessionStore, current_store
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import SessionManager, adopt_login_keys
-from wsgi_sessions.session import Session, is_open
+from wsgi_sessions.session import Session, close_unloaded, is_open
 
 __all__ = ["SessionMiddleware"]
 
@@ -66,7 +66,7 @@ class SessionMiddleware(DjangoSessionMiddleware):
         manager, environ = session_manager(), request.META
         key = manager.options.environ_key
         session: Any = environ.get(key)
-        commits = not is_open(session)
+        commits = session is None or not is_open(session)
         if commits:
             session = manager.open(_cookie_header(request, manager), environ)
             environ[key] = session
@@ -121,12 +121,11 @@ class Opened:
             return self.unavailable(request, error)
         if not self._commits:
             return response
-        finished = self._manager.finish(
-            self._session,
-            f"{response.status_code} {response.reason_phrase}",
-            responses.headers_of(response),
-            secure=request.is_secure(),
-        )
+        if self._session.accessed:
+            secure, headers = request.is_secure(), responses.headers_of(response)
+        else:  # there is no cookie to set
+            secure, headers = False, responses.length_of(response)
+        finished = self._manager.finish(self._session, "", headers, secure=secure)
         if finished.body is not None:
             self._is_answered = True
             return responses.unavailable(request, finished)
@@ -153,7 +152,8 @@ class Opened:
                 ) from None
 
     def _close(self) -> None:
-        self._manager.close(self._session)
+        if self._session.accessed or not close_unloaded(self._session):
+            self._manager.close(self._session)
 
     def unavailable(self, request: HttpRequest, error: BaseException) -> HttpResponse:
         """The ``503`` for *error*; a logout that it has kept from being one expires the cookie."""

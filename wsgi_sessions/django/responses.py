@@ -20,23 +20,30 @@ __all__ = [
     "call_when_closed",
     "has_own_handler",
     "headers_of",
+    "length_of",
     "unavailable",
     "was_in_logout",
 ]
 
 _PARTITIONED = "; Partitioned"  # http.cookies knows it since Python 3.14
+_LOOKED_AT = frozenset({"vary", "cache-control"})
 _LOGOUTS: set[CodeType] = {
     vars(auth)[name].__code__ for name in ("logout", "alogout") if name in vars(auth)
 }
 
 
 def headers_of(response: HttpResponseBase) -> Headers:
-    """Those of *response* but its cookies. A body that is made already has a length, which Django
-    adds later."""
-    headers: Headers = list(response.items())
-    if not response.streaming and not response.has_header("Content-Length"):
-        headers.append(("Content-Length", "0"))
-    return headers
+    """Those of *response* that a manager looks at, but its cookies."""
+    given = response.headers  # where it takes 4,000 instructions to learn that a name is not there
+    headers = [(name, given[name]) for name in given if name.lower() in _LOOKED_AT]
+    return headers + length_of(response)
+
+
+def length_of(response: HttpResponseBase) -> Headers:
+    """Whether the body of *response* is made already, as the header that Django adds later."""
+    if response.streaming and not response.has_header("Content-Length"):
+        return []
+    return [("Content-Length", "0")]
 
 
 def apply(response: HttpResponseBase, headers: Headers) -> None:
