@@ -85,7 +85,7 @@ class SessionMiddleware:
             return app(environ, start_response)  # type: ignore[no-any-return]
         # manager.open(), a call less
         header = environ.get("HTTP_COOKIE") or ""
-        session, state = open_session(manager.repository, manager.resolve, header, environ)
+        session = open_session(manager.repository, manager.resolve, header, environ)
         environ[environ_key] = session
         response = _Response()  # without __init__, to save a call
         response.middleware, response.session = mine, session
@@ -96,6 +96,7 @@ class SessionMiddleware:
             if type(body) is list and response.stage is RECORDED:
                 # Most requests: what send() does, for half of the instructions.
                 if not session.accessed:
+                    state = session._state
                     state.phase, state.environ = OVER, None
                     response.stage = SENT
                     response.server_write = start_response(response.status, response.headers)

@@ -248,7 +248,7 @@ class SessionManager:
 
     def open(self, cookie_header: str | None, environ: dict[str, Any] | None = None) -> Session:
         """The session of a request with this ``Cookie`` header. No I/O, nothing is parsed."""
-        return open_session(self.repository, self.resolve, cookie_header or "", environ)[0]
+        return open_session(self.repository, self.resolve, cookie_header or "", environ)
 
     def needs_load(self, session: Session) -> bool:
         """Whether a look at *session* now would call the store. No I/O."""
@@ -340,7 +340,7 @@ class SessionManager:
         other headers after the first ones), it merges what it promised before. Costs no round trip
         if nothing was looked at or changed, one to save.
         """
-        state = state_of(session)
+        state = session._state
         if not session.accessed:
             return self._finish_untouched(session, status, headers, streams)
         state.repository = self.repository  # of now, where a configuration changes

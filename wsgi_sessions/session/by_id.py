@@ -34,7 +34,8 @@ def open_by_id(repository: SessionRepository, id: str) -> Session | None:
     snapshot = find_by_id(repository, id)
     if snapshot is None:
         return None
-    session, state = open_session(repository, _finder(repository, id), "", None)
+    session = open_session(repository, _finder(repository, id), "", None)
+    state = session._state
     state.snapshot, state.phase = snapshot, BY_ID
     return session
 

@@ -28,7 +28,7 @@ def open_by_proof(
     def find(cookie_header: str, *, strict: bool = False) -> Snapshot:  # noqa: ARG001
         return _find(repository, id, proves)
 
-    return open_session(repository, find, given, None)[0]
+    return open_session(repository, find, given, None)
 
 
 def _find(repository: SessionRepository, id: str, proves: Callable[[bytes], bool]) -> Snapshot:

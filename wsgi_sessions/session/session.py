@@ -261,14 +261,12 @@ class Session(MutableMapping[str, Any]):
         draft = self._change()
         if other:
             more = {**other, **more} if type(other) is dict else dict(other, **more)
-        is_open = self._state.phase is OPEN
-        for key, value in more.items():
-            if not is_open:
+        if self._state.phase is not OPEN:
+            for key, value in more.items():
                 self[key] = value
-            elif type(key) is str and key.isascii():  # no call: as __setitem__ has it
-                draft.put(key, value)
-            else:
-                draft.put(check_key(key), value)
+            return
+        for key, value in more.items():
+            draft.put(key if type(key) is str and key.isascii() else check_key(key), value)
 
     def __delitem__(self, key: str) -> None:
         key = _plain(key)
@@ -538,9 +536,9 @@ def open_session(
     resolve: Resolve,
     cookie_header: str,
     environ: dict[str, Any] | None,
-) -> tuple[Session, RequestState]:
-    """The session of a request, and what a manager works on. No I/O. (Neither class has an
-    ``__init__``, to save two calls in each request.)"""
+) -> Session:
+    """The session of a request. No I/O. (Neither class has an ``__init__``, to save two calls in
+    each request.)"""
     session, state = Session(), RequestState()
     state.repository, state.resolve = repository, resolve
     state.cookie_header, state.environ = cookie_header, environ
@@ -549,7 +547,7 @@ def open_session(
     state.snapshot = state.draft = state.ended = state.cookie = None
     session._state = state
     session.accessed = False
-    return session, state
+    return session
 
 
 def close_unloaded(session: Session) -> bool:
@@ -564,7 +562,8 @@ def close_unloaded(session: Session) -> bool:
 
 
 state_of: Callable[[Session], RequestState] = attrgetter("_state")
-"""What a manager works on. Not for applications."""
+"""What a manager works on. Not for applications. (Where each request comes by, ``session._state``
+takes 300 instructions less.)"""
 
 
 def is_open(session: object) -> bool:
