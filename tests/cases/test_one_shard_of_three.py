@@ -72,7 +72,14 @@ def redis_cluster(directory: Path, stack: ExitStack, *, client: bool) -> Shards:
     )
 
 
-@pytest.fixture(params=["memcached", "memcached client", "redis cluster", "redis cluster client"])
+@pytest.fixture(
+    params=[
+        "memcached",
+        pytest.param("memcached client", marks=pytest.mark.full),
+        "redis cluster",
+        pytest.param("redis cluster client", marks=pytest.mark.full),
+    ]
+)
 def shards(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shards]:
     with ExitStack() as stack:
         client = request.param.endswith("client")

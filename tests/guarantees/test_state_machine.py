@@ -353,7 +353,14 @@ def clock() -> ManualClock:
     return ManualClock(float(int(time.time())))
 
 
-@pytest.mark.parametrize("store_name", STORES)
+SLOW = ("mongodb", "dynamodb")
+"""Their servers are stand-ins, slower than all others together: ``make full`` has them."""
+
+
+@pytest.mark.parametrize(
+    "store_name",
+    [pytest.param(name, marks=pytest.mark.full) if name in SLOW else name for name in STORES],
+)
 def test_every_client_always_sees_its_session(
     request: pytest.FixtureRequest, clock: ManualClock, store_name: str
 ) -> None:

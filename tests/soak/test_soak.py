@@ -24,6 +24,10 @@ CHOSEN = {
 }
 """Each fault that is new with a store, and the others once."""
 
+ORDINARY = ("file", "mariadb")
+"""What ``make test`` has beside Redis. The faults of the others are also those of tests of their
+own, each by itself: test_redis_several, test_one_shard_of_three, test_mongodb_faults."""
+
 
 def test_sessions_outlive_the_faults_of_their_store(tmp_path: Path) -> None:
     """Redis killed, full and stalled under gunicorn: every confirmed write is there, none is half
@@ -36,7 +40,10 @@ def test_sessions_outlive_the_faults_of_their_store(tmp_path: Path) -> None:
     assert report.notes.checked > 10
 
 
-@pytest.mark.parametrize("store", CHOSEN)
+@pytest.mark.parametrize(
+    "store",
+    [name if name in ORDINARY else pytest.param(name, marks=pytest.mark.full) for name in CHOSEN],
+)
 def test_who_may_not_notice_a_fault_is_served_by_every_store(store: str, tmp_path: Path) -> None:
     """The same in stores that have faults of their own: those that nobody may notice are noticed by
     nobody, and others only by those whose sessions they concern."""

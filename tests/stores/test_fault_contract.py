@@ -19,6 +19,7 @@ from pymemcache import HashClient, PooledClient  # type: ignore[import-untyped]
 from sqlalchemy import create_engine
 
 from tests.cases.test_what_cannot_be_written import (
+    LOCAL,
     file_locked,
     mariadb_row_locked,
     postgresql_full,
@@ -107,19 +108,19 @@ def new_prefix() -> str:
 @maker("file", "unwritable")
 def _file(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
     url, locked = file_locked(request)
-    return Place(open_store(with_limits(url)), unwritable=locked)
+    return Place(open_store(f"{url}?{LOCAL}"), unwritable=locked)
 
 
 @maker("sqlite", "unwritable")
 def _sqlite(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
     url, locked = sqlite_locked(request)
-    return Place(open_store(with_limits(url)), unwritable=locked)
+    return Place(open_store(f"{url}?{LOCAL}"), unwritable=locked)
 
 
 @maker("sqlalchemy sqlite", "unwritable")
 def _sqlalchemy_sqlite(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
     url, locked = sqlalchemy_sqlite_locked(request)
-    return Place(open_store(with_limits(url)), unwritable=locked)
+    return Place(open_store(f"{url}?{LOCAL}"), unwritable=locked)
 
 
 # -- Redis

@@ -377,6 +377,14 @@ def test_connections_cut_while_idle(patient_line: Line) -> None:
 # -- the server refuses
 
 
+def test_closing_waits_for_no_dead_connection(mongodb_server: MongoDBServer) -> None:
+    """pymongo would report the end of its sessions over it, and wait as long as for connecting."""
+    with Line(mongodb_server, timeouts=Timeouts(connect=60, answer=30)) as line:
+        assert line.proxy.forget()
+        with within_the_limit():
+            line.store.close()
+
+
 def test_wrong_password(mongodb_server: MongoDBServer) -> None:
     """Unavailable; neither name nor password is shown, nor in the causes."""
     address = mongodb_server.url.removeprefix("mongodb://")

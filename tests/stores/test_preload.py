@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.process import free_port, unavailable
+from tests.support.patience import wait_until
 from tests.support.serving import ROOT, gunicorn, running
 from tests.support.store_urls import STORE_URLS
 
@@ -45,6 +46,15 @@ def app(environ, start_response):
 app = SessionMiddleware(app, store, secret="x")
 """
 VISITORS, REQUESTS = 8, 50
+WORKERS = 4
+
+CONFIGURATION = """
+from pathlib import Path
+
+def post_worker_init(worker):
+    Path(f"{worker.pid}.ready").touch()
+"""
+"""gunicorn reads it in the directory where it runs."""
 
 
 @contextmanager
@@ -61,7 +71,7 @@ def uwsgi(directory: Path, **environment: str) -> Iterator[str]:
         f"127.0.0.1:{port}",
         "--master",
         "--processes",
-        "4",
+        str(WORKERS),
     ]
     command += ["--enable-threads", "--die-on-term", "--disable-logging", *paths]
     command += ["--module", "application:app"]
@@ -75,10 +85,13 @@ def served(worker: str, directory: Path, **environment: str) -> Iterator[str]:
         with uwsgi(directory, **environment) as url:
             yield url
         return
-    arguments = ["--preload", "-w", "4", "-k", worker]
+    arguments = ["--preload", "-w", str(WORKERS), "-k", worker]
     if worker == "gthread":
         arguments += ["--threads", "4"]
+    (directory / "gunicorn.conf.py").write_text(CONFIGURATION)
     with gunicorn("application:app", directory, *arguments, **environment) as url:
+        # A worker that still begins would miss the signal to stop.
+        wait_until(lambda: len([*directory.glob("*.ready")]) >= WORKERS, "all workers serve")
         yield url
 
 

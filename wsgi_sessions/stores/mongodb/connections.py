@@ -33,6 +33,11 @@ RECHECK_SECONDS = 0.51
 """pymongo looks for a lost server every 500 ms, and notices in the same rhythm that it has waited
 long enough: a wait of a little more than 500 ms ends after a second at the latest."""
 
+GOODBYE_SECONDS = 0.05
+"""For what pymongo still reports to the server when a client is closed, which nothing depends on:
+over a dead connection it would wait until its monitor has noticed that, for the limit of connecting
+and more."""
+
 TTL_SLACK_SECONDS = 60
 """By which the server's clock may be ahead of ours."""
 
@@ -140,7 +145,7 @@ class Connections(Repeating[Connection]):
         for connections in (self._connections, self._replaced):
             connection = connections.pop(os.getpid(), None)
             if connection is not None and isinstance(self._client, str):
-                connection.client.close()
+                _close(connection)
 
     def _replace(self, dead: Connection) -> Connection:
         """A connection in place of *dead*. That is closed when another one is replaced: threads may
@@ -152,7 +157,7 @@ class Connections(Repeating[Connection]):
                 former = self._replaced.get(process)
                 self._replaced[process] = dead
                 if former is not None:
-                    former.client.close()
+                    _close(former)
         return self.current()
 
     def _ask(self, command: Command[_T], again: Command[_T]) -> tuple[_T, bool]:
@@ -203,6 +208,13 @@ class Connections(Repeating[Connection]):
             write_concern=WriteConcern("majority", wtimeout=limit),
         )
         return Connection(client, records)
+
+
+def _close(connection: Connection) -> None:
+    from pymongo import timeout
+
+    with timeout(GOODBYE_SECONDS):
+        connection.client.close()
 
 
 def _index(documents: Collection[dict[str, Any]], indexes: dict[str, dict[str, Any]]) -> None:
