@@ -181,7 +181,8 @@ class _Response:
         """After the commit. A server that has sent nothing yet takes the new headers, to which ours
         belong as to those before; any other raises what the application caught."""
         if self.stage is SENT:
-            finished = self._finished(status, headers, streams=True)
+            secure = self.environ["wsgi.url_scheme"] == "https"
+            finished = self.manager.finish(self.session, status, headers, secure=secure)
             self.server_write = self.server(finished.status, finished.headers, exc_info)
         else:
             self.server(status, headers, exc_info)
@@ -190,7 +191,7 @@ class _Response:
     def __call__(self, data: bytes) -> None:
         """PEP 3333 ``write``: :meth:`start` returns the response itself, a method less to make."""
         if self.stage is RECORDED:
-            self._commit(streams=True)
+            self._commit()
             if self.stage is REPLACED:
                 self.server_write(self.replacement)
         if self.stage is SENT:
@@ -241,42 +242,51 @@ class _Response:
         first: Any = _END
         late = self.stage is SENT or self.stage is REPLACED
         if not late:
-            first = self._first(chunks)
+            # Mostly there is content at once.
+            first = next(chunks, _END)
+            if first is _END or not first:
+                first = self._first(chunks, first)
             late = self.stage is SENT or self.stage is REPLACED  # by write()
         if self.stage is RECORDED:
-            self._commit(streams=True)
+            self._commit()
         elif self.stage is NOTHING and first is not _END:
             raise AssertionError("the application gave a body before it called start_response")
         if self.stage is REPLACED:
             close_body(body)
             return [] if late else [self.replacement]
         before = () if first is _END else (first,)
-        return Body(self.manager, self.session, body, chunks, before)
+        return Body(self.middleware["manager"], self.session, body, chunks, before)
 
-    def _first(self, chunks: Iterator[bytes]) -> Any:
-        """The first chunk that has content, that many empty ones later at the latest. Where none
-        has, an empty one, since there are servers that send no headers without a chunk."""
-        chunk: Any = _END
-        for _ in range(_MAX_EMPTY_CHUNKS + 1):
-            last, chunk = chunk, next(chunks, _END)
+    def _first(self, chunks: Iterator[bytes], chunk: Any) -> Any:
+        """The first chunk that has content, from *chunk* on, that many empty ones later at the
+        latest. Where none has, an empty one, since there are servers that send no headers without
+        a chunk."""
+        last: Any = _END
+        for _ in range(_MAX_EMPTY_CHUNKS):
             if chunk is _END:
                 return last if self.stage is RECORDED else _END
             if chunk or self.stage is SENT or self.stage is REPLACED:
                 break
-        return chunk
+            last, chunk = chunk, next(chunks, _END)
+        return (last if self.stage is RECORDED else _END) if chunk is _END else chunk
 
     def _is_file(self, body: Iterable[bytes]) -> bool:
         """Whether this is the server's own way to send a file."""
         wrapper = self.environ.get("wsgi.file_wrapper")
         return isinstance(wrapper, type) and isinstance(body, wrapper)
 
-    def _finished(self, status: str, headers: Headers, *, streams: bool) -> Finished:
+    def _commit(self) -> None:
+        """Commit the session and forward status and headers, or a 503 if the store fails. Code of
+        the application may run afterwards."""
         secure = self.environ["wsgi.url_scheme"] == "https"
-        return self.manager.finish(self.session, status, headers, secure=secure, streams=streams)
-
-    def _commit(self, *, streams: bool) -> None:
-        """Commit the session and forward status and headers, or a 503 if the store fails."""
-        self._forward(self._finished(self.status, self.headers, streams=streams))
+        status, headers, body = self.middleware["manager"].finish(
+            self.session, self.status, self.headers, secure=secure, streams=True
+        )
+        if body is None:  # nearly always: a call less than by _forward
+            self.stage = SENT
+            self.server_write = self.server(status, headers)
+        else:
+            self._forward(Finished(status, headers, body))
 
     def _forward(self, finished: Finished) -> None:
         status, headers, body = finished

@@ -52,8 +52,10 @@ class Body:
         if self._closed:
             return
         self._closed = True
+        close = getattr(self._body, "close", None)
         try:
-            close_body(self._body)
+            if close is not None:  # close_body(), without the call
+                close()
         except BaseException:
             self._manager.abandon(self._session)
             raise

@@ -53,7 +53,6 @@ from wsgi_sessions.session import (
     Resolve,
     Session,
     SessionRepository,
-    close_unloaded,
     open_by_proof,
     open_session,
     proof_of,
@@ -376,12 +375,14 @@ class SessionManager:
     ) -> Finished:
         state = state_of(session)
         if not streams:
-            close_unloaded(session)
+            state.phase, state.environ = OVER, None
         else:
             state.phase = SENT
-            if self._may_be_looked_at(state, headers):
+            # A body of known length is made already (RFC 9111 section 7.3): no code of it shows a
+            # session that nothing has looked at yet.
+            if not has_content_length(headers) and self._carries_cookie(state):
                 headers = personal(headers, True)
-        return Finished(status, headers, None)
+        return _new_tuple(Finished, (status, headers, None))
 
     def unavailable(self, session: Session, *, secure: bool = False) -> Finished:
         """The ``503`` for a :exc:`~wsgi_sessions.StoreError` that left the application. Nothing
@@ -405,6 +406,8 @@ class SessionManager:
     def save_late(self, session: Session) -> None:
         """Save what was changed after the headers. A failure is logged: the response is out. One
         round trip if something changed."""
+        if not session.accessed:  # nearly always
+            return
         try:
             session.save()
         except Exception:  # noqa: BLE001  # the server could do nothing with it
@@ -472,9 +475,10 @@ class SessionManager:
                 )
             state.phase = SENT
         try:
-            self.save_late(session)
+            if session.accessed:
+                self.save_late(session)
         finally:
-            state.close()
+            state.phase, state.environ = OVER, None
 
     def abandon(self, session: Session) -> None:
         """The application raised: nothing more is saved. Costs no round trip."""
@@ -507,11 +511,6 @@ class SessionManager:
             return True  # nearly always: nothing is parsed
         # A name may also be part of another's, or of a value.
         return any(name in header and cookie_values(header, name) for name in self._names)
-
-    def _may_be_looked_at(self, state: RequestState, headers: Headers) -> bool:
-        """Whether a body that still runs code may show a session that nothing has looked at yet.
-        A body of known length is made already (RFC 9111 section 7.3)."""
-        return self._carries_cookie(state) and not has_content_length(headers)
 
     def _set_cookie(self, state: RequestState, secure: bool) -> Headers:
         if state.cookie is None:
