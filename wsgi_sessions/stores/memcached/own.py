@@ -21,12 +21,13 @@ class OwnClient:
     :class:`~wsgi_sessions.stores.memcached.connections.Socket`. Returns and raises what that does.
     Its keys need not be checked, because the store's are printable and short."""
 
-    __slots__ = ("_client", "delete", "sock", "stats")
+    __slots__ = ("_client", "delete", "get", "sock", "stats")
 
     def __init__(self, client: Any, sock: Any) -> None:
         client.sock = sock
         self.sock: Any = sock
         self._client = client
+        self.get: Any = client.get
         self.delete: Any = client.delete
         self.stats: Any = client.stats
 
