@@ -14,11 +14,12 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from socket import SO_RCVTIMEO, SOL_SOCKET
+from socket import SO_RCVTIMEO, SOL_SOCKET, socketpair
 from types import FrameType
 from typing import Any, cast
 from urllib.parse import quote
@@ -458,6 +459,39 @@ def test_late(open_store: Open, store: RedisStore, proxy: FaultProxy) -> None:
     proxy.restore()
     for key, data in keys.items():
         assert answered(lambda key=key: data_of(hurried, key)) == data
+
+
+@pytest.mark.parametrize("size", [5_000, 70_000, 3_000_000])
+def test_a_large_answer_is_whole_or_none(
+    open_store: Open, store: RedisStore, proxy: FaultProxy, size: int
+) -> None:
+    """It comes in pieces. Cut off in the middle, it is asked for once more; where it stays away,
+    the store gives up in time; nobody gets what has come of it."""
+    key, data = new_key(), secrets.token_bytes(size)
+    create(store, key, data)
+    assert data_of(store, key) == data
+    for count in (4_500, size // 2, size):
+        proxy.cut_reply_after(count)
+        assert answered(lambda: data_of(store, key)) == data
+    hurried = in_a_hurry(open_store, store, proxy.port)
+    proxy.stop_reply_after(size // 2)
+    with contextlib.suppress(StoreUnavailable):  # the second attempt may be answered
+        assert data_of(hurried, key) == data
+    assert answered(lambda: data_of(hurried, key)) == data
+
+
+def test_no_room_is_made_for_what_a_server_only_announces() -> None:
+    """A terabyte, for example."""
+    ours, theirs = socketpair()
+    with ours, theirs:
+        ours.settimeout(1)
+        announced = wire.Wire(ours, 1.0, time.monotonic() + 1)
+        tracemalloc.start()
+        theirs.sendall(b"$1000000000000\r\n" + b"x" * 10_000)
+        with pytest.raises(TimeoutError):
+            announced.ask(b"GET")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
 
 
 class Interrupted(BaseException):

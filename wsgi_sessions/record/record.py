@@ -142,22 +142,24 @@ def pack(record: Record) -> bytes:
     head = record.packed(record.values) if type(record.values) is dict else b""
     if 0 < len(head) < LARGE:  # most records: two calls less
         return _FRONT.pack(FORMAT, crc32(head)) + head
-    head, large = _parts(record)
+    head, large = _parts(record, head)
     return b"".join((_FRONT.pack(FORMAT, crc32(head)), head, *large))
 
 
 def pack_body(record: Record) -> bytes:
     """The same without format and checksum, to be encrypted."""
-    head, large = _parts(record)
+    head, large = _parts(record, b"")
     return b"".join((head, *large))
 
 
-def _parts(record: Record) -> tuple[bytes, list[bytes | memoryview]]:
-    """The head, and what follows it."""
+def _parts(record: Record, head: bytes) -> tuple[bytes, list[bytes | memoryview]]:
+    """The head, and what follows it. *head* is that without large values, or empty if it is not
+    made yet."""
     values: dict[str, Any] = record.values
     if isinstance(values, LargeValues) and values.unchanged:
         return record.packed(values, values.large.table), [values.large.rest]
-    head = b"" if isinstance(values, LargeValues) else record.packed(values)
+    if not head and not isinstance(values, LargeValues):
+        head = record.packed(values)
     if 0 < len(head) < LARGE or are_in_place(values):  # nearly always
         return head or record.packed(values), []
     parts: list[bytes | memoryview] = []

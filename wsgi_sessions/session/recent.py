@@ -12,9 +12,10 @@ from typing import Final
 
 from wsgi_sessions.record import Record
 
-__all__ = ["RecentRecords"]
+__all__ = ["LARGEST", "RecentRecords"]
 
-_LARGEST: Final = 1 << 16  # bytes of a record that is kept
+LARGEST: Final = 1 << 16
+"""Bytes of a record that is kept."""
 _MOST: Final = 1 << 20  # bytes of all
 
 
@@ -31,7 +32,7 @@ class RecentRecords(dict[str, tuple[bytes, Record]]):
 
     def add(self, id: str, data: bytes, record: Record) -> None:
         size = len(data)
-        if size > _LARGEST:
+        if size > LARGEST:
             return
         self._room -= size
         if self._room < 0:

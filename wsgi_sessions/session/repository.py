@@ -46,7 +46,7 @@ from wsgi_sessions.record import (
 )
 from wsgi_sessions.session.identity import Identity, is_owner
 from wsgi_sessions.session.lifetimes import Lifetimes, is_over, renewal_due
-from wsgi_sessions.session.recent import RecentRecords
+from wsgi_sessions.session.recent import LARGEST, RecentRecords
 from wsgi_sessions.session.snapshot import (
     DROPPED,
     SAVED,
@@ -307,7 +307,9 @@ class SessionRepository:
             raise
         if version is None:
             return False
-        if data is not ENDED and (len(data) < LARGE or are_in_place(record.values)):
+        size = len(data)
+        small = size < LARGE or (size <= LARGEST and are_in_place(record.values))
+        if small and data is not ENDED:
             self._recent.add(id, data, record)
         snapshot.in_doubt = b""
         snapshot.record, snapshot.version = record, version

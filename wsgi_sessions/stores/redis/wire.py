@@ -16,6 +16,8 @@ from wsgi_sessions.stores.redis.watched import BESIDE_MILLISECONDS, Beside, Comm
 CHUNK = 65_536
 LARGE = 4096
 """Bytes from which on a string is copied as little as can be."""
+_MOST_AT_ONCE = 1 << 25
+"""Bytes for which room is made because a server announces them."""
 _INCOMPLETE = object()
 
 
@@ -227,11 +229,29 @@ class Wire:
         if len(data) > LARGE and data[:1] == b"$":  # a string: hiredis would copy it twice
             end = data.find(b"\r\n")
             size = data[1:end]
-            if size.isdigit() and len(data) == end + int(size) + 4:
+            whole = end + int(size) + 4 if size.isdigit() else 0
+            if len(data) == whole:
                 return memoryview(data)[end + 2 : -2]
+            if len(data) < whole <= _MOST_AT_ONCE:
+                return self._whole(data, whole)[end + 2 : -2]
         self._feed(data)
         reply = self._gets()
         return self.read() if reply is _INCOMPLETE else reply
+
+    def _whole(self, data: bytes, size: int) -> memoryview:
+        """The *size* bytes of which *data* is the beginning, each read into its place."""
+        view, there = memoryview(bytearray(size)), len(data)
+        view[:there] = data
+        while there < size:
+            self.limit()
+            try:
+                got = self._socket.recv_into(view[there:])
+            except BlockingIOError:
+                raise TimeoutError from None
+            if not got:
+                raise ConnectionResetError("the server closed the connection")
+            there += got
+        return view
 
     def limit(self) -> None:
         """Set the timeout, unless the one that is set is right to a tenth: a system call less."""
