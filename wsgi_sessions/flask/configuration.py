@@ -83,7 +83,7 @@ class ConfiguredMiddleware:
         options: Options,
     ) -> None:
         self.app: WSGIApplication = app.wsgi_app
-        self.configured = Configured(app, store, options)
+        self.configured: Configured = Configured(app, store, options)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         middleware = self.configured.now()
