@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgi_sessions import MsgpackCodec
-from wsgi_sessions.errors import BadRecord
-from wsgi_sessions.record.large_values import LargeValues, content, stored_at
+from wsgi_sessions.errors import BadRecord, UnsupportedValue
+from wsgi_sessions.record.large_values import LargeValues, are_in_place, content, stored_at
 from wsgi_sessions.record.record import (
     ENDED,
     OWN_LIFETIME,
@@ -293,3 +293,63 @@ def test_a_large_value_is_the_same_as_its_bytes() -> None:
 def test_not_a_number_is_the_same_as_itself() -> None:
     """A session that holds one does not change at each request."""
     assert same(float("nan"), NAN)
+
+
+@pytest.mark.parametrize(
+    ("first", "size", "newer"),
+    [(1, 5, False), (2, 5, True), (2, 4, False), (16, 5, True), (17, 5, False), (0x82, 5, True)],
+)
+def test_the_next_fifteen_formats_are_left_to_newer_releases(
+    first: int, size: int, newer: bool
+) -> None:
+    assert is_newer(bytes([first]).ljust(size, b"\0")) is newer
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\x02\0\0\0\0", "of a newer format, or not a record"),
+        (b"\x81\0\0\0\0", "encrypted, or not a record"),
+        (b"\x81\0\0\0", "not a record"),
+        (b"\x00\0\0\0\0", "not a record"),
+        (b"\x00\x81\0\0\0", "not a record"),
+        (b"", "not a record"),
+    ],
+)
+def test_what_is_no_record_is_said_in_words(data: bytes, why: str) -> None:
+    with pytest.raises(BadRecord) as caught:
+        unpack(data)
+    assert str(caught.value) == why
+
+
+@pytest.mark.parametrize("size", [511, 512])
+def test_a_value_of_512_bytes_stands_behind_the_head(size: int) -> None:
+    """Also one that is put beside the large values of a record that was loaded."""
+    value = b"x" * size
+    assert are_in_place({"a": value}) is (size < 512)
+    record = Record(b"h" * 32, 1.0, 1.0, None, 0, 9.0, None, None, (), {"old": b"y" * 600})
+    loaded = unpack(pack(record))
+    merged = loaded.values | {"new": value}
+    packed = pack(loaded.holding(merged, 2.0))
+    assert (packed.endswith(value)) is (size == 512)
+    assert stored_at(unpack(packed).values, "new") == value
+
+
+@pytest.mark.parametrize("replaced_at", [0.0, 0.5, 1e11])
+def test_a_secret_may_have_been_replaced_at_any_time(replaced_at: float) -> None:
+    superseded = [[b"old", replaced_at]]
+    record = Record(b"h" * 32, 1.0, 1.0, None, 0, 9.0, None, None, superseded, {"a": 1})
+    assert unpack(pack(record)).superseded == superseded
+
+
+def test_a_codec_that_makes_no_bytes_is_named() -> None:
+    class Silent:
+        def dumps(self, _value: Any) -> bytes:
+            return b""
+
+        def loads(self, _data: bytes) -> Any:
+            return None
+
+    with pytest.raises(UnsupportedValue) as caught:
+        ValueCodec(Silent()).dumps([1])
+    assert (caught.value.path, caught.value.reason) == ("", "the codec makes no bytes of it")

@@ -202,3 +202,35 @@ def test_a_function_after_one_that_has_removed_the_key_begins_with_its_default()
     changes.mutate("a", lambda value: [*value, 9], [], b"[1]", decode, encode)
     assert decoded(changes.apply({"a": b"[1]"}, decode, encode)) == {"a": [9]}
     assert decoded(changes.apply({"a": b"[1, 2]"}, decode, encode)) == {"a": [2, 9]}
+
+
+def test_changes_are_something_once_a_key_or_all_of_them_are_changed() -> None:
+    changes = Changes()
+    assert not changes
+    changes.put("a", 1)
+    assert changes
+    cleared = Changes()
+    cleared.clear()
+    assert cleared
+
+
+def test_what_is_deleted_or_forgotten_is_not_computed_again() -> None:
+    """Nor is it put."""
+
+    def loads(data: Any) -> Any:
+        return data
+
+    def dumps(_key: str, value: Any) -> Any:
+        return value
+
+    for undo in (Changes.delete, Changes.forget):
+        changes = Changes()
+        changes.mutate("n", lambda value: value + 1, 0, 1, loads, dumps)
+        undo(changes, "n")
+        values = {"n": 1} if undo is Changes.forget else {}
+        assert changes.apply({"n": 1}, loads, dumps) == values
+        assert not changes.computed
+    changes = Changes()
+    changes.put("n", 2)
+    changes.forget("n")
+    assert not changes.results
