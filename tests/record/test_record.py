@@ -312,6 +312,7 @@ def test_the_next_fifteen_formats_are_left_to_newer_releases(
         (b"\x81\0\0\0\0", "encrypted, or not a record"),
         (b"\x81\0\0\0", "not a record"),
         (b"\x00\0\0\0\0", "not a record"),
+        (b"\x13\0\0\0\0", "not a record"),
         (b"\x00\x81\0\0\0", "not a record"),
         (b"", "not a record"),
     ],
