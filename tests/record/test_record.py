@@ -354,3 +354,10 @@ def test_a_codec_that_makes_no_bytes_is_named() -> None:
     with pytest.raises(UnsupportedValue) as caught:
         ValueCodec(Silent()).dumps([1])
     assert (caught.value.path, caught.value.reason) == ("", "the codec makes no bytes of it")
+
+
+def test_equal_numbers_of_one_type_are_the_same_whatever_object_they_are() -> None:
+    """So that nothing is written where nothing has changed."""
+    assert same(1.5, float("1.5"))
+    assert not same(1.5, 2.5)
+    assert same(10**12, int("1" + "0" * 12))
