@@ -25,7 +25,7 @@ from wsgi_sessions.django.store import SessionStore, current_store
 from wsgi_sessions.errors import StoreError
 from wsgi_sessions.log import ThrottledLog
 from wsgi_sessions.manager import SessionManager, adopt_login_keys
-from wsgi_sessions.session import Session, close_unloaded, is_open
+from wsgi_sessions.session import Session, is_open
 
 __all__ = ["SessionMiddleware"]
 
@@ -152,8 +152,7 @@ class Opened:
                 ) from None
 
     def _close(self) -> None:
-        if self._session.accessed or not close_unloaded(self._session):
-            self._manager.close(self._session)
+        self._manager.close(self._session)
 
     def unavailable(self, request: HttpRequest, error: BaseException) -> HttpResponse:
         """The ``503`` for *error*; a logout that it has kept from being one expires the cookie."""

@@ -475,8 +475,7 @@ class SessionManager:
                 )
             state.phase = SENT
         try:
-            if session.accessed:
-                self.save_late(session)
+            self.save_late(session)
         finally:
             state.phase, state.environ = OVER, None
 

@@ -165,7 +165,7 @@ class Draft:
     # Changing
 
     def put(self, key: str, value: Any) -> None:
-        kind, changes = type(value), self.changes
+        kind = type(value)
         if (
             (kind is str and len(value) < LARGE and value.isascii())
             or kind is float
@@ -187,6 +187,7 @@ class Draft:
             self.live[key], self._known[key] = value, data  # as _hold() does, two calls less
         else:
             data = self._hold(key, value, data)
+        changes = self.changes
         if changes is _NO_CHANGES:
             changes = self.changes = Changes()
         if key in changes.results:

@@ -148,7 +148,7 @@ class Connections:
         try:
             return self._exchange(connection, command, now, deadline, replicated)
         except self._failures as error:
-            failure = error
+            failure = as_timeout(error)
         return self._repeated(command, deadline, replicated, recognisable, failure, kept=kept)
 
     def _taken(self, now: float, deadline: float) -> tuple[Any, bool]:
@@ -198,7 +198,7 @@ class Connections:
         except StoreUnavailable as error:
             failure = error
         except self._failures as error:
-            failure = unavailable(error, self._server)
+            failure = unavailable(as_timeout(error), self._server)
         failure.applied = failure.applied if unsent else None
         raise failure from None
 

@@ -192,14 +192,10 @@ class Wire:
         """Send packed commands and read the reply to the first, as :meth:`read` does. Raises
         ``OSError``."""
         self.limit()
-        try:
-            sent = 0 if self._send_parts is None else self._send_parts(parts)
-            if sent < sum(map(len, parts)):  # the system has taken no more
-                self._send_rest(parts, sent)
-            data = self.receive(CHUNK)
-        except BlockingIOError:
-            raise TimeoutError from None
-        return self.reply_in(data)
+        sent = 0 if self._send_parts is None else self._send_parts(parts)
+        if sent < sum(map(len, parts)):  # the system has taken no more
+            self._send_rest(parts, sent)
+        return self.reply_in(self.receive(CHUNK))
 
     def _send_rest(self, parts: tuple[bytes, ...], sent: int) -> None:
         for part in parts:
@@ -214,10 +210,7 @@ class Wire:
         reply = self._gets()
         while reply is _INCOMPLETE:
             self.limit()
-            try:
-                data = self.receive(CHUNK)
-            except BlockingIOError:
-                raise TimeoutError from None
+            data = self.receive(CHUNK)
             if not data:
                 raise ConnectionResetError("the server closed the connection")
             self._feed(data)
@@ -244,10 +237,7 @@ class Wire:
         view[:there] = data
         while there < size:
             self.limit()
-            try:
-                got = self._socket.recv_into(view[there:])
-            except BlockingIOError:
-                raise TimeoutError from None
+            got = self._socket.recv_into(view[there:])
             if not got:
                 raise ConnectionResetError("the server closed the connection")
             there += got
