@@ -73,17 +73,11 @@ _log = logging.getLogger("wsgi_sessions")
 
 
 class ConfiguredMiddleware:
-    """:class:`SessionMiddleware` around *app*, by what the configuration says now. *options* win
-    over the configuration."""
+    """:class:`SessionMiddleware` as it is *configured* now."""
 
-    def __init__(
-        self,
-        app: flask.Flask,
-        store: Store | CookieStore | None,
-        options: Options,
-    ) -> None:
-        self.app: WSGIApplication = app.wsgi_app
-        self.configured: Configured = Configured(app, store, options)
+    def __init__(self, configured: Configured) -> None:
+        self.app: WSGIApplication = configured.app
+        self.configured: Configured = configured
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         middleware = self.configured.now()
@@ -109,7 +103,7 @@ class ConfiguredMiddleware:
 
 
 class Configured:
-    """The middleware that the configuration of *app* amounts to."""
+    """The middleware that the configuration of *app* amounts to. *options* win over it."""
 
     def __init__(
         self,
@@ -117,7 +111,7 @@ class Configured:
         store: Store | CookieStore | None,
         options: Options,
     ) -> None:
-        self._app: WSGIApplication = app.wsgi_app
+        self.app: WSGIApplication = app.wsgi_app
         self._flask = app
         self._config = app.config
         self._store = store
@@ -182,7 +176,7 @@ class Configured:
     def _built(self, **options: Any) -> SessionMiddleware:
         with self._by_the_names_of_flask():
             options |= self._all_options()
-            middleware = SessionMiddleware(self._app, self._store, **options)
+            middleware = SessionMiddleware(self.app, self._store, **options)
         middleware.manager.adopt_login_keys(LOGIN_KEYS, FRESH_KEYS)
         return middleware
 

@@ -16,7 +16,7 @@ from typing import Unpack
 import flask
 
 from wsgi_sessions.flask.commands import add_commands
-from wsgi_sessions.flask.configuration import EXTENSION, ConfiguredMiddleware
+from wsgi_sessions.flask.configuration import EXTENSION, Configured, ConfiguredMiddleware
 from wsgi_sessions.flask.interface import FlaskSessionInterface
 from wsgi_sessions.manager import (
     Options,
@@ -68,7 +68,7 @@ class FlaskSessions:
             app.config["SESSION_COOKIE_SAMESITE"] = Settings.cookie_samesite
         # Before the start, which asks the interface: the application's own may need a request.
         app.session_interface = FlaskSessionInterface(self._environ_key)
-        middleware = ConfiguredMiddleware(app, self._store, self._options)
+        middleware = ConfiguredMiddleware(Configured(app, self._store, self._options))
         middleware.configured.start()
         app.extensions[EXTENSION] = middleware
         add_commands(app, middleware)
