@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -286,6 +287,29 @@ def test_one_that_was_declared_immutable_is_not_looked_at_again(store: Recording
         assert session.modified is False
 
     assert len(calls) == assigned
+
+
+class JsonCodec:
+    """Of the application's own, and nothing but the two methods."""
+
+    def dumps(self, value: Any) -> bytes:
+        return json.dumps(value).encode()
+
+    def loads(self, data: bytes) -> Any:
+        return json.loads(data)
+
+
+def test_for_a_codec_that_says_nothing_of_it_no_value_of_its_types_is_immutable(
+    store: RecordingStore,
+) -> None:
+    visitor = Visitor(SessionManager(store, secret=SECRET, codec=JsonCodec()))
+    with visitor.request() as session:
+        session["cart"] = cart = ["tea"]
+        cart.append("pot")
+    with visitor.request() as session:
+        session["cart"].append("cup")
+    with visitor.request() as session:
+        assert session["cart"] == ["tea", "pot", "cup"]
 
 
 def older_worker(shopper: Visitor) -> Visitor:
