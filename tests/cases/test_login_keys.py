@@ -190,6 +190,20 @@ def test_a_change_inside_a_login_value_is_a_login(guest: Visitor) -> None:
     assert guest.read()["user_id"] == {"id": 8}
 
 
+@pytest.mark.parametrize(("was", "now"), [(False, True), (None, True), (7.0, 8.0), (True, 7.0)])
+def test_a_login_key_of_any_type_that_changes_is_a_login(
+    guest: Visitor, was: object, now: object
+) -> None:
+    """Nobody can be named by it, but the cookie from before has less rights."""
+    with guest.request() as session:
+        session["user_id"] = was
+    before = guest.twin()
+    with guest.request() as session:
+        session["user_id"] = now
+    assert before.read() == {}
+    assert guest.read()["user_id"] == now
+
+
 def test_a_step_up_is_a_new_secret_and_the_way_down_is_none(member: Visitor) -> None:
     """ASVS 5.0, 7.2.4 names re-authentication."""
     before = member.twin()
