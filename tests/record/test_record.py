@@ -290,6 +290,11 @@ def test_a_large_value_is_the_same_as_its_bytes() -> None:
     assert content(values, "larger") == VALUES["larger"]
 
 
+def test_other_scalars_have_other_bytes() -> None:
+    """And no value of another type has the same ones."""
+    assert len({content({"k": value}, "k") for value in [None, 0, 1, True, 1.0, 2.0, "1"]}) == 7
+
+
 def test_not_a_number_is_the_same_as_itself() -> None:
     """A session that holds one does not change at each request."""
     assert same(float("nan"), NAN)
@@ -315,12 +320,20 @@ def test_the_next_fifteen_formats_are_left_to_newer_releases(
         (b"\x13\0\0\0\0", "not a record"),
         (b"\x00\x81\0\0\0", "not a record"),
         (b"", "not a record"),
+        (b"\x01\0\0\0\0\x90", "damaged, or not a record: it has another shape"),
+        (b"\x01\0\0\0\0" + DATA[5:], "damaged: the checksum does not match"),
     ],
 )
 def test_what_is_no_record_is_said_in_words(data: bytes, why: str) -> None:
     with pytest.raises(BadRecord) as caught:
         unpack(data)
     assert str(caught.value) == why
+
+
+@pytest.mark.parametrize("time", [0.0, 1e11])
+def test_the_earliest_and_the_latest_time_are_times(time: float) -> None:
+    record = Record(b"h" * 32, time, time, time, 0, time, None, None, [[b"old", time]], {})
+    assert unpack(pack(record)) == record
 
 
 @pytest.mark.parametrize("size", [511, 512])
