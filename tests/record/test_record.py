@@ -322,6 +322,15 @@ def test_the_next_fifteen_formats_are_left_to_newer_releases(
         (b"", "not a record"),
         (b"\x01\0\0\0\0\x90", "damaged, or not a record: it has another shape"),
         (b"\x01\0\0\0\0" + DATA[5:], "damaged: the checksum does not match"),
+        (
+            framed([*FIELDS[:10], 1]),
+            "not a record: the table of its large values has another shape",
+        ),
+        (framed([*FIELDS[:9], [], None]), "not a record: a field has the wrong type or range"),
+        (
+            framed([*FIELDS[:9], {"a": b""}, [b"\0\1\0\0", FOUR]]),
+            "damaged: a large value is cut off",
+        ),
     ],
 )
 def test_what_is_no_record_is_said_in_words(data: bytes, why: str) -> None:
@@ -331,8 +340,8 @@ def test_what_is_no_record_is_said_in_words(data: bytes, why: str) -> None:
 
 
 @pytest.mark.parametrize("time", [0.0, 1e11])
-def test_the_earliest_and_the_latest_time_are_times(time: float) -> None:
-    record = Record(b"h" * 32, time, time, time, 0, time, None, None, [[b"old", time]], {})
+def test_the_earliest_and_the_latest_time_and_the_longest_device_can_be_read(time: float) -> None:
+    record = Record(b"h" * 32, time, time, time, 0, time, None, "d" * 100, [[b"old", time]], {})
     assert unpack(pack(record)) == record
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wsgi_sessions.record.stored_value import StoredValue
@@ -76,6 +76,7 @@ def decoded(stored: dict[str, StoredValue]) -> dict[str, int]:
 
 
 @given(steps, values, values)
+@example([("put", "b", 0)], {}, {"a": b"1"})
 def test_a_merge_is_the_program_run_on_what_is_there_now(
     program: list[Step], seen: dict[str, StoredValue], now: dict[str, StoredValue]
 ) -> None:
@@ -85,6 +86,8 @@ def test_a_merge_is_the_program_run_on_what_is_there_now(
 
 
 @given(steps, values, values)
+@example([("delete", "a", 0), ("put", "a", 1)], {}, {"a": b"1"})
+@example([("delete", "b", 0), ("put", "a", 1)], {}, {"a": b"1"})
 def test_a_merge_that_changes_nothing_is_what_is_there(
     program: list[Step], seen: dict[str, StoredValue], now: dict[str, StoredValue]
 ) -> None:
