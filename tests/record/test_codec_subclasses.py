@@ -337,8 +337,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return found
 
 
-def test_the_log_names_each_type_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_names_each_type_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And its parent, and no value; from however many threads."""
+    monkeypatch.setattr("wsgi_sessions.record.codec._reported", {})
     kinds = [type(f"Kind{number}", (str,), {}) for number in range(3)]
     threads = [
         threading.Thread(target=lambda: [codec.dumps([kind("s3cret")] * 2) for kind in kinds])

@@ -142,9 +142,10 @@ def test_a_subclass_that_the_function_gives_back_is_of_the_type() -> None:
 
 
 def test_a_subclass_that_it_does_not_give_back_becomes_its_parent(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an instance of a subclass of ``dict`` becomes a dict: with a line in the log."""
+    monkeypatch.setattr("wsgi_sessions.record.codec._reported", {})
     with caplog.at_level(logging.INFO, "wsgi_sessions"):
         data = codec.dumps([SpecialLine("tea")])
 
