@@ -138,6 +138,26 @@ def test_what_could_not_be_decided_is_not_remembered_as_refused() -> None:
     assert fresh.verify(value) is not None
 
 
+def test_a_cookie_that_comes_while_its_key_is_learnt_is_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By another thread, in the middle: else it would be remembered as refused."""
+    first, second = (TokenSigner(["another"], "sid").sign(SID, NOW + day) for day in (0, 86_400))
+    make_key = TokenSigner._key
+    learning = TokenSigner(["a secret"], "sid", lambda: b"another")
+    beside: list[Token | None] = []
+
+    def interrupted(self: TokenSigner, secret: str | bytes) -> object:
+        monkeypatch.undo()
+        beside.append(learning.verify(second))
+        return make_key(self, secret)
+
+    monkeypatch.setattr(TokenSigner, "_key", interrupted)
+    assert learning.verify(first) is not None
+    assert beside[0] is not None
+    assert learning.verify(second) is not None
+
+
 def test_what_was_verified_lately_is_remembered_and_nothing_else() -> None:
     """A thousand values at most; the cryptography is done again for the others."""
     fresh = TokenSigner(["a secret"], "sid")

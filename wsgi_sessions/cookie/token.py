@@ -156,6 +156,7 @@ class TokenSigner:
             return None
         payload, _, signature = value.rpartition(".")
         encoded = payload.encode("ascii")
+        learn = self._learn  # before the keys: once it is gone, they have what was learnt
         for key in self._keys:
             if compare_digest(key.signature(encoded), signature):
                 id, secret = value[:ID_LENGTH], value[ID_LENGTH:44]
@@ -164,16 +165,14 @@ class TokenSigner:
                     self._verified.clear()
                 self._verified[value] = token
                 return token
-        return None if self._learn is None else self._verify_by_learning(value)
+        return None if learn is None else self._verify_by_learning(value, learn)
 
-    def _verify_by_learning(self, value: str) -> Token | None:
-        assert self._learn is not None
-        secret = self._learn()
+    def _verify_by_learning(self, value: str, learn: Callable[[], bytes | None]) -> Token | None:
+        secret = learn()
+        if secret is not None and self._learn is not None:
+            self._keys = [*self._keys, self._key(secret)]
         self._learn = None
-        if secret is None:
-            return None
-        self._keys = [*self._keys, self._key(secret)]
-        return self._verify(value)
+        return None if secret is None else self._verify(value)
 
 
 def _base64url(data: bytes) -> bytes:
