@@ -147,9 +147,10 @@ EVER = float("inf")
 def seconds(monkeypatch):
     """How long an operation waits where the connections are :class:`Slow`."""
 
-    def seconds(operation, **way):
+    def seconds(operation, tls_context=None, **way):
         clock = ManualClock(0)
-        store, version = MemcachedStore(("127.0.0.1", 1)), saved_elsewhere()
+        store = MemcachedStore(("127.0.0.1", 1), tls_context=tls_context)
+        version = saved_elsewhere()
         with monkeypatch.context() as patch:
             patch.setattr(socket, "socket", lambda *_: Slow(clock, **way))
             patch.setattr(operations, "monotonic", clock)
@@ -168,6 +169,7 @@ def seconds(monkeypatch):
         ({"send": EVER}, 0.5, 1),
         ({"answer": EVER}, 0.5, 1),
         ({"answer": 0.05, "brings": b"V"}, 0.5, 1),
+        ({"answer": 0.0005, "brings": b"V"}, 0.5, 1),
         ({"connect": 0.2, "answer": 0.05, "brings": b"V"}, 0.7, 1),
         ({"connect": 0.2, "send": 0.3, "answer": EVER}, 0.7, 1),
     ],
@@ -184,6 +186,16 @@ def test_all_waits_together(seconds, operation, way, once, save):
 def test_what_is_sent_again_has_the_time_that_is_left(seconds, name):
     """The connection is closed after six tenths of a second; four are left."""
     assert seconds(OPERATIONS[name], connect=0.2, answer=0.4) == 1
+
+
+def test_a_second_handshake_has_the_time_that_is_left(seconds):
+    """A save looks what became of it over a connection whose server says nothing of TLS."""
+
+    class Silent:
+        def wrap_socket(self, connection, server_hostname):
+            connection.take(EVER)
+
+    assert seconds(OPERATIONS["create"], Silent(), connect=0.2) == 1
 
 
 def test_several_addresses_share_the_time_to_connect(seconds, monkeypatch):

@@ -75,7 +75,7 @@ def open_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """A function that opens a store on a port, by a URL or with a client that is handed in. By a
     URL the connections wait as in the main thread, or as in all others."""
     if request.param == "url in a thread":
-        monkeypatch.setattr(wire, "main_thread", lambda: None)
+        monkeypatch.setattr(wire, "main_thread", threading.Thread)
     with ExitStack() as stack:
 
         def open_store(port: int, answer: float = PATIENT, prefix: str = "") -> RedisStore:
@@ -234,7 +234,7 @@ def limit_of(connection: Any) -> float:
 def thread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Connections are opened as in the main thread, or as in another."""
     if request.param == "other":
-        monkeypatch.setattr(wire, "main_thread", lambda: None)
+        monkeypatch.setattr(wire, "main_thread", threading.Thread)
     return str(request.param)
 
 
@@ -263,14 +263,24 @@ def test_the_system_ends_what_takes_too_long_for_threads_that_get_no_signals(
     store.close()
 
 
+@pytest.mark.parametrize("opened_by", ["main thread", "another"])
 def test_signals_that_come_again_and_again_prolong_no_wait(
-    start_redis: Callable[..., RedisServer],
+    start_redis: Callable[..., RedisServer], opened_by: str
 ) -> None:
     """As a profiler sends them: the main thread gets them, in the middle of a read."""
     server, came = start_redis(), []
     store = RedisStore(url(server.port, Timeouts().answer))
-    answered(lambda: store.load("key"))
-    before = signal.signal(signal.SIGALRM, lambda *_: came.append("a signal"))
+    if opened_by == "another":
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(answered, lambda: store.load("key")).result()
+    else:
+        answered(lambda: store.load("key"))
+
+    def comes(*_: object) -> None:
+        came.append("a signal")
+        assert len(came) < IN_TIME / 0.02, "each begins the wait anew"
+
+    before = signal.signal(signal.SIGALRM, comes)
     signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
     try:
         with stalled(server), unavailable():

@@ -149,7 +149,8 @@ class OwnServer(Server):
         if self._tls_context is None:
             return Socket(connection, self._timeouts.answer, deadline)
         try:
-            connection.settimeout(self._timeouts.answer)
+            left = max(deadline - monotonic(), 0.001)
+            connection.settimeout(min(self._timeouts.answer, left))
             encrypted = self._tls_context.wrap_socket(connection, server_hostname=self._address[0])
         except BaseException:
             connection.close()
@@ -299,6 +300,8 @@ class Socket:
 
     def _set_limit(self, left: float) -> None:
         """Set the timeout, unless the one that is set is right to a tenth: a system call less."""
+        if left <= 0:  # what is there already would be read without a wait, and so on
+            raise TimeoutError("timed out")
         limit = self._answer if left > 0.9 * self._answer else max(left, 0.001)
         if limit != self._limit:
             self._connection.settimeout(limit)

@@ -20,6 +20,7 @@ Rules for maintainers:
   not answer in time, and a save, which recognises its own version, wherever it did not.
 * What stands between us and the server may forget a connection without a word. One that was idle
   for 30 s is replaced.
+* One that another thread has opened waits otherwise before the main thread uses it, for good.
 * When a connection fails, or the server says that it is not the right one, all idle ones are
   closed.
 * All steps of an operation share one deadline: twice the time for an answer.
@@ -29,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from os import getpid
+from threading import get_ident
 from time import monotonic
 from typing import Any
 
@@ -95,7 +97,11 @@ class Connections:
         except IndexError:
             return self._call_at_length(command, now, deadline, False, recognisable)
         wire = connection.wire
-        if now - wire.used_at > IDLE_SECONDS or wire.pid != getpid():
+        if (
+            now - wire.used_at > IDLE_SECONDS
+            or wire.pid != getpid()
+            or (wire.main_thread is not None and wire.main_thread == get_ident())
+        ):
             self._idle.append(connection)
             return self._call_at_length(command, now, deadline, False, recognisable)
         try:
@@ -161,6 +167,8 @@ class Connections:
             self._idle = []  # those of the process that has forked this one
             return self._connect(deadline), False
         if now - connection.wire.used_at <= IDLE_SECONDS:
+            if connection.wire.main_thread == get_ident():  # see Wire.let_kernel_wait
+                connection.wire.let_python_wait()
             return connection, True
         connection.disconnect()
         self.close()  # the others have been idle longer still

@@ -139,7 +139,6 @@ class Wire:
 
     __slots__ = (
         "_answer",
-        "_blocks",
         "_feed",
         "_gets",
         "_send_parts",
@@ -147,6 +146,7 @@ class Wire:
         "deadline",
         "error",
         "has_data",
+        "main_thread",
         "pid",
         "receive",
         "send",
@@ -158,7 +158,8 @@ class Wire:
         import hiredis
 
         self._socket, self._answer = socket, answer
-        self._blocks = False
+        self.main_thread: int | None = None
+        """Where the system ends what takes too long, the thread for which it does not."""
         self.deadline: float = deadline
         self.used_at: float = 0.0
         """When its last exchange began; monotonic."""
@@ -184,9 +185,14 @@ class Wire:
         for TLS and the sockets of gevent and eventlet, which are of other classes.
         """
         plain = type(self._socket).__module__ == "socket" and sys.platform == "linux"
-        if plain and current_thread() is not main_thread():
+        main = main_thread()
+        if plain and current_thread() is not main:
             self._socket.settimeout(None)
-            self._blocks = self.shortened = True
+            self.main_thread, self.shortened = main.ident, True
+
+    def let_python_wait(self) -> None:
+        """For the main thread, where another has opened the connection."""
+        self.main_thread, self.shortened = None, True
 
     def ask(self, *parts: bytes) -> Any:
         """Send packed commands and read the reply to the first, as :meth:`read` does. Raises
@@ -257,7 +263,7 @@ class Wire:
             raise TimeoutError
 
     def _set_timeout(self, seconds: float) -> None:
-        if not self._blocks:
+        if self.main_thread is None:
             self._socket.settimeout(seconds)
             return
         # A struct timeval; zero would be no limit.
