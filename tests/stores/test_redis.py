@@ -347,6 +347,24 @@ def test_refused_saves_need_no_confirmation(redis_server: RedisServer) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    "command", ["select 1", "MULTI", "SUBSCRIBE news", "MONITOR", "client reply off", "WATCH key"]
+)
+def test_no_operator_changes_a_connection_that_visitors_use(
+    redis_server: RedisServer, command: str
+) -> None:
+    """Sessions would be missing, and saves be confirmed that are not done."""
+    store = open_store(redis_server.url)
+    key = "operators"
+    assert store.save(key, b"data", expires_at=LATER, replacing=None) is not None
+    with pytest.raises(ValueError, match="client of your own"):
+        store.ask(*command.split())
+    found = store.load(key)
+    assert found is not None
+    assert found.data == b"data"
+    store.close()
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "decoding client": (lambda: redis.Redis(decode_responses=True), "decode_responses"),
     "decoding URL": (lambda: "redis://localhost?decode_responses=1", "'decode_responses'"),
@@ -396,6 +414,15 @@ def test_cluster_clients_that_could_not_keep_the_rules(redis_cluster: RedisClust
             RedisStore(reads_elsewhere)
         with pytest.raises(ConfigurationError, match="wait_replicas"):
             RedisStore(client, wait_replicas=1)
+
+
+@pytest.mark.parametrize("name", ["socket_timeout", "socket_connect_timeout"])
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_limit_that_is_none_is_refused_in_redis_pys_names_too(
+    name: str, seconds: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="a number of seconds, more than 0"):
+        RedisStore(f"redis://localhost?{name}={seconds}")
 
 
 @pytest.mark.parametrize("timeout", ["socket_timeout=2", "answer_timeout=2"])

@@ -673,6 +673,25 @@ def test_refusing_server(
     create(store, "new")
 
 
+def test_a_server_with_too_many_clients_has_certainly_done_nothing(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    """It says so before it reads a command."""
+    server = start_redis()
+    store = RedisStore(url(server.port))
+    version = create(store, "key")
+    store.close()
+    with server.admin() as admin:
+        admin.config_set("maxclients", 1)
+        for step in ("create", "replace", "delete"):
+            with unavailable("max number of clients") as caught:
+                STEPS[step][0](store, "key", version)
+            assert caught.value.applied is False
+        admin.config_set("maxclients", 1000)
+        assert data_of(store, "key") == b"old"
+    store.close()
+
+
 def test_a_replica_without_its_master(
     open_store: Open, start_redis: Callable[..., RedisServer]
 ) -> None:
@@ -920,7 +939,8 @@ def test_greenlets(redis_server: RedisServer, way: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_more_than_one_reply() -> None:
+@pytest.mark.parametrize("size", [1, 5000, 70_000])
+def test_more_than_one_reply(size: int) -> None:
     """What a broken proxy sends on top of a reply answers nobody else's question."""
     answers = iter(b"abc")
 
@@ -929,14 +949,16 @@ def test_more_than_one_reply() -> None:
             while self.rfile.readline().startswith(b"*2"):
                 for _ in range(4):
                     self.rfile.readline()
-                first, second = next(answers), next(answers, 0)
-                self.wfile.write(b"$9\r\n12345678%c\r\n$9\r\n12345678%c\r\n" % (first, second))
+                both = [bytes([next(answers, 0)]) * size for _ in range(2)]
+                reply = b"$%d\r\n12345678%b\r\n"
+                self.wfile.write(b"".join(reply % (8 + size, data) for data in both))
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
         server.block_on_close = False
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         store = RedisStore(url(server.server_address[1]))
-        assert [data_of(store, "one"), data_of(store, "two")] == [b"a", b"c"]
+        assert data_of(store, "one") == b"a" * size
+        assert data_of(store, "two") == b"c" * size
         store.close()
         server.shutdown()
 

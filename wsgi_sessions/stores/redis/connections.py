@@ -190,7 +190,8 @@ class Connections:
         again = recognisable or (kept and command[0] == "GET")
         if not (lost or (again and not replied)):
             raise unavailable(failure, self._server) from None
-        unsent = isinstance(failure, BrokenPipeError)  # it was closed before the command came
+        # It was closed before the command came, or the server takes none.
+        unsent = isinstance(failure, BrokenPipeError) or unavailable(failure).applied is False
         reply = self._call_again(command, deadline, replicated, unsent=unsent)
         if not reply and reply is not None and (recognisable or replicated):
             raise lost_during_write(self._server)

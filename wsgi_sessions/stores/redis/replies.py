@@ -123,8 +123,8 @@ def _applied(error: BaseException) -> bool | None:
     names = {one.__name__ for one in type(error).__mro__}
     refused = "ResponseError" in names or (names & _REASONS.keys()) - {"TimeoutError"}
     unsent = isinstance(error.__context__, (ConnectionRefusedError, gaierror))
-    connecting = str(error).startswith("Timeout connecting")
-    return False if refused or unsent or connecting else None
+    unread = str(error).startswith(("Timeout connecting", "max number of clients"))
+    return False if refused or unsent or unread else None
 
 
 class Elsewhere(StoreUnavailable):

@@ -45,6 +45,12 @@ VERSION_BYTES = 8
 FAR_SECONDS = 1e11
 """3,000 years: Redis refuses times whose milliseconds do not fit into 63 bits."""
 
+_CHANGES_CONNECTION = {
+    *("AUTH", "HELLO", "MONITOR", "MULTI", "PSUBSCRIBE", "PSYNC", "READONLY", "RESET", "SELECT"),
+    *("SSUBSCRIBE", "SUBSCRIBE", "SYNC", "WATCH", "CLIENT REPLY"),
+}
+"""Commands after which others, over the same connection, are answered otherwise."""
+
 _new_tuple = tuple.__new__  # Stored(…) takes twice as many instructions
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PREFIX = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_.:-]*(\{[A-Za-z0-9_.:-]+\}[A-Za-z0-9_.:-]*)?")
@@ -247,7 +253,12 @@ class RedisStore:
     def ask(self, *command: str) -> Any:
         """The server's reply to any command, for operators: bytes, numbers and lists of these; or
         what a client that was handed in makes of it. Of a cluster one node is asked. One round
-        trip. Raises :exc:`~wsgi_sessions.StoreUnavailable`, for a refusal too."""
+        trip. Raises :exc:`~wsgi_sessions.StoreUnavailable`, for a refusal too, and ``ValueError``
+        for a command that changes its connection (``SELECT``, ``MULTI``, ``SUBSCRIBE``): visitors'
+        sessions are asked for over the same."""
+        name = " ".join(command[:2]).upper()
+        if name in _CHANGES_CONNECTION or command[0].upper() in _CHANGES_CONNECTION:
+            raise ValueError(f"{name} changes its connection: send it over a client of your own")
         reply = self._server.call(command)
         return bytes(reply) if isinstance(reply, memoryview) else reply
 

@@ -45,6 +45,7 @@ def connection_options(url: str, timeouts: Timeouts) -> tuple[type[Any], dict[st
             raise ConfigurationError(f"unknown option {shown} in the Redis URL")
     options.setdefault("socket_connect_timeout", timeouts.connect)
     options.setdefault("socket_timeout", timeouts.answer)
+    Timeouts(options["socket_connect_timeout"], options["socket_timeout"])  # refuses 0
     options["protocol"] = 2  # no HELLO to wait for, no push messages
     if issubclass(base, Connection):
         options["socket_keepalive"] = (

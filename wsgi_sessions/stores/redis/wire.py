@@ -239,7 +239,8 @@ class Wire:
 
     def _whole(self, data: bytes, size: int) -> memoryview:
         """The *size* bytes of which *data* is the beginning, each read into its place."""
-        view, there = memoryview(bytearray(size)), len(data)
+        # And one more, so that what comes behind them is seen.
+        view, there = memoryview(bytearray(size + 1)), len(data)
         view[:there] = data
         while there < size:
             self.limit()
@@ -247,7 +248,9 @@ class Wire:
             if not got:
                 raise ConnectionResetError("the server closed the connection")
             there += got
-        return view
+        if there > size:
+            self._feed(bytes(view[size:]))
+        return view[:size]
 
     def limit(self) -> None:
         """Set the timeout, unless the one that is set is right to a tenth: a system call less."""
