@@ -139,6 +139,24 @@ def test_a_master_that_hangs_holds_a_cluster_request_for_a_moment_only(
             node.process.signal(signal.SIGCONT)
 
 
+@pytest.mark.parametrize("kind", ["ip", "hostname", "unknown-endpoint"])
+def test_a_redirection_that_names_no_host_is_to_the_one_that_was_asked(
+    redis_cluster: RedisCluster, kind: str
+) -> None:
+    """Where the nodes' host names are preferred and there are none, Redis says ``?``."""
+    node = redis_cluster.nodes[0]
+    node.ask("CONFIG", "SET", "cluster-preferred-endpoint-type", kind)
+    try:
+        with closing(unique(f"redis+cluster://127.0.0.1:{node.port}")) as store:
+            store.load("key")
+            server: Any = store._server
+            server._table = [("127.0.0.1", node.port)] * len(server._table)  # as it was long ago
+            for key in map(str, range(8)):
+                assert store.load(key) is None
+    finally:
+        node.ask("CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
+
+
 def test_check_knows_a_cluster_by_its_url(redis_cluster: RedisCluster) -> None:
     nodes = ",".join(f"127.0.0.1:{node.port}" for node in redis_cluster.nodes)
     with closing(unique(f"redis+cluster://{nodes}?{PATIENT}")) as store:

@@ -127,7 +127,7 @@ class ClusterConnections:
     ) -> tuple[Place, Command]:
         """Where *command* is to be sent, and as what."""
         host, port = error.place
-        target = (host or place[0], port)  # without a host: the one that was asked
+        target = (_host(host, place[0]), port)
         if error.asking:
             return target, Asking(command)
         self._learn(deadline, first=target)
@@ -203,7 +203,11 @@ def _table_of(ranges: Iterable[Any], asked: str) -> list[Place | None]:
     reached is where it was *asked*."""
     table: list[Place | None] = [None] * SLOTS
     for first, last, master, *_replicas in ranges:
-        host = bytes(master[0] or b"").decode()
-        place = (asked if host in ("", "?") else host, int(master[1]))
+        place = (_host(bytes(master[0] or b"").decode(), asked), int(master[1]))
         table[first : last + 1] = [place] * (last + 1 - first)
     return table
+
+
+def _host(named: str, asked: str) -> str:
+    """That which a node has *named*, or where it was *asked*, if it does not know its own."""
+    return asked if named in ("", "?") else named
