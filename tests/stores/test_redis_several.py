@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -83,6 +84,17 @@ def test_a_sentinel_that_hangs_is_passed_over_in_time(redis_sentinel: RedisSenti
             assert store.load("key") is None
             assert time.monotonic() - begun < IN_TIME
         proxy.restore()
+
+
+def test_sentinels_that_all_hang_share_the_time_of_one_operation() -> None:
+    """A quarter of a second for each of so many would be 15."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        places = ",".join([f"127.0.0.1:{silent.getsockname()[1]}"] * 60)
+        store = RedisStore(f"redis+sentinel://{places}/master")
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="no Sentinel"):
+            store.load("key")
+        assert time.monotonic() - begun < 10
 
 
 def test_the_new_master_is_found_after_a_failover(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ class Connections:
     def _connect(self, deadline: float) -> Any:
         connection = None
         try:
-            connection = self._open()
+            connection = self._open(deadline)
             connection.deadline = deadline
             connection.connect()
             connection.wire.let_kernel_wait()
@@ -266,7 +266,7 @@ class Connections:
             raise
         return connection
 
-    def _open(self) -> Any:
+    def _open(self, deadline: float) -> Any:  # noqa: ARG002 - for Sentinels
         """A connection that is not connected yet."""
         return self._class(**self._options)
 

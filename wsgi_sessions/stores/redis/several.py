@@ -7,6 +7,7 @@ to that, as to a single one; each new connection asks the Sentinels which it is.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -78,10 +79,7 @@ class SentinelConnections(Connections):
         self._sentinels, self._name = hosts.places, hosts.path[0]
         single = f"{hosts.single}/{database}?{hosts.query}"
         super().__init__(single, wait_replicas=wait_replicas, timeouts=timeouts)
-        limit = self._options["socket_connect_timeout"]
         self._sentinel_options: dict[str, Any] = {
-            "socket_timeout": limit,
-            "socket_connect_timeout": limit,
             "username": own.get("sentinel_username"),
             "password": own.get("sentinel_password"),
         }
@@ -89,21 +87,29 @@ class SentinelConnections(Connections):
             tls = {name: value for name, value in self._options.items() if name.startswith("ssl_")}
             self._sentinel_options |= {"ssl": True, **tls}
 
-    def _open(self) -> Any:
+    def _open(self, deadline: float) -> Any:
         """A connection, not connected, to the master of this moment. A new client each time: this
-        is rare, and nothing is left that a fork or an idle connection could break."""
+        is rare, and nothing is left that a fork or an idle connection could break. Sentinels that
+        hang leave the others, and the master, their part of the time."""
         from redis.backoff import NoBackoff
         from redis.retry import Retry
         from redis.sentinel import Sentinel
 
-        options = {**self._sentinel_options, "retry": Retry(NoBackoff(), 0)}
+        part = max(deadline - monotonic(), 0.01) / (len(self._sentinels) + 1)
+        limit = min(self._options["socket_connect_timeout"], part)
+        options = {
+            **self._sentinel_options,
+            "socket_timeout": limit,
+            "socket_connect_timeout": limit,
+            "retry": Retry(NoBackoff(), 0),
+        }
         sentinel = Sentinel(self._sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         try:
             host, port = sentinel.discover_master(self._name)  # type: ignore[no-untyped-call]
         finally:
             for client in sentinel.sentinels:
                 client.close()
-        connection = super()._open()
+        connection = super()._open(deadline)
         connection.host, connection.port = host, port
         return connection
 
