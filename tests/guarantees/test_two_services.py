@@ -102,3 +102,63 @@ def test_no_option_moves_the_absolute_end_of_a_session_that_lives(service: str) 
         assert visitor.open().new == (0.9 * hour >= 10)
         with visitor.request() as session:
             session.get("x")
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_login_lives_as_long_as_the_service_says_that_it_is_made_at(permanent: bool) -> None:
+    """Also where the absolute end, which the login moves, was so near that nothing was renewed."""
+    clock = ManualClock(1e9)
+    store = MemoryStore(clock=clock)
+    visitor = opened(store, clock, "short")
+    with visitor.request() as session:
+        session["x"] = 1
+        session.permanent = permanent
+    for _ in range(22):
+        clock.advance(0.45 * HOUR)
+        with visitor.request() as session:
+            session["x"] += 1
+    visitor = opened(store, clock, "long", visitor.cookie)
+    with visitor.request() as session:
+        session.login("ann")
+    name = "permanent_lifetime" if permanent else "lifetime"
+    assert visitor.open().expires_at == clock() + SERVICES["long"][name]
+    clock.advance(SERVICES["long"][name] - 1)
+    assert visitor.open().owner == "ann"
+
+
+def test_a_login_at_a_service_of_shorter_lifetimes_ends_no_sooner() -> None:
+    """No option shortens the session of another service that way."""
+    clock = ManualClock(1e9)
+    store = MemoryStore(clock=clock)
+    visitor = opened(store, clock, "long")
+    with visitor.request() as session:
+        session["x"] = 1
+    ends_at = visitor.open().expires_at
+    visitor = opened(store, clock, "short", visitor.cookie)
+    with visitor.request() as session:
+        session.login("ann")
+    assert visitor.open().expires_at == ends_at
+
+
+@pytest.mark.parametrize("permanent", [True, False])
+def test_a_cookie_that_is_sent_afresh_renews_in_a_request_that_is_no_activity(
+    permanent: bool,
+) -> None:
+    """Or the next requests would take the cookie for fresh and leave it and the record alone, and
+    one of them would end before nine tenths of the lifetime."""
+    clock = ManualClock(1e9)
+    manager = SessionManager(
+        MemoryStore(clock=clock), secret="s" * 16, clock=clock, lifetime=HOUR,
+        permanent_lifetime=HOUR, renews=lambda environ: "active" in environ,
+    )  # fmt: skip
+    visitor = Visitor(manager)
+    with visitor.request() as session:
+        session["x"] = 1
+        session.permanent = not permanent
+    clock.advance(0.7 * HOUR)
+    session = manager.open(visitor.header, {})
+    session.permanent = permanent
+    line = visitor.respond(session)
+    assert line is not None
+    assert ("Max-Age=3600;" in line) is permanent
+    assert visitor.open().expires_at == clock() + HOUR

@@ -36,16 +36,20 @@ class Lifetimes:
 
     def applied(self, before: Record, after: Record, *, renewed: bool) -> Record:
         """*after*, which takes the place of *before*, with the ends that follow from what changed:
-        a login starts the absolute lifetime again; a change between ordinary and permanent, and a
-        renewal, give the idle lifetime of this service, unless the session has its own."""
+        a login starts the absolute lifetime again; a change between ordinary and permanent, a
+        renewal, and a login where it is longer, give the idle lifetime of this service, unless the
+        session has its own."""
         if not renewed and after.flags == before.flags and after.created_at == before.created_at:
             return after  # nearly always
-        if after.created_at != before.created_at and after.ends_at == before.ends_at:
+        logs_in = after.created_at != before.created_at
+        if logs_in and after.ends_at == before.ends_at:
             after = after.replace(ends_at=self.end_of(after.created_at))
         reshaped = (after.flags ^ before.flags) & (PERMANENT | OWN_LIFETIME)
-        if after.flags & OWN_LIFETIME or not (renewed or reshaped):
-            return after
         idle = self.idle(permanent=after.permanent)
+        # The absolute end before the login may have been too near for a renewal.
+        lengthened = logs_in and after.idle < idle
+        if after.flags & OWN_LIFETIME or not (renewed or reshaped or lengthened):
+            return after
         given = after.idle != before.idle and not renewed
         return after if given or idle == after.idle else after.replace(idle=idle)
 

@@ -215,8 +215,8 @@ class SessionRepository:
         If another request was faster, *edit* is applied to the record that is stored by then,
         unless that belongs to another login or is gone: then nothing is saved and *snapshot* is
         detached. *force* renews the session, and saves a record that did not change too. If the
-        request is not *active*, the session keeps its idle end, unless its secret or its lifetime
-        changes. One round trip, two more for each conflict. Raises
+        request is not *active*, the session keeps its idle end, unless its secret, its lifetime or
+        *permanent* changes. One round trip, two more for each conflict. Raises
         :exc:`~wsgi_sessions.StoreUnavailable`, :exc:`~wsgi_sessions.ConflictError` and
         :exc:`~wsgi_sessions.SessionTooLarge`.
         """
@@ -378,7 +378,11 @@ class SessionRepository:
 
 
 def _renewing(before: Record, after: Record) -> bool:
-    """Whether the change itself is activity: a login, a new secret, another lifetime."""
+    """Whether the change itself is activity: a login, a new secret, another lifetime, or whether
+    the cookie outlives the browser. With a cookie that is sent afresh the record must be, since its
+    date says to later requests when the last renewal was."""
+    if before.permanent is not after.permanent:
+        return True
     return (before.secret_hash, before.idle) != (after.secret_hash, after.idle)
 
 

@@ -340,8 +340,8 @@ class Session(MutableMapping[str, Any]):
         return self[key]
 
     def clear(self) -> None:
-        """Remove everything: keys this request never saw and the owner too; ``permanent`` is again
-        what new sessions begin as.
+        """Remove everything: keys this request never saw and the owner too; ``permanent`` and
+        :attr:`lifetime` are again what new sessions begin as.
 
         A stored session gets a new secret in the same save, so that ``session.clear()`` before
         ``session["user_id"] = …`` leaves the cookie from before the login dead (OWASP ASVS 5.0,
