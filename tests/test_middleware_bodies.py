@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -399,6 +400,28 @@ def test_a_handler_that_says_by_stop_iteration_that_it_took_the_socket_is_an_ord
     with pytest.raises(StopIteration):
         server.open()
     assert server.stored() == {"x": 1, "late": 1}
+
+
+@pytest.mark.parametrize("took", [True, False])
+def test_without_a_response_a_failure_of_the_store_is_logged(
+    took: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is there who could be answered."""
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        session_of(environ)["y"] = 2
+        server.store.failing = {"load", "save"}
+        if took:
+            raise StopIteration
+        return []
+
+    server = Server(app)
+    fill(server)
+    with pytest.raises(StopIteration) if took else nullcontext():
+        server.open()
+    server.store.failing = set()
+    assert server.stored() == {"x": 1}
+    assert "could not be saved" in caplog.text
 
 
 @pytest.mark.parametrize(

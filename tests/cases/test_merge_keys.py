@@ -270,3 +270,48 @@ def test_equal_items_that_overlapping_requests_append_all_stay(
         two["messages"].append("the same")
     with visitor.request() as session:
         assert session["messages"] == [*before, "the same", "the same"]
+
+
+def test_items_that_are_equal_and_large_all_stay(visitor: Visitor) -> None:
+    """Also where nothing else was changed."""
+    large = "x" * 600
+    with visitor.request() as one, visitor.request() as two:
+        one["messages"].append(large)
+        two["messages"].append(large)
+    assert visitor.read()["messages"] == ["first", large, large]
+
+
+@pytest.mark.parametrize("look", [False, True])
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_value_that_is_agreed_on_in_between_changes_nothing_of_the_merge(
+    visitor: Visitor, look: bool, asks: bool
+) -> None:
+    """``get_or_create()`` reads what others have stored meanwhile; what this request put before is
+    a change of what it had loaded, and what it does later one of what is there then."""
+    with visitor.request() as session:
+        session["grid"] = {}
+        del session["messages"]
+    with visitor.request() as session:
+        assert session["grid"] == {} if look else "plain" in session
+        session["grid"] = {"mine": 1}
+        if asks:
+            assert session.modified
+        with visitor.twin().request() as other:
+            other["grid"]["theirs"] = 1
+        assert session.get_or_create("messages", lambda: ["agreed"]) == ["agreed"]
+        del session["messages"]
+    assert visitor.read()["grid"] == {"mine": 1, "theirs": 1}
+    assert "messages" not in visitor.read()
+
+
+def test_what_a_login_takes_into_a_session_of_its_own_is_what_the_request_sees(
+    visitor: Visitor,
+) -> None:
+    """There is nothing there to be merged with."""
+    session = visitor.open()
+    session["messages"] = [*session["messages"], "second"]
+    with visitor.twin().request() as other:
+        other.invalidate()
+    session.login("ann")
+    visitor.respond(session)
+    assert visitor.read() == session.copy() == {"messages": ["first", "second"]}

@@ -205,3 +205,20 @@ def test_applications_with_other_sessions_are_left_alone(app: Flask) -> None:
     assert client.get("/whoami").json == {"name": "bob", "fresh": True, "owner": None}
     client.get("/logout")
     assert client.get("/whoami").json == {"name": None, "fresh": False, "owner": None}
+
+
+def test_notes_of_one_request_are_put_by_update_too(app: Flask) -> None:
+    """However they are put they are found, and not stored."""
+
+    @app.get("/notes")
+    def notes() -> str:
+        session.update({"_remember": "set"}, _remember_seconds=5, other=1)
+        return f"{session['_remember']}, {session['_remember_seconds']}, {list(session)}"
+
+    @app.get("/next")
+    def following() -> list[str]:
+        return list(session)
+
+    client = app.test_client()
+    assert client.get("/notes").text == "set, 5, ['other']"
+    assert client.get("/next").json == ["other"]

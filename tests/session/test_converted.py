@@ -359,3 +359,29 @@ def test_a_function_that_fails_when_it_reads_costs_its_value(
         assert session.get("cart") is None
         assert session.owner == "ann"
     assert shopper.open()["cart"] == Cart(["tea"])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda session: session.mutate("cart", lambda lines: [*lines, 1], default=[]) == [1],
+        lambda session: session.mutate("merged", lambda lines: [*lines, 1], default=[]) == [1],
+        lambda session: session.increment("path") == 1,
+        lambda session: session.get_or_create("cart", list) == [],
+        lambda session: session.setdefault("cart", []) == [],
+    ],
+    ids=["mutate", "mutate, merged", "increment", "get_or_create", "setdefault"],
+)
+def test_a_value_whose_type_is_gone_is_as_if_it_were_missing(
+    shopper: Visitor, store: RecordingStore, write: Callable[[Session], bool]
+) -> None:
+    """Whatever else asks for it, and where another request has put it meanwhile too."""
+    with shopper.request() as session:
+        session["merged"] = Cart(["tea"])
+    manager = SessionManager(store, secret=SECRET, clock=ManualClock(), merge_keys=["merged"])
+    worker = Visitor(manager, shopper.cookie)
+    with worker.request() as session:
+        assert write(session)
+        with shopper.request() as other:
+            other.update(cart=Cart(["pot"]), path=Path("y"), merged=Cart(["pot"]))
+    assert worker.open()["user"] == "ann"

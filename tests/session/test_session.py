@@ -445,6 +445,33 @@ def test_a_change_of_nothing_but_the_type_is_one_after_a_dismissal(
     assert repr(filled.read()["n"]) == repr(after)
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_what_is_said_to_be_modified_after_a_dismissal_is_saved(
+    filled: Visitor, before: bool
+) -> None:
+    """The last word counts, whatever was said before it."""
+    with filled.request() as session:
+        session["number"] = 5
+        if before:
+            session.modified = True
+        dismiss_changes(session)
+        session.modified = True
+    assert filled.read()["number"] == 5
+
+
+def test_a_dismissal_ends_with_the_save_of_what_came_after_it(filled: Visitor) -> None:
+    """What was dismissed then may be put again later."""
+    with filled.request() as session:
+        session["number"] = 5
+        dismiss_changes(session)
+        session["text"] = "later"
+        session.save()
+        session["number"] = 6
+        session.save()
+        session["number"] = 5
+    assert filled.read()["number"] == 5
+
+
 # New and empty
 
 
@@ -545,6 +572,37 @@ def test_a_deletion_is_merged(filled: Visitor) -> None:
     """Nobody's key comes back."""
     overlapping(filled, lambda s: s.update(a=1), lambda s: s.pop("text"))
     assert "text" not in filled.read()
+
+
+def test_a_default_that_the_function_changes_is_a_new_one_each_time(filled: Visitor) -> None:
+    """However often it is applied: another request has removed the key, and a third value is agreed
+    on in between."""
+    default: list[int] = []
+
+    def append(values: list[int]) -> list[int]:
+        values.append(2)
+        return values
+
+    with filled.request() as session:
+        assert session.mutate("cart", append, default)[-1] == 2
+        with filled.twin().request() as other:
+            del other["cart"]
+        session.get_or_create("token", str)
+        assert session.copy()["cart"] == session.copy()["cart"]
+    assert (filled.read()["cart"], default) == ([2], [])
+
+
+def test_a_login_for_which_nothing_can_be_loaded_changes_nothing(
+    filled: Visitor, store: RecordingStore
+) -> None:
+    """The application that catches the error goes on with the session as it was."""
+    session = filled.open()
+    store.failing = {"load"}
+    with pytest.raises(StoreUnavailable):
+        session.login("ann")
+    store.failing = set()
+    assert not session.modified
+    assert filled.respond(session) is None
 
 
 def test_increments_and_mutations_are_all_applied(filled: Visitor) -> None:

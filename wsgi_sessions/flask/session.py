@@ -69,6 +69,12 @@ class FlaskSession(Session):
         else:
             Session.__setitem__(self, key, value)
 
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        more = {**dict(other or ()), **more}
+        for key in REQUEST_KEYS.intersection(more):
+            self[key] = more.pop(key)
+        Session.update(self, more)
+
     def __delitem__(self, key: str) -> None:
         if key in REQUEST_KEYS:
             del vars(self)[key]

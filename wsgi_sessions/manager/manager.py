@@ -466,15 +466,10 @@ class SessionManager:
         state = state_of(session)
         if state.phase is OVER:
             return
-        if state.phase is OPEN:
-            if state.needs_cookie:
-                state.rollback()
-                self.log.warning(
-                    "changes that need a cookie were dropped: "
-                    "the application never started a response"
-                )
-            state.phase = SENT
         try:
+            if state.phase is OPEN:
+                self._drop_unsent(state)
+                state.phase = SENT
             self.save_late(session)
         finally:
             state.phase, state.environ = OVER, None
@@ -496,6 +491,19 @@ class SessionManager:
         return self._set_cookie(state, secure)
 
     # How it is done
+
+    def _drop_unsent(self, state: RequestState) -> None:
+        """Forget what needs a cookie: the application never started a response."""
+        try:
+            if state.needs_cookie:
+                state.rollback()
+                self.log.warning(
+                    "changes that need a cookie were dropped: "
+                    "the application never started a response"
+                )
+        except Exception:  # noqa: BLE001  # as in save_late()
+            self.log.error("what was changed without a response could not be saved")
+            state.rollback()
 
     @staticmethod
     def _abandon(state: RequestState) -> None:

@@ -18,11 +18,15 @@ again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
 from wsgi_sessions.record import ELSEWHERE, StoredValue, content, same, stored_at
 
-__all__ = ["MISSING", "Changes", "Found", "Function", "Values"]
+__all__ = ["MISSING", "Changes", "Found", "Function", "Values", "value_or"]
+
+_CONTAINERS: Final = (list, dict, set)
 
 Function = Callable[[Any], Any]
 Decode = Callable[[Any], Any]
@@ -218,5 +222,14 @@ def _result(
 def _applied(
     key: str, function: Function, default: Any, data: Found, decode: Decode, encode: Encode
 ) -> Found:
-    made = function(default if data is MISSING else decode(data))
+    made = function(value_or(default, data, decode))
     return MISSING if made is MISSING else encode(key, made)
+
+
+def value_or(default: Any, data: Found, decode: Decode) -> Any:
+    """What a function is given: the value that was encoded to *data*; *default*, of a container a
+    copy since the function may change it, if there is none that can be decoded."""
+    with suppress(ValueError):
+        if data is not MISSING:
+            return decode(data)
+    return deepcopy(default) if type(default) in _CONTAINERS else default

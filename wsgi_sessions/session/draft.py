@@ -32,7 +32,7 @@ from wsgi_sessions.record import (
     same,
     stored_at,
 )
-from wsgi_sessions.session.changes import MISSING, Changes, Found, Function, Values
+from wsgi_sessions.session.changes import MISSING, Changes, Found, Function, Values, value_or
 from wsgi_sessions.session.header import UNCHANGED, Header
 from wsgi_sessions.session.merge import merge_encoded
 from wsgi_sessions.session.snapshot import Edit
@@ -40,7 +40,7 @@ from wsgi_sessions.session.snapshot import Edit
 __all__ = ["Draft", "new_draft"]
 
 _CONTAINERS: Final = (list, dict)
-_NO_BASES: Final[dict[str, StoredValue]] = {}
+_NO_BASES: Final[dict[str, Found]] = {}
 _NO_ORIGINALS: Final[dict[str, Any]] = {}
 _log = ThrottledLog("wsgi_sessions")
 _NO_CHANGES = Changes()  # of all drafts that have none: 2 k instructions less for a read
@@ -79,7 +79,7 @@ class Draft:
     """Read it here; to change it, ask :meth:`change_header` for it."""
     _in_place: Collection[str]
     """The keys among the changes that this request has not put, but changed inside."""
-    _bases: dict[str, StoredValue]
+    _bases: dict[str, Found]
     """For merge keys: what the application had in hand before it changed the value; ``None`` if it
     had not looked, so that its change is one of what was loaded."""
     _loaded: Values | None
@@ -269,7 +269,7 @@ class Draft:
         if key in self._merge_keys:
             if key in self._bases and key not in self.changes.computed:
                 found: Any = self.changes.current(key, there)
-                made = function(default if found is MISSING else decode(found))
+                made = function(value_or(default, found, decode))
                 if made is MISSING:
                     self.delete(key)
                     return made
@@ -291,9 +291,11 @@ class Draft:
         live, all_known, originals = self.live, self._known, self._originals
         keys = list(all_known) if originals else self._codec.perhaps_changed(live, all_known)
         for key in keys:
-            value, known = live[key], all_known[key]
+            value = live.get(key)
             data = self._dump(key, value)
-            kind = type(data)
+            if key not in all_known or live[key] is not value:
+                continue  # this encoding, or one before, has written to the session
+            known, kind = all_known[key], type(data)
             if (kind is bytes and data == known) or (kind is not Converted and same(data, known)):
                 if key not in originals:
                     continue
@@ -395,10 +397,10 @@ class Draft:
         changes = self.changes
         values = changes.apply(stored, self._codec.loads, self.encode)
         for key, noted in self._bases.items():
-            mine: Any = values.get(key, MISSING)
             if changes.cleared or key in changes.computed:
                 continue
             try:
+                mine: Found = stored_at(values, key, MISSING)
                 loaded: Found = stored_at(self._loaded, key, MISSING)
                 there: Found = stored_at(stored, key, MISSING)
             except ValueError:  # damaged
@@ -414,9 +416,11 @@ class Draft:
                 values[key] = merged  # type: ignore[assignment]
         return values
 
-    def first_writer(self, key: str, made: Any) -> Edit:
-        """An edit that puts *made* under *key* if nothing is there, and does nothing else."""
+    def first_writer(self, key: str, made: Any, stored: Values) -> Edit:
+        """An edit of what is *stored* that puts *made* under *key* if nothing is there, and does
+        nothing else."""
         changes = Changes()
+        self._note_loaded(stored)
 
         def keep(there: Any) -> Any:
             return made if there is MISSING else there
@@ -429,6 +433,16 @@ class Draft:
 
         return edit
 
+    def _note_loaded(self, stored: Values) -> None:
+        """What was done to merge keys until now was done to what is *stored*; what is done later,
+        perhaps to what another request is about to put in its place."""
+        loaded = stored if self._loaded is None else self._loaded
+        for key, noted in self._bases.items():
+            if noted is None:
+                with suppress(ValueError):  # damaged
+                    self._bases[key] = stored_at(loaded, key, MISSING)
+        self._loaded = None
+
     def detach(self) -> None:
         """Go on without the record. What was put stays; functions started with their default."""
         computed, values = list(self.changes.computed), self.view({})
@@ -437,6 +451,7 @@ class Draft:
                 self._drop(key)
         for key in computed:
             self.changes.put(key, values.get(key, MISSING))
+        self._bases, self._loaded = dict.fromkeys(self._bases), None  # there is nothing to merge
 
     def saved(self, merged: Values | None) -> None:
         """All changes are stored now; in *merged*, if another request was faster: then some values
@@ -445,6 +460,7 @@ class Draft:
         self._saved += ((changes, self._in_place),)
         self.changes, self._in_place = _NO_CHANGES, ()  # forget(), a call less
         self.header, self._bases, self._loaded = UNCHANGED, _NO_BASES, None
+        self.dismissed = None  # it was saved with what came later
         if merged is not None:
             self.follow(merged, changes.computed)
 

@@ -200,7 +200,9 @@ class Session(MutableMapping[str, Any]):
     @modified.setter
     def modified(self, value: bool) -> None:
         if value:
-            self._change().change_header().forced = True
+            draft = self._change()
+            draft.change_header().forced = True
+            draft.dismissed = None  # that it is to be saved is the last word
 
     # The mapping
 
@@ -430,9 +432,8 @@ class Session(MutableMapping[str, Any]):
         snapshot = self._state.load()
         if snapshot.attached:
             draft.change_header().forced = True  # so that a ``renews`` that asks sees a write
-            outcome = self._state.repository.update(
-                snapshot, draft.first_writer(key, made), active=self._state.counts()
-            )
+            edit = draft.first_writer(key, made, snapshot.values)
+            outcome = self._state.repository.update(snapshot, edit, active=self._state.counts())
             draft.follow(snapshot.values)
             draft.note_assigned(key)
             self._state.settle(outcome, snapshot)
@@ -462,10 +463,10 @@ class Session(MutableMapping[str, Any]):
         no text, :exc:`~wsgi_sessions.UnsupportedValue` for a lone surrogate and for more than 1,024
         bytes of UTF-8.
         """
-        owner = check_owner(owner)
+        owner, former = check_owner(owner), self.owner
         self.regenerate()
         state, draft = self._state, self._look()
-        if self.owner not in (None, owner):
+        if former not in (None, owner):
             draft.change_hands(state.load().values, permanent=state.repository.permanent)
         draft.log_in(owner)
 
