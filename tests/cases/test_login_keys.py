@@ -337,6 +337,28 @@ def test_of_two_clicks_both_answers_are_logged_in(guest: Visitor, first: Do, sec
     assert other.read()["x"] == 1
 
 
+@pytest.mark.parametrize("log_in", [lambda s: s.login("7"), lambda s: s.update(user_id=7)])
+@pytest.mark.parametrize("late", [False, True])
+def test_of_two_clicks_one_that_agrees_on_a_value_is_logged_in_too(
+    guest: Visitor, log_in: Do, late: bool
+) -> None:
+    """``get_or_create()`` finds that the other was faster, before or *late*, after it has loaded;
+    it keeps the login, and the value goes with it."""
+    other = guest.twin()
+    session = other.open()
+    if late:
+        assert session["cart"] == ["tea"]
+    with guest.request() as one:
+        log_in(one)
+    log_in(session)
+    token = session.get_or_create("csrf", lambda: "of the second")
+    assert "cart" not in session
+    other.respond(session)
+    assert (guest.open().owner, other.open().owner) == ("7", "7")
+    assert other.read()["csrf"] == token
+    assert "csrf" not in guest.read()
+
+
 def test_a_request_of_who_is_logged_in_already_is_fenced_like_any_other(member: Visitor) -> None:
     """Setting the same user is no login."""
     other = member.twin()

@@ -178,6 +178,30 @@ def test_an_application_that_saves_again_after_a_lost_answer_goes_on_with_its_se
     assert client.get("/nothing").text == ("nobody" if "clear" in way else "here")
 
 
+@pytest.mark.parametrize("way", ["login", "regenerate"])
+def test_what_is_tried_again_and_refused_sends_the_cookie_of_the_first_try(
+    store: RecordingStore, way: str
+) -> None:
+    """Only that one may be stored: each try has a secret of its own."""
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        session: Session = environ["wsgi.session"]
+        if environ["PATH_INFO"] == f"/{way}":
+            store.losing = {"save"}
+            with pytest.raises(StoreUnavailable):
+                visit(session, f"/{way}/save")
+            store.losing, store.failing = set(), {"save"}
+        text = visit(session, environ["PATH_INFO"])
+        start_response("200 OK", [])
+        return [text.encode()]
+
+    client = Client(SessionMiddleware(application, store, secret=SECRET, cookie_name="session"))
+    client.get("/begin")
+    assert client.get(f"/{way}").status_code == 503
+    store.failing = set()
+    assert client.get("/nothing").text == "here"
+
+
 @pytest.mark.parametrize("handed_in", [False, True])
 def test_a_login_over_a_redis_that_is_gone_takes_nobodys_cookie(
     redis_server: RedisServer, handed_in: bool

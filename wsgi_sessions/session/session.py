@@ -32,7 +32,7 @@ from wsgi_sessions.session.draft import Draft
 from wsgi_sessions.session.identity import check_owner
 from wsgi_sessions.session.lifetimes import checked_lifetime
 from wsgi_sessions.session.repository import SessionRepository
-from wsgi_sessions.session.snapshot import SUPERSEDED
+from wsgi_sessions.session.snapshot import DROPPED, SUPERSEDED
 from wsgi_sessions.session.state import BY_ID, OPEN, OVER, SENT, RequestState, Resolve
 from wsgi_sessions.session.views import Items, Keys, Values
 
@@ -429,15 +429,21 @@ class Session(MutableMapping[str, Any]):
             self.save()
             kept: T = self.get(key, made)
             return kept
-        snapshot = self._state.load()
+        state = self._state
+        snapshot, logs_in = state.load(), state.rights().log_in()
         if snapshot.attached:
             draft.change_header().forced = True  # so that a ``renews`` that asks sees a write
             edit = draft.first_writer(key, made, snapshot.values)
-            outcome = self._state.repository.update(snapshot, edit, active=self._state.counts())
-            draft.follow(snapshot.values)
-            draft.note_assigned(key)
-            self._state.settle(outcome, snapshot)
-        if not snapshot.attached:
+            outcome = state.repository.update(snapshot, edit, active=state.counts())
+            if outcome is DROPPED and logs_in:
+                state.begin_own()
+            else:
+                draft.follow(snapshot.values)
+                draft.note_assigned(key)
+                state.settle(outcome, snapshot)
+        if logs_in and not snapshot.attached:
+            self[key] = made
+        elif not snapshot.attached:
             self._look().show(key, made)
         agreed: T = self[key]
         return agreed

@@ -21,7 +21,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Final, NoReturn, Protocol
 
-from wsgi_sessions.cookie import new_secret
+from wsgi_sessions.cookie import hash_secret, new_secret
 from wsgi_sessions.errors import SessionClosed, SessionTooLarge, StoreError
 from wsgi_sessions.record import MAX_DEVICE, PERMANENT, Record
 from wsgi_sessions.session.changes import MISSING
@@ -214,8 +214,7 @@ class RequestState:
 
         What this request has put, and a login, go into the new one."""
         self.repository.note_undecodable(self.load())
-        self.snapshot = new_session(self.repository.now())
-        self.look().detach()
+        self.begin_own()
 
     def close(self) -> None:
         """The request is over."""
@@ -362,7 +361,7 @@ class RequestState:
                 raise
             outcome, due = UNCHANGED, False
         if outcome is DROPPED and logs_in:
-            self._begin_own()
+            self._update(self.begin_own())  # a login
             return
         secret = draft.header.secret
         new_cookie = due or secret != "" or before is None or _is_reshaped(before, snapshot.record)
@@ -378,8 +377,10 @@ class RequestState:
     def _promise_in_doubt(self, snapshot: Snapshot, draft: Draft, *, logs_in: bool) -> None:
         """A save has failed. Where a login or a new secret may be stored nevertheless, the browser
         gets the new cookie: the old one would open nothing then."""
-        if snapshot.in_doubt and self.phase is OPEN and (draft.header.secret or logs_in):
-            snapshot.secret = draft.header.secret or snapshot.secret
+        secret = draft.header.secret or snapshot.secret
+        is_new = self.phase is OPEN and (draft.header.secret or logs_in)
+        if is_new and snapshot.in_doubt == hash_secret(secret):  # not that of an earlier save
+            snapshot.secret = secret
             self.cookie = ISSUE
 
     def _device(self) -> str | None:
@@ -397,16 +398,16 @@ class RequestState:
         identity = self.repository.identity
         return identity is not None and any(key in draft.changes for key in identity.login_keys)
 
-    def _begin_own(self) -> None:
-        """A login whose session is not to be touched: what was put goes into a new one."""
+    def begin_own(self) -> Snapshot:
+        """Go on with a session of its own, into which goes what this request has put."""
         self.snapshot = new_session(self.repository.now())
         self.look().detach()
-        self._update(self.snapshot)
+        return self.snapshot
 
     def _save_detached(self, snapshot: Snapshot) -> None:
         draft = self.look()
         if snapshot.why is not UNAVAILABLE and self.phase is OPEN and self.rights().log_in():
-            self._begin_own()
+            self._update(self.begin_own())  # a login
             return
         if snapshot.why is FOREIGN and self.is_ending:
             self.cookie = EXPIRE
