@@ -605,6 +605,28 @@ def test_a_login_for_which_nothing_can_be_loaded_changes_nothing(
     assert filled.respond(session) is None
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda session: session.get_or_create("new", object),
+        lambda session: session.get_or_create("new", lambda: 1 / 0),
+        lambda session: session.mutate("new", lambda value: object()),
+        lambda session: session.increment("text", object()),
+        lambda session: session.update(new=object()),
+        lambda session: session.setdefault("new", object()),
+    ],
+)
+def test_what_raises_leaves_the_session_as_it_was(
+    filled: Visitor, store: RecordingStore, refused: Callable[[Session], object]
+) -> None:
+    with filled.request() as session:
+        before = session.copy()
+        with pytest.raises((UnsupportedValue, ArithmeticError, TypeError)):
+            refused(session)
+        assert (session.copy(), session.modified) == (before, False)
+    assert store.pop_calls() == ["load"]
+
+
 def test_increments_and_mutations_are_all_applied(filled: Visitor) -> None:
     """The function is run on what the other request left."""
     overlapping(filled, lambda s: s.increment("number", 10), lambda s: s.increment("number"))

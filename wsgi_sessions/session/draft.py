@@ -420,12 +420,12 @@ class Draft:
         """An edit of what is *stored* that puts *made* under *key* if nothing is there, and does
         nothing else."""
         changes = Changes()
-        self._note_loaded(stored)
 
         def keep(there: Any) -> Any:
             return made if there is MISSING else there
 
         changes.mutate(key, keep, MISSING, MISSING, self._codec.loads, self.encode)
+        self._note_loaded(stored)
 
         def edit(record: Record, _now: float) -> Record:
             values = changes.apply(record.values, self._codec.loads, self.encode)

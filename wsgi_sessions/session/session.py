@@ -432,8 +432,8 @@ class Session(MutableMapping[str, Any]):
         state = self._state
         snapshot, logs_in = state.load(), state.rights().log_in()
         if snapshot.attached:
-            draft.change_header().forced = True  # so that a ``renews`` that asks sees a write
             edit = draft.first_writer(key, made, snapshot.values)
+            draft.change_header().forced = True  # so that a ``renews`` that asks sees a write
             outcome = state.repository.update(snapshot, edit, active=state.counts())
             if outcome is DROPPED and logs_in:
                 state.begin_own()
