@@ -68,14 +68,14 @@ def visit(session: Any, path: str) -> None:
         WAYS[what.replace("+", " ")](session)
 
 
-def plain(store: Store) -> Any:
+def plain(store: Store, **options: Any) -> Any:
     def application(environ: Any, start_response: Any) -> list[bytes]:
         visit(environ["wsgi.session"], environ["PATH_INFO"])
         start_response("200 OK", [])
         return [b"ok"]
 
     return SessionMiddleware(
-        application, store, secret=SECRET, cookie_name="session", login_keys=["user_id"]
+        application, store, secret=SECRET, cookie_name="session", login_keys=["user_id"], **options
     )
 
 
@@ -105,9 +105,9 @@ def of_flask() -> Flask:
     return app
 
 
-def flask(store: Store) -> Any:
+def flask(store: Store, **options: Any) -> Any:
     app = of_flask()
-    FlaskSessions(app, store=store)
+    FlaskSessions(app, store=store, **options)
     return app
 
 
@@ -146,6 +146,27 @@ def test_a_logout_that_fails_expires_the_cookie(
         assert failing == {"load"}
     assert "Max-Age=0" in response.headers["Set-Cookie"]
     assert client.get_cookie("session") is None
+
+
+@pytest.mark.parametrize("reason", ["the store fails", "a key that is not here"])
+@pytest.mark.parametrize("look", ["look", "no"])
+@pytest.mark.parametrize(("make", "way"), [case for case in CASES if case[0] is not drop_in])
+def test_a_logout_of_a_session_that_cannot_be_read_expires_the_cookie(
+    store: RecordingStore, make: Make, way: str, look: str, reason: str
+) -> None:
+    """The page goes out, as if the visitor were anonymous; and a page that is no logout leaves the
+    cookie alone."""
+    client = Client(make(store, encryption_keys=[b"1" * 32]))
+    log_in(client, way)
+    if reason == "the store fails":
+        client.application = make(store, encryption_keys=[b"1" * 32], on_store_error="anonymous")
+        store.failing = {"load"}
+    else:
+        client.application = make(store, encryption_keys=[b"2" * 32])
+    assert "Set-Cookie" not in client.get("/look/read").headers
+    response = client.get(f"/{look}/{way.replace(' ', '+')}")
+    assert response.status_code in (200, 503)
+    assert "Max-Age=0" in response.headers["Set-Cookie"]
 
 
 @pytest.mark.parametrize("make", APPS)

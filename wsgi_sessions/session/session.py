@@ -590,10 +590,10 @@ def dismiss_changes(session: Session) -> None:
 
 
 def has_rivals(session: Session) -> bool:
-    """Whether several cookies opened a living session each, so that this one is nobody's. Loads
-    nothing."""
+    """Whether this session is nobody's because several cookies opened a living one each, or because
+    the one that the cookie names could not be read. Loads nothing."""
     snapshot = session._state.snapshot
-    return snapshot is not None and bool(snapshot.rivals)
+    return snapshot is not None and (bool(snapshot.rivals) or snapshot.unread)
 
 
 def _plain(key: Any) -> Any:

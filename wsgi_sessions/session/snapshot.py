@@ -85,6 +85,12 @@ class Snapshot:
         return not self.detached_from
 
     @property
+    def unread(self) -> bool:
+        """Whether the session that the cookie names could not be read, so that nobody knows who is
+        logged in there."""
+        return bool(self.detached_from) and self.why is not SUPERSEDED
+
+    @property
     def values(self) -> dict[str, StoredValue]:
         """The encoded values that are stored."""
         return {} if self.record is None else self.record.values

@@ -34,7 +34,6 @@ from wsgi_sessions.session.rights import NeedsCookie, Rights
 from wsgi_sessions.session.snapshot import (
     DROPPED,
     ENDED,
-    FOREIGN,
     SAVED,
     UNAVAILABLE,
     UNCHANGED,
@@ -146,7 +145,8 @@ class RequestState:
             return False
         there = snapshot.record is not None
         emptied = there and rights.owner() is None and not draft.view(snapshot.values)
-        unseen = self.snapshot is None and self._touches_login(draft)
+        unseen = self.snapshot is None or snapshot.unread
+        unseen = unseen and self._touches_login(draft)
         return draft.changes.cleared or emptied or unseen or rights.log_out()
 
     @property
@@ -269,7 +269,7 @@ class RequestState:
         identity = self.repository.identity
         if identity is None or key not in identity.login_keys or self.phase is not OPEN:
             return
-        if self.snapshot is None:
+        if self.snapshot is None or self.snapshot.unread:
             self.cookie = EXPIRE
         elif self.snapshot.rivals:
             self.end()
@@ -409,7 +409,7 @@ class RequestState:
         if snapshot.why is not UNAVAILABLE and self.phase is OPEN and self.rights().log_in():
             self._update(self.begin_own())  # a login
             return
-        if snapshot.why is FOREIGN and self.is_ending:
+        if snapshot.unread and self.is_ending:
             self.cookie = EXPIRE
         if draft.has_changes():
             self.repository.note_dropped(snapshot)
@@ -422,7 +422,7 @@ class RequestState:
         if snapshot.detached_from:
             # A login has just replaced the cookie; nothing of this request may overwrite it.
             self.load().detach(snapshot.detached_from, snapshot.why)
-            if snapshot.why is FOREIGN:
+            if snapshot.unread:
                 self.cookie = EXPIRE
         else:
             if snapshot.record is not None:
