@@ -186,6 +186,21 @@ def test_what_cannot_be_read_is_ended_for_anybody_only(
     assert inner.load(id) is None
 
 
+def test_all_of_an_owner_are_ended_also_those_that_others_only_can_read(
+    manager: SessionManager, inner: MemoryStore, clock: ManualClock
+) -> None:
+    """Of a worker that is newer, or has another key: the store lists whose they are."""
+    newer = SessionManager(inner, secret=SECRET, clock=clock, encryption_keys=[b"k" * 32])
+    warm(newer)
+    ann, bob = log_in(newer, "ann"), log_in(newer, "bob")
+    log_in(manager, "ann")
+    assert manager.revoke_all("ann", keep=id_of(ann)) == 1
+    assert ann.open().owner == "ann"
+    assert manager.revoke_all("ann") == 1
+    assert (ann.open().owner, bob.open().owner) == (None, "bob")
+    assert manager.revoke_all("ann") == 0
+
+
 def test_all_but_one_are_ended(manager: SessionManager) -> None:
     """The one that asks, as a session or as its id."""
     visitors = [log_in(manager, "ann") for _ in range(4)]

@@ -449,9 +449,10 @@ class SessionManager:
         return self._owners.revoke(id, owner=owner)
 
     def revoke_all(self, owner: str, *, keep: Session | str | None = None) -> int:
-        """End all sessions of *owner* but *keep*, a session or its id; how many there were. One
-        round trip for the list and two for each session. If it raises what :meth:`sessions_of` and
-        :meth:`revoke` do, those before are ended: call it again."""
+        """End all sessions of *owner* but *keep*, a session or its id; how many there were. Those
+        that only other processes can read, of a newer release or with another key, are ended too.
+        One round trip for the list and two for each session. If it raises what :meth:`sessions_of`
+        and :meth:`revoke` do, those before are ended: call it again."""
         return self._owners.revoke_all(owner, keep=keep)
 
     def check(self) -> None:

@@ -106,16 +106,18 @@ class Owners:
     def revoke_all(self, owner: str, *, keep: Session | str | None = None) -> int:
         """See :meth:`~wsgi_sessions.SessionManager.revoke_all`."""
         kept = _id_of(keep)
-        return sum(self._end(id, owner) for id in self._keys_of(owner) if id != kept)
+        ids = self._keys_of(owner)
+        return sum(self._end(id, owner, is_listed=True) for id in ids if id != kept)
 
-    def _end(self, id: str, owner: str | None) -> bool:
-        """End the session if it is *owner*'s, whatever its visitor does meanwhile."""
+    def _end(self, id: str, owner: str | None, *, is_listed: bool = False) -> bool:
+        """End the session if it is *owner*'s, whatever its visitor does meanwhile. Whose one is
+        that cannot be read says only the list of the store, if it *is_listed* there."""
         repository = self._repository
         for _attempt in range(_ATTEMPTS):
             snapshot = find_by_id(repository, id)
             record = None if snapshot is None else snapshot.record
             if snapshot is None or record is None:
-                return owner is None and self._delete_unreadable(id)
+                return (is_listed or owner is None) and self._delete_unreadable(id)
             if owner is not None and record.owner != owner:
                 return False
             if repository.update(snapshot, _ended) is Outcome.ENDED:
@@ -125,7 +127,8 @@ class Owners:
     def _delete_unreadable(self, id: str) -> bool:
         """Delete what is stored and cannot be read: damaged, or of a newer format."""
         store = self._repository.store
-        if store.load(id) is None:
+        stored = store.load(id)
+        if stored is None or self._repository.unpack(id, stored) is not None:
             return False
         store.delete(id)
         return True
