@@ -194,16 +194,40 @@ def failing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable
     return chunks()
 
 
-def test_a_restart_after_the_commit_keeps_the_cookie() -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_restart_after_the_commit_keeps_the_cookie(scheme: str) -> None:
     """A server that takes it gets our headers again with the new ones."""
     server = Server(failing)
-    answer = server.open()
+    answer = server.open(**{"wsgi.url_scheme": scheme})
     assert b"".join(answer.body) == b"error page"
     (_, first), (status, second) = answer.started
     assert status == "500 Oops"
     assert "X-First" not in dict(second)
     assert dict(first)["Set-Cookie"] == dict(second)["Set-Cookie"]
+    assert ("; Secure" in dict(first)["Set-Cookie"]) == (scheme == "https")
     assert dict(second)["Cache-Control"] == "no-store"
+
+
+def test_a_restart_after_a_commit_that_failed_is_the_servers_business() -> None:
+    """The headers of the 503 are out: it raises what the application caught."""
+    seen: list[Any] = []
+    error = ValueError("late")
+
+    def start(*arguments: Any) -> Callable[[bytes], object]:
+        seen.append(arguments)
+        return lambda data: None
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        put(session_of(environ))
+        start_response("200 OK", [])(b"page")
+        start_response("500 Oops", list(PLAIN), (ValueError, error, error.__traceback__))
+        return []
+
+    server = Server(app)
+    server.store.failing = {"save"}
+    assert b"".join(server.wrapped(server.environ(), start)) == b""
+    assert seen[0][0].startswith("503")
+    assert seen[1] == ("500 Oops", PLAIN, (ValueError, error, error.__traceback__))
 
 
 def test_a_restart_that_the_server_refuses_saves_nothing_half_done() -> None:
