@@ -27,6 +27,13 @@ def opened(store: MemoryStore, clock: ManualClock, service: str, cookie: str = "
     return Visitor(manager, cookie)
 
 
+def began(service: str) -> tuple[ManualClock, MemoryStore, Visitor]:
+    """A clock and a store of their own, and a visitor of *service* who has no session yet."""
+    clock = ManualClock(1e9)
+    store = MemoryStore(clock=clock)
+    return clock, store, opened(store, clock, service)
+
+
 @pytest.mark.parametrize("permanent", [False, True])
 @pytest.mark.parametrize("began_at", SERVICES)
 def test_a_session_lives_as_long_as_its_record_says_in_every_order_of_requests(
@@ -34,9 +41,7 @@ def test_a_session_lives_as_long_as_its_record_says_in_every_order_of_requests(
 ) -> None:
     """No logout before that, by whichever service; no revival after it; both always agree."""
     for steps in product(STEPS, repeat=3):
-        clock = ManualClock(1e9)
-        store = MemoryStore(clock=clock)
-        visitor = opened(store, clock, began_at)
+        clock, store, visitor = began(began_at)
         with visitor.request() as session:
             session.update(n=0)
             session.permanent = permanent
@@ -67,9 +72,7 @@ def test_a_session_lives_as_long_as_its_record_says_in_every_order_of_requests(
 @pytest.mark.parametrize("renews_at", SERVICES)
 def test_a_lifetime_of_its_own_is_changed_by_no_service(renews_at: str) -> None:
     """An administrator's 15 minutes stay 15 minutes."""
-    clock = ManualClock(1e9)
-    store = MemoryStore(clock=clock)
-    visitor = opened(store, clock, "long")
+    clock, store, visitor = began("long")
     with visitor.request() as session:
         session["x"] = 1
         session.lifetime = 900
@@ -91,9 +94,7 @@ def test_a_lifetime_of_its_own_is_changed_by_no_service(renews_at: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_option_moves_the_absolute_end_of_a_session_that_lives(service: str) -> None:
     """It is that of the service that made it or logged it in."""
-    clock = ManualClock(1e9)
-    store = MemoryStore(clock=clock)
-    visitor = opened(store, clock, "short")
+    clock, store, visitor = began("short")
     with visitor.request() as session:
         session["x"] = 1
     for hour in range(1, 12):
@@ -107,9 +108,7 @@ def test_no_option_moves_the_absolute_end_of_a_session_that_lives(service: str) 
 @pytest.mark.parametrize("permanent", [False, True])
 def test_a_login_lives_as_long_as_the_service_says_that_it_is_made_at(permanent: bool) -> None:
     """Also where the absolute end, which the login moves, was so near that nothing was renewed."""
-    clock = ManualClock(1e9)
-    store = MemoryStore(clock=clock)
-    visitor = opened(store, clock, "short")
+    clock, store, visitor = began("short")
     with visitor.request() as session:
         session["x"] = 1
         session.permanent = permanent
@@ -128,9 +127,7 @@ def test_a_login_lives_as_long_as_the_service_says_that_it_is_made_at(permanent:
 
 def test_a_login_at_a_service_of_shorter_lifetimes_ends_no_sooner() -> None:
     """No option shortens the session of another service that way."""
-    clock = ManualClock(1e9)
-    store = MemoryStore(clock=clock)
-    visitor = opened(store, clock, "long")
+    clock, store, visitor = began("long")
     with visitor.request() as session:
         session["x"] = 1
     ends_at = visitor.open().expires_at

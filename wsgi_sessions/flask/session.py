@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wsgi_sessions.flask.logout import is_in_logout
-from wsgi_sessions.session import Session, dismiss_changes, has_rivals
+from wsgi_sessions.session import Session, dismiss_changes, is_nobodys
 
 __all__ = ["FlaskSession"]
 
@@ -59,7 +59,7 @@ class FlaskSession(Session):
         if key in REQUEST_KEYS:
             return key in vars(self)
         found = Session.__contains__(self, key)
-        if not found and has_rivals(self) and is_in_logout():
+        if not found and is_nobodys(self) and is_in_logout():
             self.invalidate()
         return found
 

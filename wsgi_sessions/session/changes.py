@@ -26,7 +26,7 @@ from wsgi_sessions.record import ELSEWHERE, StoredValue, content, same, stored_a
 
 __all__ = ["MISSING", "Changes", "Found", "Function", "Values", "value_or"]
 
-_CONTAINERS: Final = (list, dict, set)
+_MUTABLE: Final = (list, dict, set)
 
 Function = Callable[[Any], Any]
 Decode = Callable[[Any], Any]
@@ -232,4 +232,4 @@ def value_or(default: Any, data: Found, decode: Decode) -> Any:
     with suppress(ValueError):
         if data is not MISSING:
             return decode(data)
-    return deepcopy(default) if type(default) in _CONTAINERS else default
+    return deepcopy(default) if type(default) in _MUTABLE else default

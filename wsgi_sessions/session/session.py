@@ -41,8 +41,8 @@ __all__ = [
     "check_key",
     "close_unloaded",
     "dismiss_changes",
-    "has_rivals",
     "is_loaded",
+    "is_nobodys",
     "is_open",
     "open_session",
     "state_of",
@@ -441,10 +441,11 @@ class Session(MutableMapping[str, Any]):
                 draft.follow(snapshot.values)
                 draft.note_assigned(key)
                 state.settle(outcome, snapshot)
-        if logs_in and not snapshot.attached:
-            self[key] = made
-        elif not snapshot.attached:
-            self._look().show(key, made)
+        if not snapshot.attached:
+            if logs_in:
+                self[key] = made
+            else:
+                self._look().show(key, made)
         agreed: T = self[key]
         return agreed
 
@@ -589,7 +590,7 @@ def dismiss_changes(session: Session) -> None:
     session._state.dismiss()
 
 
-def has_rivals(session: Session) -> bool:
+def is_nobodys(session: Session) -> bool:
     """Whether this session is nobody's because several cookies opened a living one each, or because
     the one that the cookie names could not be read. Loads nothing."""
     snapshot = session._state.snapshot

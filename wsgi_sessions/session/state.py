@@ -145,8 +145,7 @@ class RequestState:
             return False
         there = snapshot.record is not None
         emptied = there and rights.owner() is None and not draft.view(snapshot.values)
-        unseen = self.snapshot is None or snapshot.unread
-        unseen = unseen and self._touches_login(draft)
+        unseen = (self.snapshot is None or snapshot.unread) and self._touches_login(draft)
         return draft.changes.cleared or emptied or unseen or rights.log_out()
 
     @property
