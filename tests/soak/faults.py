@@ -9,9 +9,10 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.soak.shared import Run
 
 Act = Callable[[], Any]
 
@@ -134,12 +135,9 @@ def repeated(act: Act, pause: float, allows: Allows, *, afterwards: Act | None =
     return Fault(runs.start, finish, allows, effect=runs.done)
 
 
-def around_the_store(
-    directory: Path, storm: Event, forks: Callable[[], int], pause: float
-) -> dict[str, Fault]:
+def around_the_store(directory: Path, run: Run) -> dict[str, Fault]:
     """What happens to the workers themselves, whatever their store: what nobody notices, and that
-    both are killed, one after the other. *storm* is set while visitors ask for the page that forks,
-    *forks* says how often it did since the last call; connections are idle for *pause* seconds."""
+    both are killed, one after the other."""
     clock = directory / "clock"
     clock.write_text("0")
     running = directory / "workers"
@@ -154,11 +152,15 @@ def around_the_store(
         os.kill(int(pids[0].name), signal.SIGKILL)
         pids[0].unlink()
 
+    def calm() -> None:
+        run.wait_for_a_fork()
+        run.storm.clear()
+
     killed = Fault(
-        kill_the_oldest, kill_the_oldest, unanswered, effect=lambda: 2, lingers=5 * pause
+        kill_the_oldest, kill_the_oldest, unanswered, effect=lambda: 2, lingers=5 * run.pause
     )
     return {
-        "fork storm": Fault(storm.set, storm.clear, nothing, effect=forks),
+        "fork storm": Fault(run.storm.set, calm, nothing, effect=run.forks),
         "clock jumps": repeated(
             lambda: jump(random.uniform(-HOURS, HOURS) * 3600),
             0.1,

@@ -51,7 +51,7 @@ def soak(
             anonymous=on_store_error == "anonymous",
             pause=PAUSE / target.load,
         )
-        around = around_the_store(directory, run.storm, run.forks, run.pause)
+        around = around_the_store(directory, run)
         faults = {**around, **target.faults}
         missing = set(faults_of(name)) ^ set(faults)
         assert missing <= {"full"}, f"{name} has other faults than matrix.py says: {missing}"

@@ -42,11 +42,15 @@ class Run:
 
     def wait_for_a_refusal(self) -> None:
         """Return when somebody has been refused since; or after :data:`PATIENCE`."""
-        _wait_for_more(self._refused, 1)
+        _wait_for(self._refused, self._refused.value + 1)
+
+    def wait_for_a_fork(self) -> None:
+        """Return when there was one since :meth:`forks`; or after :data:`PATIENCE`."""
+        _wait_for(self._forked, 1)
 
     def wait_for_writes(self) -> None:
         """Return when a second's writes were confirmed since; or after :data:`PATIENCE`."""
-        _wait_for_more(self._written, max(5, round(10 / self.pause)))
+        _wait_for(self._written, self._written.value + max(5, round(10 / self.pause)))
 
 
 def _increment(count: Any) -> None:
@@ -54,7 +58,7 @@ def _increment(count: Any) -> None:
         count.value += 1
 
 
-def _wait_for_more(count: Any, number: int) -> None:
-    enough, end = count.value + number, time.monotonic() + PATIENCE
-    while count.value < enough and time.monotonic() < end:
+def _wait_for(count: Any, number: int) -> None:
+    end = time.monotonic() + PATIENCE
+    while count.value < number and time.monotonic() < end:
         time.sleep(0.01)
