@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import timeit
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.security.wsgi_client import work
+from tests.support.calls import profile
 from wsgi_sessions import ConfigurationError, MemoryStore, SessionManager
 from wsgi_sessions.cookie.request_header import cookie_values
 from wsgi_sessions.cookie.set_cookie import SetCookie
@@ -106,11 +106,7 @@ def stripped_by(function: Callable[[], object]) -> list[str]:
         if event == "c_call" and called.__name__ in ("strip", "lstrip", "rstrip"):
             stripped.append(called.__self__)
 
-    sys.setprofile(note)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
+    profile(function, note)
     return stripped
 
 

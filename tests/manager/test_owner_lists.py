@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.servers.redis import RedisServer
+from tests.support.calls import calls_of
 from tests.support.every_store import STORES
 from tests.support.visitor import Visitor, warm
 from wsgi_sessions import MemoryStore, SessionManager
@@ -133,22 +133,6 @@ def fill(store: Any, owners: range) -> None:
             )
 
 
-def python_calls(ask: Callable[[], object]) -> int:
-    """Calls of functions, those written in C included."""
-    calls = 0
-
-    def count(_frame: Any, event: str, _argument: Any) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        ask()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
 def steps_of_sqlite(store: Any) -> int:
     """What SQLite's machine does for a list."""
     steps = 0
@@ -191,7 +175,7 @@ def counted(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[tupl
             return steps_of_sqlite(store)
         if request.param == "redis":
             return commands_of_redis(request.getfixturevalue("redis_server"), ask)
-        return python_calls(ask)
+        return sum(calls_of(ask))
 
     yield store, count
     for key in list(store.keys()):  # the server is shared

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import decimal
-import gc
 import itertools
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import given
 from markupsafe import Markup
 
+from tests.support.calls import profile
 from tests.support.processes import outputs_of_processes
 from tests.support.values import EXAMPLES, PARIS, fingerprint, unhurried, values
 from wsgi_sessions.record.codec import IMMUTABLE, Codec, MsgpackCodec
@@ -117,14 +117,7 @@ def test_plain_values_take_no_python_per_item(items: int) -> None:
         if event == "call" and frame.f_globals["__name__"].startswith("wsgi_sessions"):
             calls.append(frame.f_code.co_name)
 
-    gc.disable()  # what a collection closes might call something of the library, too
-    sys.setprofile(note)
-    try:
-        data = codec.dumps(value)
-        codec.loads(data)
-    finally:
-        sys.setprofile(None)
-        gc.enable()
+    profile(lambda: codec.loads(codec.dumps(value)), note)
 
     look = "_has_plain_types"
     assert calls == ["dumps", "_is_plain", look, "loads", "_may_be_deep", look]

@@ -71,11 +71,17 @@ def calls_of(function: Callable[[], object]) -> tuple[int, int]:
         python += event == "call"
         c += event == "c_call"
 
-    gc.disable()  # its callbacks, and what is finalized, are other people's calls
+    profile(function, note)
+    return python, c
+
+
+def profile(function: Callable[[], object], note: Callable[[Any, str, Any], None]) -> None:
+    """Call *function*; *note* hears of every call and return meanwhile, as ``sys.setprofile`` has
+    it, except those of garbage collection: what that finalizes may be anybody's."""
+    gc.disable()
     sys.setprofile(note)
     try:
         function()
     finally:
         sys.setprofile(None)
         gc.enable()
-    return python, c
