@@ -108,6 +108,17 @@ def test_only_mappings_can_be_merged_with(filled: Visitor, other: Any) -> None:
         other | session
 
 
+@pytest.mark.parametrize("other", [None, 0, False, 5])
+def test_a_session_is_updated_with_what_a_dict_is_updated_with(filled: Visitor, other: Any) -> None:
+    """``session.update(found)`` where nothing was found is an error, not a change that is lost."""
+    session, before = filled.open(), filled.read()
+    with pytest.raises(TypeError, match="not iterable"):
+        session.update(other, x=1)
+    with pytest.raises(TypeError, match="not iterable"):
+        session |= other
+    assert session == before
+
+
 @pytest.mark.parametrize(
     "missing", [lambda s: s["no"], lambda s: s.pop("no"), lambda s: s.__delitem__("no")]
 )

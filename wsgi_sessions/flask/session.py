@@ -70,7 +70,7 @@ class FlaskSession(Session):
             Session.__setitem__(self, key, value)
 
     def update(self, other: Any = (), /, **more: Any) -> None:
-        more = {**dict(other or ()), **more}
+        more = dict(other, **more)
         for key in REQUEST_KEYS.intersection(more):
             self[key] = more.pop(key)
         Session.update(self, more)

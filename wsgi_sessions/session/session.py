@@ -261,8 +261,7 @@ class Session(MutableMapping[str, Any]):
     def update(self, other: Any = (), /, **more: Any) -> None:
         """As of a dict. Costs nothing until the request ends."""
         draft = self._change()
-        if other:
-            more = {**other, **more} if type(other) is dict else dict(other, **more)
+        more = {**other, **more} if type(other) is dict else dict(other, **more)
         if self._state.phase is not OPEN:
             for key, value in more.items():
                 self[key] = value
