@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -128,16 +129,18 @@ class RedisCluster:
             replica.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             replica.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, buses[0])
         for node in servers:
-            wait_until(partial(self._is_complete, node), "the nodes know each other", seconds=20)
+            wait_until(partial(self._is_complete, node), "the nodes know each other")
         for node, replica in zip(self.nodes, self.replicas, strict=False):
             replica.ask("CLUSTER", "REPLICATE", node.ask("CLUSTER", "MYID").decode())
         for node in self.nodes[: len(self.replicas)]:
-            with node.admin() as client:
-                wait_until(partial(_is_replicated, client), "the replica follows", seconds=20)
+            name = next(name for name in map(str, count()) if self.node_of(name)[1] is node)
+            _wait_for_the_replica(node, name)
 
     def _is_complete(self, node: RedisServer) -> bool:
-        info = node.ask("CLUSTER", "INFO").decode()
-        return "cluster_state:ok" in info and f"cluster_known_nodes:{self._count}" in info
+        """Each of them, and which slots it has: of all the state is "ok" without that."""
+        info = node.ask("CLUSTER", "INFO").decode().splitlines()
+        known = f"cluster_known_nodes:{self._count}", "cluster_slots_assigned:16384"
+        return {"cluster_state:ok", *known} <= set(info)
 
     @property
     def url(self) -> str:
@@ -182,8 +185,12 @@ class RedisCluster:
             node.stop()
 
 
-def _is_replicated(client: redis.Redis) -> bool:
-    return client.info("replication")["connected_slaves"] == 1
+def _wait_for_the_replica(server: RedisServer, name: str) -> None:
+    """The link is up, and the replica online, up to a second before writes, as one to the key
+    *name*, get there."""
+    with server.admin() as client:
+        client.set(name, 1, px=1)
+        wait_until(lambda: client.wait(1, 1000) == 1, "the replica follows")
 
 
 class RedisSentinel:
@@ -196,10 +203,7 @@ class RedisSentinel:
         self.second = RedisServer(
             directory / "second", "--replicaof", f"127.0.0.1 {self.first.port}"
         ).start()
-        with self.first.admin() as client:
-            client.set("first", 1, px=1)
-            # The link is up, and the replica online, up to a second before writes get there.
-            assert client.wait(1, 20_000) == 1, "the replica does not follow"
+        _wait_for_the_replica(self.first, "first")
         self.port = free_port()
         configuration = directory / "sentinel.conf"
         configuration.write_text(
