@@ -79,7 +79,8 @@ def test_a_sentinel_that_hangs_is_passed_over_in_time(redis_sentinel: RedisSenti
     with FaultProxy(redis_sentinel.port) as proxy:
         proxy.stall()
         hosts = f"127.0.0.1:{proxy.port},127.0.0.1:{redis_sentinel.port}"
-        with closing(unique(f"redis+sentinel://{hosts}/{redis_sentinel.NAME}")) as store:
+        limits = "connect_timeout=1&answer_timeout=4"  # after the first there is time for the other
+        with closing(unique(f"redis+sentinel://{hosts}/{redis_sentinel.NAME}?{limits}")) as store:
             begun = time.monotonic()
             assert store.load("key") is None
             assert time.monotonic() - begun < IN_TIME
