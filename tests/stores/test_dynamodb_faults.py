@@ -351,8 +351,9 @@ def test_one_failure_of_the_server_is_got_over(patient_line: Line, code: str, do
 
 
 @pytest.mark.parametrize("code", FAILURES)
-def test_a_server_that_goes_on_failing_is_unavailable(line: Line, code: str) -> None:
+def test_a_server_that_goes_on_failing_is_unavailable(patient_line: Line, code: str) -> None:
     """After two attempts; what became of a write is not known."""
+    line = patient_line
     for operation in OPERATIONS:
         line.server.fail(code, FAILURES[code], times=2)
         line.assert_unavailable(operation, applied=None)
@@ -360,8 +361,9 @@ def test_a_server_that_goes_on_failing_is_unavailable(line: Line, code: str) -> 
 
 
 @pytest.mark.parametrize("code", BUSY)
-def test_a_table_without_capacity_is_asked_twice(line: Line, code: str) -> None:
+def test_a_table_without_capacity_is_asked_twice(patient_line: Line, code: str) -> None:
     """Nothing of it was done, so that everything may be sent again, a creation too."""
+    line = patient_line
     for operation in OPERATIONS:
         line.server.fail(code, 400, times=2)
         line.assert_unavailable(operation, applied=False)
