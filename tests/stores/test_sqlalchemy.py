@@ -432,7 +432,8 @@ def test_options_of_the_driver_are_kept(open_store, postgresql_server, later):
 def test_a_row_that_the_server_quotes_is_not_in_the_traceback(postgresql_server, later) -> None:
     """PostgreSQL shows a row that violates a constraint, with record and owner, in its error."""
     place = f"quoting_{next(numbers)}"
-    with closing(SQLAlchemyStore.from_url(postgresql_server.new_place(place))) as store:
+    url = patient_url(postgresql_server.new_place(place))
+    with closing(SQLAlchemyStore.from_url(url)) as store:
         store.save(new_key(), b"", expires_at=later, replacing=None)  # makes the tables
         with store.engine.begin() as connection:
             connection.exec_driver_sql(f"ALTER TABLE {place}.sessions ADD CHECK (data = '')")
