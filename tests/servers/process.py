@@ -11,6 +11,7 @@ import subprocess
 import time
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,12 +47,19 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
+_given: deque[int] = deque(maxlen=1000)
+
+
 def free_port() -> int:
-    """A port to listen on, also after a restart: never one that a client's end may be given."""
+    """A port to listen on, also after a restart: never one that a client's end may be given, nor
+    one that was given lately, where nobody may listen yet."""
     while True:
         port = 10_000 + secrets.randbelow(_first_of_clients() - 10_000)
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.append(port)
             return port
 
 
