@@ -47,7 +47,9 @@ def test_a_child_that_cannot_report_that_it_hangs_is_killed(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows when threads run")
 def test_a_fork_in_c_is_made_again_until_other_threads_rest(monkeypatch):
-    """Each made while one ran is killed before it does anything."""
+    """Each made while one ran is killed before it does anything. Those of other tests may run too;
+    and on a busy machine a thread waits for a processor, so it has time to get one."""
+    monkeypatch.setattr(forks, "WAITING_MICROSECONDS", 100_000)
     kill, killed, rest = os.kill, [], threading.Event()
 
     def count(pid: int, number: int) -> None:
@@ -65,9 +67,13 @@ def test_a_fork_in_c_is_made_again_until_other_threads_rest(monkeypatch):
 
     busy = threading.Thread(target=spin)
     busy.start()
-    with forked(lambda: None, fork_in_c):
-        pass
-    assert killed == [signal.SIGKILL] * 3
+    try:
+        with forked(lambda: None, fork_in_c):
+            pass
+    finally:
+        rest.set()
+    assert killed[:3] == [signal.SIGKILL] * 3
+    assert len(killed) < forks.MOST_FORKS - 1
 
 
 def test_a_fork_in_c_is_made_though_other_threads_never_rest(monkeypatch):
