@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
+from tests.support.patience import patient_url
 from tests.support.store_urls import STORE_URLS
 from wsgi_sessions import ConfigurationError, SQLAlchemyStore, Store, open_store
 from wsgi_sessions.stores import close_store
@@ -19,7 +20,7 @@ URLS = ["redis", "memcached", "mariadb", "sqlite+pysqlite", "mongodb", "dynamodb
 
 def url_of(name: str, request: pytest.FixtureRequest) -> str:
     if name == "sqlite+pysqlite":
-        return f"sqlite+pysqlite:///{request.getfixturevalue('tmp_path')}/sessions.db"
+        return patient_url(f"sqlite+pysqlite:///{request.getfixturevalue('tmp_path')}/sessions.db")
     return STORE_URLS[name](request)
 
 
