@@ -14,13 +14,15 @@ import pytest
 from tests.servers.memcached import MemcachedServer
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import FaultProxy
-from tests.support.patience import answered
+from tests.support.patience import answered, patient_url
 from wsgi_sessions import SQLAlchemyStore, Store, StoreUnavailable, open_store
 from wsgi_sessions.stores import close_store
 from wsgi_sessions.testing.contract import together
 
 LATER = 4e9
 THREADS = 4
+LIMITS = "connect_timeout=2&answer_timeout=1"
+"""A dead connection costs the one; a server that answers has time for it on a busy machine."""
 
 Place = Callable[[pytest.FixtureRequest], tuple[int, Callable[[int], str]]]
 
@@ -71,7 +73,8 @@ def behind(request: pytest.FixtureRequest) -> Iterator[tuple[Store, FaultProxy]]
     port, url_at = PLACES[request.param](request)
     with ExitStack() as stack:
         proxy = stack.enter_context(FaultProxy(port))
-        store = open_store(url_at(proxy.port))
+        url = url_at(proxy.port)
+        store = open_store(f"{url}{'&' if '?' in url else '?'}{LIMITS}")
         stack.callback(close_store, store)
         keep_several(store)
         yield store, proxy
@@ -140,7 +143,7 @@ def test_what_was_idle_for_half_a_minute_is_replaced_before_it_is_used(
 
     port, url_at = _moved(postgresql_server.new_place(f"f{secrets.token_hex(4)}"))
     with FaultProxy(port) as proxy:
-        store = open_store(url_at(proxy.port))
+        store = open_store(patient_url(url_at(proxy.port)))
         assert isinstance(store, SQLAlchemyStore)
         keep_several(store)
         proxy.forget()
@@ -161,7 +164,7 @@ def test_memcached_connections_are_replaced_after_half_a_minute_too(
 
     with FaultProxy(memcached.port) as proxy:
         monkeypatch.setattr(connections, "IDLE_SECONDS", 0.0)
-        store = open_store(f"memcached://127.0.0.1:{proxy.port}")
+        store = open_store(patient_url(f"memcached://127.0.0.1:{proxy.port}"))
         keep_several(store)
         proxy.forget()
         accepted = proxy.accepted
