@@ -16,7 +16,7 @@ from typing import NamedTuple
 import requests
 
 from tests.servers.redis import RedisServer
-from tests.support.patience import wait_until
+from tests.support.patience import patient_url, wait_until
 from tests.support.serving import gunicorn
 
 TABS = 8
@@ -147,7 +147,7 @@ def outcomes(engine: Engine, redis_url: str, directory: Path) -> dict[str, str]:
     environment = {
         "RACED_ENGINE": engine.path,
         "RACED_REDIS": redis_url,
-        "WSGI_SESSIONS_STORE": f"{redis_url}?prefix=raced:",
+        "WSGI_SESSIONS_STORE": patient_url(f"{redis_url}?prefix=raced:"),
     }
     workers = ("--preload", "-w", "2", "--threads", str(TABS + 2), "--timeout", "120")
     site = "tests.django.raced_site:application"

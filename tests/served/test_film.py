@@ -21,6 +21,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.servers.chromium import chromium, console_of, emulate
 from tests.support.on_screen import click, hard_to_read, next_page, text_of, width_of
+from tests.support.patience import patient_url
 from tests.support.serving import gunicorn
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -33,7 +34,8 @@ Take = Callable[[str], None]
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Two workers, as ``make demo`` has them."""
     directory = tmp_path_factory.mktemp("film")
-    environment = {"WSGI_SESSIONS_STORE": f"sqlite:///{directory / 'sessions.db'}"}
+    store = patient_url(f"sqlite:///{directory / 'sessions.db'}")
+    environment = {"WSGI_SESSIONS_STORE": store}
     arguments = ("--workers", "2", "--threads", "4", "--worker-class", "gthread")
     with gunicorn("wsgi_sessions.demo:app", directory, *arguments, **environment) as url:
         yield url
