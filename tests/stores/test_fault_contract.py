@@ -32,7 +32,7 @@ from tests.servers.memcached import MemcachedServer
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis import SHORT, RedisCluster, RedisServer, stalled
-from tests.stores.test_sqlalchemy_faults import other_limits
+from tests.support.other_limits import other_limits
 from tests.support.patience import answered, patient_url, wait_until
 from wsgi_sessions import (
     MemcachedStore,

@@ -23,14 +23,14 @@ import pytest
 from sqlalchemy.engine import make_url
 
 import wsgi_sessions.stores.sqlalchemy.engine as engine_module
-import wsgi_sessions.stores.sqlalchemy.store as store_module
 from tests.servers.mariadb import MAX_ALLOWED_PACKET
 from tests.servers.proxy import FaultProxy
 from tests.stores.test_sqlalchemy import at, ordinary_engine
+from tests.support.other_limits import other_limits
 from tests.support.patience import PATIENT, answered, patient_url, wait_until
 from wsgi_sessions.errors import StoreUnavailable
 from wsgi_sessions.stores import Timeouts
-from wsgi_sessions.stores.sqlalchemy.limits import Limits, limits_of
+from wsgi_sessions.stores.sqlalchemy.limits import limits_of
 from wsgi_sessions.stores.sqlalchemy.store import SQLAlchemyStore
 from wsgi_sessions.testing.contract import new_key, together
 
@@ -203,18 +203,6 @@ def test_two_stores_of_a_process_have_each_its_own_limits(server):
             thread.join()
     assert len(results) == 1
     assert results[0] is not None
-
-
-@contextmanager
-def other_limits(**limits: float) -> Iterator[None]:
-    """Stores that are built here have these limits besides those of their timeouts."""
-
-    def changed(timeouts: Timeouts) -> Limits:
-        return limits_of(timeouts)._replace(**limits)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_module, "limits_of", changed)
-        yield
 
 
 # -- the server is not there
