@@ -161,6 +161,10 @@ def redis_told(begin: str, end: str) -> Place:
     return place
 
 
+LOCAL = "answer_timeout=0.5"
+"""Where a lock is all that is waited for, and only the one that the test holds: short enough."""
+
+
 def opened(place: str, url: str) -> Store:
     """The store, with time for a busy machine, but where a lock is waited for in vain: more would
     not leave five failures within ten seconds, which open a breaker."""
@@ -169,7 +173,7 @@ def opened(place: str, url: str) -> Store:
         with other_limits(answer=30):
             return open_store(f"{url}{connector}connect_timeout=2&answer_timeout=1")
     if "locked" in place:
-        return open_store(f"{url}{connector}answer_timeout=0.5")
+        return open_store(f"{url}{connector}{LOCAL}")
     return open_store(patient_url(url))
 
 
