@@ -341,8 +341,7 @@ class RequestState:
         draft, repository = self.draft or self.look(), self.repository
         before, cleared, logs_in = snapshot.record, draft.changes.cleared, False
         identity = repository.identity
-        plain = identity is None or _leaves_login(identity, draft)
-        plain = plain and not repository.in_cookie
+        plain = (identity is None and not repository.in_cookie) or _leaves_login(identity, draft)
         if cleared or draft.header.secret or not plain:
             logs_in = self.phase is OPEN and self.rights().log_in()
             self.ensure_secret()
@@ -453,11 +452,11 @@ class RequestState:
             self.cookie = None  # also one that an earlier save() has promised
 
 
-def _leaves_login(identity: Identity, draft: Draft) -> bool:
+def _leaves_login(identity: Identity | None, draft: Draft) -> bool:
     """Whether no change can say anything of who is logged in. Nearly always."""
     changes = draft.changes
     unchanged = draft.header is UNCHANGED_HEADER and not changes.cleared
-    return unchanged and identity.ignores(changes.results)
+    return unchanged and (identity is None or identity.ignores(changes.results))
 
 
 def _is_reshaped(before: Record, after: Record | None) -> bool:
