@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 _COLOURS = """
@@ -24,6 +24,8 @@ return [...document.querySelectorAll("h1, h2, p, a, button, time, td, th, li, dd
 """
 """Of each element with text, its name, its colour and the one behind it."""
 
+_IS_ANOTHER_PAGE = "return !window.isLeft && document.readyState == 'complete'"
+
 
 def text_of(browser: Chrome) -> str:
     return browser.find_element(By.TAG_NAME, "body").text
@@ -32,11 +34,11 @@ def text_of(browser: Chrome) -> str:
 @contextmanager
 def next_page(browser: Chrome) -> Iterator[None]:
     """Return when what is done in the block has led to another page, and that is loaded."""
-    before = browser.find_element(By.TAG_NAME, "html")
+    browser.execute_script("window.isLeft = true")  # type: ignore[no-untyped-call]
     yield
-    wait = WebDriverWait(browser, 60)
-    wait.until(staleness_of(before))
-    wait.until(lambda _: browser.execute_script("return document.readyState") == "complete")  # type: ignore[no-untyped-call]
+    # Between two pages Chromium may have neither: then the driver raises one error or another.
+    wait = WebDriverWait(browser, 60, ignored_exceptions=[WebDriverException])
+    wait.until(lambda _: browser.execute_script(_IS_ANOTHER_PAGE))  # type: ignore[no-untyped-call]
 
 
 def click(browser: Chrome, label: str) -> None:
