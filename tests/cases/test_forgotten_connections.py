@@ -14,7 +14,7 @@ import pytest
 from tests.servers.memcached import MemcachedServer
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import FaultProxy
-from tests.support.patience import answered, patient_url
+from tests.support.patience import answered, patient_url, with_options
 from wsgi_sessions import SQLAlchemyStore, Store, StoreUnavailable, open_store
 from wsgi_sessions.stores import close_store
 from wsgi_sessions.testing.contract import together
@@ -73,8 +73,7 @@ def behind(request: pytest.FixtureRequest) -> Iterator[tuple[Store, FaultProxy]]
     port, url_at = PLACES[request.param](request)
     with ExitStack() as stack:
         proxy = stack.enter_context(FaultProxy(port))
-        url = url_at(proxy.port)
-        store = open_store(f"{url}{'&' if '?' in url else '?'}{LIMITS}")
+        store = open_store(with_options(url_at(proxy.port), LIMITS))
         stack.callback(close_store, store)
         keep_several(store)
         yield store, proxy

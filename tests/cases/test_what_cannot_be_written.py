@@ -18,7 +18,7 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.redis import RedisServer
 from tests.support.other_limits import other_limits
-from tests.support.patience import patient_url
+from tests.support.patience import patient_url, with_options
 from tests.support.recording import RecordingStore
 from tests.support.visitor import Visitor
 from wsgi_sessions import (
@@ -168,12 +168,11 @@ LOCAL = "answer_timeout=0.5"
 def opened(place: str, url: str) -> Store:
     """The store, with time for a busy machine, but where a lock is waited for in vain: more would
     not leave five failures within ten seconds, which open a breaker."""
-    connector = "&" if "?" in url else "?"
     if "row locked" in place:  # the server gives up by its own limit, and may say so late
         with other_limits(answer=30):
-            return open_store(f"{url}{connector}connect_timeout=2&answer_timeout=1")
+            return open_store(with_options(url, "connect_timeout=2&answer_timeout=1"))
     if "locked" in place:
-        return open_store(f"{url}{connector}{LOCAL}")
+        return open_store(with_options(url, LOCAL))
     return open_store(patient_url(url))
 
 

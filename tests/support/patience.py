@@ -25,7 +25,11 @@ def patient_url(url: str) -> str:
     """The URL of a store that waits as long as :data:`PATIENT`."""
     if url.startswith("memory:") or "answer_timeout=" in url:
         return url
-    options = f"connect_timeout={SECONDS}&answer_timeout={SECONDS}"
+    return with_options(url, f"connect_timeout={SECONDS}&answer_timeout={SECONDS}")
+
+
+def with_options(url: str, options: str) -> str:
+    """*url* with *options* behind those that it has."""
     return f"{url}{'&' if '?' in url else '?'}{options}"
 
 
